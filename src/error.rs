@@ -1,5 +1,451 @@
 //! The one error of the crate, and the refusals of the pure rooms that it wraps.
+//!
+//! Every message says what was asked, of which file, what stood in the way, and what to do about it. Dtypes and shapes
+//! appear as the text a user would write, so that this file depends on no other room.
 
 mod header;
 
+use std::io;
+use std::path::{Path, PathBuf};
+
 pub use header::{DescrError, HeaderError};
+
+/// A result whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation on a store was refused or failed.
+///
+/// `path` is always the file that the operation was about and `op` what was asked of it (`open`, `create`, `resize`).
+/// Unless a variant says otherwise, no file has changed when it is returned.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file, or a directory on the way to it, does not exist.
+    #[error("cannot {op} {path:?}: {what} does not exist; {remedy}")]
+    NotFound {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// What is missing: the file itself, or its directory.
+        what: &'static str,
+        /// The way out.
+        remedy: &'static str,
+    },
+
+    /// `create_new` found a file.
+    #[error(
+        "cannot create {path:?}: it exists; `Store::create` replaces a file, `Store::open` reads it"
+    )]
+    AlreadyExists {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// The operating system denies access to the file or to its directory.
+    #[error(
+        "cannot {op} {path:?}: no permission to {needed} ({source}); check the owner and mode with `ls -ld`"
+    )]
+    PermissionDenied {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The access that is missing.
+        needed: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
+    /// The path names a directory, a device, a FIFO or a socket.
+    #[error("cannot {op} {path:?}: it is {found}; arrays live in regular files")]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// What the path names.
+        found: &'static str,
+    },
+
+    /// Another store holds the file's lock.
+    #[error("cannot {op} {path:?}: its {} lock is held by {holder}; close that store, or wait with `Options::lock`", if *exclusive { "exclusive" } else { "shared" })]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// Whether the lock that was asked for is the exclusive one, of a writer.
+        exclusive: bool,
+        /// Who holds it.
+        holder: LockHolder,
+    },
+
+    /// The file system has no locks.
+    #[error(
+        "cannot {op} {path:?}: its file system has no `flock` ({source}); if nobody else writes the file, \
+         open it with the unsafe `Options::no_lock`"
+    )]
+    LockUnsupported {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
+    /// The path no longer names the file that this store has open.
+    #[error(
+        "cannot {op} {path:?}: the path now names another file, or none; open it again, or move the file back"
+    )]
+    Moved {
+        /// The path.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+    },
+
+    /// The disk, or the user's quota on it, is full.
+    #[error("cannot {op} {path:?}: {needed} bytes are needed{}; free some space, or choose another disk", free_text(*free))]
+    NoSpace {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// How many bytes the operation needs.
+        needed: u64,
+        /// How many bytes the file system reported as free, where it did.
+        free: Option<u64>,
+    },
+
+    /// The file would pass the process's or the file system's limit on a file's size.
+    #[error("cannot {op} {path:?}: its {needed} bytes pass the limit on a file's size{}", limit_text(*limit))]
+    FileTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// How long the file would be.
+        needed: u64,
+        /// The process's own limit (`RLIMIT_FSIZE`); `None` where it is the file system that refused.
+        limit: Option<u64>,
+    },
+
+    /// The file's header is not one that NumPy would read.
+    #[error("cannot {op} {path:?}: {source}")]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// What is wrong with it, and at which byte.
+        source: HeaderError,
+    },
+
+    /// A text does not describe a dtype.
+    #[error(transparent)]
+    Descr(#[from] DescrError),
+
+    /// The file holds elements of another dtype.
+    #[error("cannot open {path:?} as {expected}: it holds {found}; {remedy}")]
+    DTypeMismatch {
+        /// The file.
+        path: PathBuf,
+        /// The descr of the element type that was asked for.
+        expected: String,
+        /// The descr in the file.
+        found: String,
+        /// The way out.
+        remedy: &'static str,
+    },
+
+    /// The array has another rank.
+    #[error(
+        "cannot {op} {path:?} with {expected} dimensions: it has {found}, shape {shape:?}; choose `Ix{found}` or `IxDyn`"
+    )]
+    NdimMismatch {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The rank that was asked for.
+        expected: usize,
+        /// The rank in the file.
+        found: usize,
+        /// The shape in the file.
+        shape: Vec<usize>,
+    },
+
+    /// A shape that was given does not fit the one at hand.
+    #[error("cannot {op} {path:?}: expected shape {expected:?}, found {found:?}")]
+    ShapeMismatch {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The shape that was asked for.
+        expected: Vec<usize>,
+        /// The shape that is there.
+        found: Vec<usize>,
+    },
+
+    /// The array is larger than any file or address space.
+    #[error(
+        "cannot {op} {path:?}: shape {shape:?} of {itemsize}-byte elements is more than {} bytes; check the shape",
+        isize::MAX
+    )]
+    ShapeTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The shape.
+        shape: Vec<u64>,
+        /// The size of one element in bytes.
+        itemsize: usize,
+    },
+
+    /// The file is shorter than the array in it.
+    #[error(
+        "cannot {op} {path:?}: its array ends at byte {expected}, but the file has {found}; it was cut or never finished, take it from a copy"
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The length that the header, or the given shape and offset, ask for.
+        expected: u64,
+        /// The file's length.
+        found: u64,
+    },
+
+    /// The elements do not lie at a multiple of their alignment, so they cannot be viewed in place.
+    #[error(
+        "cannot open {path:?} as {dtype}: its data starts at byte {offset}, not at a multiple of {align}; {remedy}"
+    )]
+    Misaligned {
+        /// The file.
+        path: PathBuf,
+        /// The descr of the element type.
+        dtype: String,
+        /// Where the data starts.
+        offset: u64,
+        /// The alignment that the element type needs.
+        align: usize,
+        /// The way out.
+        remedy: &'static str,
+    },
+
+    /// The length of a raw file is not a whole number of elements.
+    #[error(
+        "cannot {op} {path:?}: its {nbytes} bytes from byte {offset} are not a multiple of the {itemsize}-byte element; give the shape, or check dtype and offset"
+    )]
+    NotAMultiple {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The bytes behind the offset.
+        nbytes: u64,
+        /// The offset that was given.
+        offset: u64,
+        /// The size of one element in bytes.
+        itemsize: usize,
+    },
+
+    /// Rows past the end of the array.
+    #[error("cannot {op} rows {start}..{end} of {path:?}: it has {rows}")]
+    RowsOutOfBounds {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The first row asked for.
+        start: usize,
+        /// One past the last row asked for.
+        end: usize,
+        /// How many rows there are.
+        rows: usize,
+    },
+
+    /// An earlier flush failed: the kernel reports a lost write only once, so what is on the disk is unknown.
+    #[error(
+        "cannot {op} {path:?}: an earlier write to it was lost; copy the array from this store to another disk, then open the file anew"
+    )]
+    Poisoned {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+    },
+
+    /// An option, or its combination with another, makes no sense for the call.
+    #[error("cannot {op} {path:?}: {reason}")]
+    InvalidOption {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// What is wrong, and what to do instead.
+        reason: &'static str,
+    },
+
+    /// A mode that NumPy's memmap does not know.
+    #[error("{found:?} is not a mode: use `r`, `r+`, `w+` or `c`")]
+    InvalidMode {
+        /// The text that was given.
+        found: String,
+    },
+
+    /// The platform or the file system lacks what was asked for.
+    #[error("cannot {op} {path:?}: {what} is not supported here ({source})")]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// What is lacking.
+        what: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
+    /// Any other failure that the operating system reported.
+    #[error("cannot {op} {path:?}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was asked, in words that name the step which failed.
+        op: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// Who holds a lock that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockHolder {
+    /// Another store in this very process: drop or close it first.
+    ThisProcess,
+    /// The process with this id.
+    Process(u32),
+    /// The operating system does not tell.
+    Unknown,
+}
+
+impl std::fmt::Display for LockHolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            LockHolder::ThisProcess => f.write_str("another store in this very process"),
+            LockHolder::Process(id) => write!(f, "process {id}"),
+            LockHolder::Unknown => f.write_str("another store"),
+        }
+    }
+}
+
+fn free_text(free: Option<u64>) -> String {
+    free.map_or_else(String::new, |free| format!(" and {free} are free"))
+}
+
+fn limit_text(limit: Option<u64>) -> String {
+    match limit {
+        Some(limit) => format!(", {limit} bytes for this process; raise it with `ulimit -f`"),
+        None => " of its file system; choose another file system".to_owned(),
+    }
+}
+
+/// What was asked, and of which file: the half of every error that the failing step does not know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) op: &'static str,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(path: &'a Path, op: &'static str) -> Self {
+        Context { path, op }
+    }
+
+    /// The same file, with words that name a step of the operation.
+    pub(crate) fn step(self, op: &'static str) -> Self {
+        Context { op, ..self }
+    }
+
+    pub(crate) fn path(self) -> PathBuf {
+        self.path.to_owned()
+    }
+
+    /// Turns what the operating system said into the variant that says what to do about it.
+    pub(crate) fn io(self, source: io::Error) -> Error {
+        let Context { op, .. } = self;
+        let path = self.path();
+        match source.kind() {
+            io::ErrorKind::NotFound => self.not_found(),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                self.denied("do that", source)
+            }
+            io::ErrorKind::IsADirectory => self.not_a_file("a directory"),
+            _ => Error::Io { path, op, source },
+        }
+    }
+
+    /// As [`Context::io`], for a step that makes the file longer: `needed` bytes in all.
+    pub(crate) fn growth(self, source: io::Error, needed: u64, free: Option<u64>) -> Error {
+        let Context { op, .. } = self;
+        let path = self.path();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::NoSpace {
+                path,
+                op,
+                needed,
+                free,
+            },
+            io::ErrorKind::FileTooLarge => Error::FileTooLarge {
+                path,
+                op,
+                needed,
+                limit: None,
+            },
+            _ => self.io(source),
+        }
+    }
+
+    pub(crate) fn not_found(self) -> Error {
+        let parent = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let (what, remedy) = match parent {
+            Some(dir) if !dir.exists() => {
+                ("its directory", "check the path, or make the directory")
+            }
+            _ => (
+                "the file",
+                "check the path, or make the file with `Store::create`",
+            ),
+        };
+        Error::NotFound {
+            path: self.path(),
+            op: self.op,
+            what,
+            remedy,
+        }
+    }
+
+    pub(crate) fn denied(self, needed: &'static str, source: io::Error) -> Error {
+        Error::PermissionDenied {
+            path: self.path(),
+            op: self.op,
+            needed,
+            source,
+        }
+    }
+
+    pub(crate) fn not_a_file(self, found: &'static str) -> Error {
+        Error::NotAFile {
+            path: self.path(),
+            op: self.op,
+            found,
+        }
+    }
+}

@@ -3,6 +3,10 @@
 //! Element indices (`usize`) and byte offsets (`u64`) meet only here, and every product is checked. This file knows
 //! nothing of files, dtypes or maps.
 
+use std::ops::{Bound, Range, RangeBounds};
+
+use ndarray::{Array, Dimension, Shape};
+
 /// The order in which the elements of an array lie in its file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Order {
@@ -11,4 +15,142 @@ pub enum Order {
     C,
     /// Column-major: the first axis varies fastest. NumPy's `'F'` (`fortran_order: True`).
     F,
+}
+
+mod relayout;
+
+pub(crate) use relayout::{Relayout, Segment};
+
+/// The number of elements in `shape` and the bytes they fill, or `None` where a map could not hold them.
+///
+/// As in NumPy and ndarray, the axes that are not zero must multiply to at most `isize::MAX`, in elements and in bytes,
+/// also when another axis is zero and the array is empty.
+pub(crate) fn checked_nbytes(shape: &[usize], itemsize: usize) -> Option<usize> {
+    let axes = shape.iter().filter(|&&axis| axis != 0);
+    let len = axes.copied().try_fold(1_usize, usize::checked_mul)?;
+    let nbytes = len.checked_mul(itemsize)?;
+    if len.max(nbytes) > isize::MAX as usize {
+        return None;
+    }
+    Some(if shape.contains(&0) { 0 } else { nbytes })
+}
+
+/// The dimension and the order of a shape as ndarray writes it: `(3, 4)` or `(3, 4).f()`.
+///
+/// ndarray keeps the order to itself, so it is read off the strides of an array of `()`, which occupies nothing. Where the
+/// two orders have the same strides (an axis of zero, at most one axis above one) this answers C. The shape must have
+/// passed [`checked_nbytes`].
+pub(crate) fn dim_and_order<D: Dimension>(shape: Shape<D>) -> (D, Order) {
+    let dim = shape.raw_dim().clone();
+    let probe = Array::<(), D>::uninit(shape);
+    let order = if probe.strides() == c_strides(dim.slice()) {
+        Order::C
+    } else {
+        Order::F
+    };
+    (dim, order)
+}
+
+/// ndarray's strides of a C-order shape, in elements: all zero for an empty array.
+fn c_strides(shape: &[usize]) -> Vec<isize> {
+    let mut strides = vec![0; shape.len()];
+    if !shape.contains(&0) {
+        let mut step = 1;
+        for (stride, &axis) in strides.iter_mut().zip(shape).rev() {
+            *stride = step as isize;
+            step *= axis;
+        }
+    }
+    strides
+}
+
+/// The axis along which an array grows in place: 0 in C order, the last in F order; none for a 0-d array.
+pub(crate) fn slowest_axis(ndim: usize, order: Order) -> Option<usize> {
+    match order {
+        Order::C => (ndim > 0).then_some(0),
+        Order::F => ndim.checked_sub(1),
+    }
+}
+
+/// The number of rows: the length of the slowest axis. A 0-d array is one row.
+pub(crate) fn rows(shape: &[usize], order: Order) -> usize {
+    slowest_axis(shape.len(), order).map_or(1, |axis| shape[axis])
+}
+
+/// The shape with its slowest axis first, which is how the elements lie in the file.
+pub(crate) fn slowest_first(shape: &[usize], order: Order) -> Vec<usize> {
+    match order {
+        Order::C => shape.to_vec(),
+        Order::F => shape.iter().rev().copied().collect(),
+    }
+}
+
+/// Resolves any range of rows against `rows`. The error holds the range that was asked for.
+pub(crate) fn row_range(
+    range: impl RangeBounds<usize>,
+    rows: usize,
+) -> Result<Range<usize>, Range<usize>> {
+    let start = match range.start_bound() {
+        Bound::Included(&start) => start,
+        Bound::Excluded(&start) => start.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(&end) => end.saturating_add(1),
+        Bound::Excluded(&end) => end,
+        Bound::Unbounded => rows,
+    };
+    if start <= end && end <= rows {
+        Ok(start..end)
+    } else {
+        Err(start..end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{IxDyn, ShapeBuilder};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn nbytes_agree_with_wide_arithmetic(shape in prop::collection::vec(prop_oneof![0..5_usize, any::<usize>(), Just(1 << 31)], 0..5), itemsize in prop_oneof![0..17_usize, any::<usize>()]) {
+            let wide = |start: u128| shape.iter().filter(|&&n| n != 0).try_fold(start, |p, &n| p.checked_mul(n as u128));
+            let fits = |p: Option<u128>| p.is_some_and(|p| p <= isize::MAX as u128);
+            let expected = (fits(wide(1)) && fits(wide(itemsize as u128))).then(|| if shape.contains(&0) { 0 } else { wide(itemsize as u128).unwrap() as usize });
+            prop_assert_eq!(checked_nbytes(&shape, itemsize), expected);
+        }
+
+        #[test]
+        fn the_order_of_a_shape_is_found_wherever_its_strides_tell(shape in prop::collection::vec(1..4_usize, 0..5)) {
+            let tells = shape.iter().filter(|&&n| n > 1).count() > 1;
+            let (dim, order) = dim_and_order(IxDyn(&shape).into_shape_with_order());
+            prop_assert_eq!((dim.slice(), order), (&shape[..], Order::C));
+            let (_, order) = dim_and_order(IxDyn(&shape).f());
+            prop_assert!(order == Order::F || !tells);
+        }
+    }
+
+    #[test]
+    fn the_order_of_a_huge_shape_costs_nothing() {
+        let shape = (1 << 30, 1 << 30).f();
+        assert_eq!(dim_and_order(shape).1, Order::F);
+    }
+
+    #[test]
+    fn row_ranges_resolve_as_slices_do() {
+        assert_eq!(row_range(.., 4), Ok(0..4));
+        assert_eq!(row_range(1..=2, 4), Ok(1..3));
+        assert_eq!(row_range(4.., 4), Ok(4..4));
+        assert_eq!(row_range(2..5, 4), Err(2..5));
+        assert_eq!(row_range(..=usize::MAX, 4), Err(0..usize::MAX));
+        #[expect(
+            clippy::reversed_empty_ranges,
+            reason = "the reversed range is the point"
+        )]
+        let reversed = row_range(3..1, 4);
+        assert_eq!(reversed, Err(3..1));
+    }
 }

@@ -1,0 +1,261 @@
+//! `Mapping`: a file, its lock and a map of part of it, as one owner.
+//!
+//! This is where memory safety is decided. It promises that its bytes stay readable, and writable where they are lent so,
+//! for as long as it lives. It knows nothing of headers, dtypes or shapes.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
+use memmap2::{Mmap, MmapMut, MmapOptions};
+
+use crate::sys::{self, LockedFile};
+
+/// What a map may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading. A shared lock.
+    ReadOnly,
+    /// Reading and writing the file. An exclusive lock.
+    ReadWrite,
+    /// Reading the file and writing private copies of its pages. A shared lock.
+    CopyOnWrite,
+}
+
+impl Access {
+    /// Whether the file itself is written.
+    pub(crate) fn writes_file(self) -> bool {
+        self == Access::ReadWrite
+    }
+}
+
+/// How a map will be read, so that the kernel reads ahead accordingly (`madvise`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Nothing known: the kernel reads some pages around each one that is touched.
+    #[default]
+    Normal,
+    /// From front to back: the kernel reads far ahead and may drop pages soon after.
+    Sequential,
+    /// Here and there: the kernel reads just the pages that are touched.
+    Random,
+    /// All of it, soon: the kernel starts to read it in now.
+    WillNeed,
+}
+
+enum Map {
+    /// No bytes, hence no map: there is nothing to map in an empty array.
+    Empty,
+    ReadOnly(Mmap),
+    Writable(MmapMut),
+}
+
+/// A range of a file, mapped.
+///
+/// # Invariants
+///
+/// 1. The map covers exactly the `nbytes` from `offset` that [`Mapping::new`] was given, and the file was at least that
+///    long when it was mapped, which was under the lock if there is one.
+/// 2. The file is not shortened by way of this value while the map lives.
+/// 3. `map` is dropped before `file`: unmapped, then unlocked, then closed. Fields drop in the order of their declaration.
+///
+/// That nobody else shortens or changes the file meanwhile is the one assumption of the crate, stated at
+/// [`Store`](crate::Store). The lock makes it true among stores; [`Options::no_lock`](crate::Options::no_lock) is unsafe
+/// because it leaves it to the caller.
+pub(crate) struct Mapping {
+    map: Map,
+    file: LockedFile,
+    offset: u64,
+}
+
+impl Mapping {
+    /// Maps `nbytes` of the file from `offset`, which need not be a multiple of the page size.
+    ///
+    /// `UnexpectedEof` if the file ends before that. A file opened for reading only cannot be mapped `ReadWrite`.
+    pub(crate) fn new(
+        file: LockedFile,
+        access: Access,
+        offset: u64,
+        nbytes: usize,
+    ) -> io::Result<Mapping> {
+        let end = offset
+            .checked_add(nbytes as u64)
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        if file.file().metadata()?.len() < end {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if nbytes == 0 {
+            return Ok(Mapping {
+                map: Map::Empty,
+                file,
+                offset,
+            });
+        }
+        let mut options = MmapOptions::new();
+        options.offset(offset).len(nbytes);
+        let map = match access {
+            Access::ReadOnly => {
+                // SAFETY: the file is at least `end` long, by the check above. It stays so, unchanged, as the invariants of
+                // `Mapping` say: `file` holds the shared lock, or its opener promised as much (`Options::no_lock`).
+                Map::ReadOnly(unsafe { options.map(file.file())? })
+            }
+            Access::ReadWrite => {
+                // SAFETY: as for `ReadOnly`, under the exclusive lock.
+                Map::Writable(unsafe { options.map_mut(file.file())? })
+            }
+            Access::CopyOnWrite => {
+                // SAFETY: as for `ReadOnly`; what is written goes to private pages.
+                Map::Writable(unsafe { options.no_reserve_swap().map_copy(file.file())? })
+            }
+        };
+        Ok(Mapping { map, file, offset })
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        self.file.file()
+    }
+
+    /// See [`LockedFile::release`].
+    pub(crate) fn release_lock(&mut self) {
+        self.file.release();
+    }
+
+    /// The mapped bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match &self.map {
+            Map::Empty => &[],
+            Map::ReadOnly(map) => map,
+            Map::Writable(map) => map,
+        }
+    }
+
+    /// The mapped bytes, to be changed. Empty for a read-only map.
+    pub(crate) fn as_bytes_mut(&mut self) -> &mut [u8] {
+        match &mut self.map {
+            Map::Empty | Map::ReadOnly(_) => &mut [],
+            Map::Writable(map) => map,
+        }
+    }
+
+    /// Waits until all bytes are on the disk.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        // On Linux `fdatasync` writes the pages of shared maps as well; elsewhere that takes an `msync`.
+        #[cfg(not(target_os = "linux"))]
+        if let Map::Writable(map) = &self.map {
+            map.flush()?;
+        }
+        sys::sync_data(self.file())
+    }
+
+    /// Waits until the bytes in `range` of the map are on the disk (`msync`).
+    pub(crate) fn flush_range(&self, range: Range<usize>) -> io::Result<()> {
+        match &self.map {
+            Map::Writable(map) => map.flush_range(range.start, range.len()),
+            Map::Empty | Map::ReadOnly(_) => Ok(()),
+        }
+    }
+
+    /// Starts to write all bytes to the disk and returns at once.
+    pub(crate) fn flush_async(&self) -> io::Result<()> {
+        #[cfg(not(target_os = "linux"))]
+        if let Map::Writable(map) = &self.map {
+            map.flush_async()?;
+        }
+        sys::start_writeback(
+            self.file(),
+            self.offset..self.offset + self.as_bytes().len() as u64,
+        )
+    }
+
+    /// Passes on how the map will be read.
+    pub(crate) fn advise(&self, advice: Advice) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            let advice = match advice {
+                Advice::Normal => memmap2::Advice::Normal,
+                Advice::Sequential => memmap2::Advice::Sequential,
+                Advice::Random => memmap2::Advice::Random,
+                Advice::WillNeed => memmap2::Advice::WillNeed,
+            };
+            match &self.map {
+                Map::Empty => Ok(()),
+                Map::ReadOnly(map) => map.advise(advice),
+                Map::Writable(map) => map.advise(advice),
+            }
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = advice;
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn locked(bytes: &[u8]) -> LockedFile {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        LockedFile::unlocked(file)
+    }
+
+    #[test]
+    fn a_map_never_reaches_past_the_end_of_its_file() {
+        for (offset, nbytes) in [
+            (0, 11),
+            (5, 6),
+            (10, 1),
+            (11, 0),
+            (u64::MAX, 1),
+            (u64::MAX, 0),
+        ] {
+            assert!(
+                Mapping::new(locked(&[7; 10]), Access::ReadOnly, offset, nbytes).is_err(),
+                "{offset} {nbytes}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_map_holds_exactly_the_bytes_it_was_asked_for() {
+        let bytes: Vec<u8> = (0..10_000).map(|i| i as u8).collect();
+        for range in [
+            0..10_000,
+            1..2,
+            4095..4097,
+            9999..10_000,
+            500..500,
+            10_000..10_000,
+        ] {
+            let map = Mapping::new(
+                locked(&bytes),
+                Access::ReadOnly,
+                range.start as u64,
+                range.len(),
+            )
+            .unwrap();
+            assert_eq!(map.as_bytes(), &bytes[range]);
+        }
+    }
+
+    #[test]
+    fn a_read_only_map_lends_nothing_to_change() {
+        let mut map = Mapping::new(locked(&[7; 10]), Access::ReadOnly, 0, 10).unwrap();
+        assert!(map.as_bytes_mut().is_empty());
+    }
+
+    #[test]
+    fn private_changes_stay_out_of_the_file() {
+        let mut map = Mapping::new(locked(&[7; 10]), Access::CopyOnWrite, 0, 10).unwrap();
+        map.as_bytes_mut().fill(1);
+        let mut found = [0; 10];
+        sys::read_at(map.file(), &mut found, 0).unwrap();
+        assert_eq!((map.as_bytes(), found), (&[1; 10][..], [7; 10]));
+    }
+}

@@ -1,0 +1,183 @@
+//! `AnyStore`: an array in a file, whose dtype and rank are known only at run time.
+
+use std::fmt;
+use std::path::Path;
+
+use ndarray::Dimension;
+
+use super::file::ArrayFile;
+use super::mode::{AccessMode, Mode};
+use super::open;
+use super::options::Options;
+use super::typed::Store;
+use crate::dtype::DType;
+use crate::element::Element;
+use crate::error::{Error, Result};
+use crate::mapping::Access;
+use crate::shape::Order;
+
+/// An N-dimensional array in a file, mapped into memory, of any dtype and rank.
+///
+/// It tells what the array is and gives its bytes; [`downcast`](AnyStore::downcast) makes it a typed [`Store`]. What a
+/// store relies on and promises is said [there](Store).
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use ndstore::{AnyStore, ReadOnly, Store};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("temp.dat");
+/// # Store::<f64, _>::create(&path, (2, 3))?;
+///
+/// let any = AnyStore::open(&path)?;
+/// println!("{} {:?}", any.dtype(), any.shape());
+/// let store = any.downcast::<f64, Ix2, ReadOnly>()?;
+/// assert_eq!(store.view().sum(), 0.0);
+/// # Ok::<(), ndstore::Error>(())
+/// ```
+pub struct AnyStore {
+    pub(super) file: ArrayFile,
+}
+
+impl AnyStore {
+    /// Opens an existing file for reading: NumPy's mode `r`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`], less those about the type, the rank and the alignment.
+    pub fn open(path: impl AsRef<Path>) -> Result<AnyStore> {
+        AnyStore::open_as(path.as_ref(), Access::ReadOnly)
+    }
+
+    /// Opens an existing file for reading and writing: NumPy's mode `r+`.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](AnyStore::open).
+    pub fn open_rw(path: impl AsRef<Path>) -> Result<AnyStore> {
+        AnyStore::open_as(path.as_ref(), Access::ReadWrite)
+    }
+
+    /// Opens an existing file whose changes stay in memory: NumPy's mode `c`.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](AnyStore::open).
+    pub fn open_cow(path: impl AsRef<Path>) -> Result<AnyStore> {
+        AnyStore::open_as(path.as_ref(), Access::CopyOnWrite)
+    }
+
+    /// Opens an existing file in a mode that is known only at run time.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](AnyStore::open); [`Error::InvalidOption`] for [`Mode::Write`], which needs a type and a shape.
+    pub fn open_mode(path: impl AsRef<Path>, mode: Mode) -> Result<AnyStore> {
+        let path = path.as_ref();
+        let access = match mode {
+            Mode::Read => Access::ReadOnly,
+            Mode::ReadWrite => Access::ReadWrite,
+            Mode::CopyOnWrite => Access::CopyOnWrite,
+            Mode::Write => {
+                let reason =
+                    "`w+` makes a new file, which needs a type and a shape; use `Store::create`";
+                return Err(Error::InvalidOption {
+                    path: path.to_owned(),
+                    op: "open",
+                    reason,
+                });
+            }
+        };
+        AnyStore::open_as(path, access)
+    }
+
+    fn open_as(path: &Path, access: Access) -> Result<AnyStore> {
+        open::open(path, access, &Options::new(), None).map(|file| AnyStore { file })
+    }
+
+    /// Makes it a typed store, without opening the file again or giving up its lock.
+    ///
+    /// # Errors
+    ///
+    /// If it is not an array of `A` and `D`, or was opened in another mode than `M`: the error has the store in it,
+    /// lock and all, and turns into an [`Error`] where only the reason is of interest.
+    #[expect(
+        clippy::result_large_err,
+        reason = "what is refused is handed back, once"
+    )]
+    pub fn downcast<A: Element, D: Dimension, M: AccessMode>(
+        self,
+    ) -> Result<Store<A, D, M>, DowncastError> {
+        Store::from_file(self.file)
+    }
+
+    /// The dtype of the elements.
+    pub fn dtype(&self) -> &DType {
+        &self.file.array.dtype
+    }
+
+    /// The length of each axis.
+    pub fn shape(&self) -> &[usize] {
+        &self.file.array.shape
+    }
+
+    /// The number of axes.
+    pub fn ndim(&self) -> usize {
+        self.shape().len()
+    }
+
+    /// The order of the elements in the file.
+    pub fn order(&self) -> Order {
+        self.file.array.order
+    }
+
+    /// Where in the file the elements start, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.file.array.offset
+    }
+
+    /// The absolute path by which the file was opened.
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// The mode that the file is open in.
+    pub fn mode(&self) -> Mode {
+        self.file.access.into()
+    }
+
+    /// The bytes of the elements, in the order of the file.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.file.mapping.as_bytes()
+    }
+}
+
+impl fmt::Debug for AnyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnyStore")
+            .field("path", &self.path())
+            .field("dtype", self.dtype())
+            .field("shape", &self.shape())
+            .field("order", &self.order())
+            .field("mode", &self.mode())
+            .finish()
+    }
+}
+
+/// Why an [`AnyStore`] is not the store that was asked for, and the store itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct DowncastError {
+    /// The store, still open and locked.
+    pub store: AnyStore,
+    /// What did not fit.
+    #[source]
+    pub error: Error,
+}
+
+impl From<DowncastError> for Error {
+    fn from(refused: DowncastError) -> Error {
+        refused.error
+    }
+}

@@ -1,0 +1,373 @@
+//! Creating: a whole new file beside its target, durable before it takes the target's name.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use ndarray::{ArrayRef, Dimension};
+
+use super::file::{Array, ArrayFile};
+use super::open::{absolute, check_size, lock, refusal};
+use super::options::Options;
+use super::typed::Store;
+use super::write;
+use crate::dtype::DType;
+use crate::element::Element;
+use crate::error::{Context, Error, Result};
+use crate::header::{Form, Header};
+use crate::mapping::{Access, Mapping};
+use crate::shape::Order;
+use crate::sys::{self, Directory, Draft, LockedFile, Patience, Unpublished};
+
+/// What becomes of a file that has the name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Existing {
+    Replace,
+    Refuse,
+}
+
+/// A file to be written: the array, its header and its length, all of it checked.
+pub(super) struct Layout {
+    pub(super) array: Array,
+    /// Empty for a raw file.
+    header: Vec<u8>,
+    pub(super) nbytes: usize,
+}
+
+impl Layout {
+    /// The layout of a new file. Nothing has been touched yet.
+    pub(super) fn new(
+        context: Context<'_>,
+        dtype: DType,
+        shape: Vec<usize>,
+        order: Order,
+        options: &Options,
+    ) -> Result<Layout> {
+        let Context { op, .. } = context;
+        if let Some(expected) = options
+            .shape
+            .as_ref()
+            .filter(|&expected| *expected != shape)
+        {
+            return Err(Error::ShapeMismatch {
+                path: context.path(),
+                op,
+                expected: expected.clone(),
+                found: shape,
+            });
+        }
+        match options.raw {
+            Some(_) if options.compact => Err(Error::InvalidOption {
+                path: context.path(),
+                op,
+                reason: "a raw file has no header to be compact; choose one of `Options::raw` and `Options::compact`",
+            }),
+            Some(offset) => Layout::raw(context, dtype, shape, order, offset),
+            None => {
+                let form = if options.compact {
+                    Form::Compact
+                } else {
+                    Form::Native
+                };
+                Layout::with_header(context, dtype, shape, order, form)
+            }
+        }
+    }
+
+    pub(super) fn raw(
+        context: Context<'_>,
+        dtype: DType,
+        shape: Vec<usize>,
+        order: Order,
+        offset: u64,
+    ) -> Result<Layout> {
+        let nbytes = check_size(context, &shape, dtype.itemsize())?;
+        Layout {
+            array: Array {
+                dtype,
+                order,
+                shape,
+                offset,
+                raw: true,
+            },
+            header: Vec::new(),
+            nbytes,
+        }
+        .checked(context)
+    }
+
+    pub(super) fn with_header(
+        context: Context<'_>,
+        dtype: DType,
+        shape: Vec<usize>,
+        order: Order,
+        form: Form,
+    ) -> Result<Layout> {
+        let nbytes = check_size(context, &shape, dtype.itemsize())?;
+        let wide: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+        let header =
+            Header::encode(&dtype, order, &wide, form).map_err(|source| Error::Header {
+                path: context.path(),
+                op: context.op,
+                source,
+            })?;
+        let offset = header.len() as u64;
+        Layout {
+            array: Array {
+                dtype,
+                order,
+                shape,
+                offset,
+                raw: false,
+            },
+            header,
+            nbytes,
+        }
+        .checked(context)
+    }
+
+    /// Checks the length of the whole file against what a file can be, and what this process may write.
+    fn checked(self, context: Context<'_>) -> Result<Layout> {
+        let too_large = |needed, limit| Error::FileTooLarge {
+            path: context.path(),
+            op: context.op,
+            needed,
+            limit,
+        };
+        let Array { offset, .. } = self.array;
+        let len = offset
+            .checked_add(self.nbytes as u64)
+            .filter(|&len| len <= i64::MAX as u64);
+        let len = len.ok_or_else(|| too_large(u64::MAX, None))?;
+        match sys::file_size_limit() {
+            Some(limit) if len > limit => Err(too_large(len, Some(limit))),
+            _ => Ok(self),
+        }
+    }
+
+    /// The length of the whole file.
+    pub(super) fn len(&self) -> u64 {
+        self.array.offset + self.nbytes as u64
+    }
+}
+
+/// Creates a file of zeros.
+pub(super) fn create_zeros(
+    path: &Path,
+    layout: Layout,
+    existing: Existing,
+    options: &Options,
+) -> Result<ArrayFile> {
+    create(path, layout, existing, options, |place, file, layout| {
+        place.reserve(file, layout, options.sparse)
+    })
+}
+
+/// Creates a file with the elements of `array`.
+pub(super) fn create_from<A: Element, D: Dimension>(
+    path: &Path,
+    array: &ArrayRef<A, D>,
+    options: &Options,
+) -> Result<Store<A, D>> {
+    let order = options.order.unwrap_or_else(|| write::memory_order(array));
+    let layout = Layout::new(
+        Context::new(path, "create"),
+        A::dtype(),
+        array.shape().to_vec(),
+        order,
+        options,
+    )?;
+    let file = create(
+        path,
+        layout,
+        Existing::Replace,
+        options,
+        |place, file, layout| {
+            place.reserve(file, layout, options.sparse)?;
+            let written = write::write_array(file, layout.array.offset, array, order);
+            written.map_err(|error| place.growth(error, layout))
+        },
+    )?;
+    Ok(Store::from_file(file)?)
+}
+
+/// Where a file is to be: the name it will have, with symbolic links followed, and the directory of that name.
+pub(super) struct Place<'a> {
+    context: Context<'a>,
+    target: std::path::PathBuf,
+    directory: Directory,
+}
+
+impl<'a> Place<'a> {
+    /// Finds the place that `context.path` names.
+    pub(super) fn find(context: Context<'a>) -> Result<Place<'a>> {
+        let target = sys::resolve(context.path).map_err(|error| context.io(error))?;
+        let directory = Directory::of(&target).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                context.denied("read its directory, which is synced", error)
+            }
+            _ => context.io(error),
+        })?;
+        Ok(Place {
+            context,
+            target,
+            directory,
+        })
+    }
+
+    pub(super) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Makes a whole file beside the target: `fill` gives it blocks and data, then it gets its header and is mapped.
+    pub(super) fn draft(
+        &self,
+        layout: &Layout,
+        locked: bool,
+        fill: impl FnOnce(&Place<'_>, &File, &Layout) -> Result<()>,
+    ) -> Result<(Mapping, Unpublished)> {
+        let context = self.context;
+        let draft =
+            Draft::new(&self.directory, &self.target, locked).map_err(|refused| match refused {
+                sys::NotLocked::Open(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    context.denied("make a file in its directory", error)
+                }
+                sys::NotLocked::Open(error) => self.growth(error, layout),
+                refused => refusal(context, true, refused),
+            })?;
+        fill(self, draft.file(), layout)?;
+        sys::write_all_at(draft.file(), &layout.header, 0)
+            .map_err(|error| self.growth(error, layout))?;
+        let (file, name) = draft.into_parts();
+        let mapping = Mapping::new(file, Access::ReadWrite, layout.array.offset, layout.nbytes)
+            .map_err(|error| context.step("map").io(error))?;
+        Ok((mapping, name))
+    }
+
+    /// Makes the empty `file` as long as the layout: with blocks of its own that read as zero, or with a hole.
+    pub(super) fn reserve(&self, file: &File, layout: &Layout, sparse: bool) -> Result<()> {
+        let len = layout.len();
+        let reserve = || {
+            if sparse {
+                return file.set_len(len);
+            }
+            if sys::total_free(self.directory.path()).is_some_and(|free| free < len) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            sys::write_in_place(file);
+            match sys::allocate(file, 0..len) {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    sys::write_zeros(file, 0..len)
+                }
+                result => result,
+            }
+        };
+        reserve().map_err(|error| self.growth(error, layout))
+    }
+
+    /// Says why the new file did not get as long as the layout.
+    pub(super) fn growth(&self, error: io::Error, layout: &Layout) -> Error {
+        self.context
+            .growth(error, layout.len(), sys::free_space(self.directory.path()))
+    }
+
+    /// Puts the draft in the place of `old`, which stays locked until then. Nothing has changed if this fails.
+    pub(super) fn replace(&self, old: &File, new: &Mapping, name: Unpublished) -> Result<()> {
+        let context = self.context;
+        sys::preserve_attributes(old, new.file())
+            .map_err(|error| context.step("set the attributes of").io(error))?;
+        self.sync_draft(new)?;
+        name.replace(&self.target)
+            .map_err(|error| context.io(error))
+    }
+
+    /// Data before name: a name must never stand for bytes that the disk lacks.
+    fn sync_draft(&self, new: &Mapping) -> Result<()> {
+        sys::sync_all(new.file()).map_err(|error| self.context.step("sync").io(error))
+    }
+
+    /// Name before acknowledgement: what is reported as done must not be undone by a power cut.
+    pub(super) fn sync_directory(&self) -> Result<()> {
+        self.directory
+            .sync()
+            .map_err(|error| self.context.step("sync the directory of").io(error))
+    }
+}
+
+fn create(
+    path: &Path,
+    layout: Layout,
+    existing: Existing,
+    options: &Options,
+    fill: impl FnOnce(&Place<'_>, &File, &Layout) -> Result<()>,
+) -> Result<ArrayFile> {
+    let path = absolute(path, "create")?;
+    let context = Context::new(&path, "create");
+    let place = Place::find(context)?;
+    let patience = options.lock.map(Patience::from);
+    let mut old = find_old(context, &place, existing, patience)?;
+    let (mut mapping, mut name) = place.draft(&layout, options.lock.is_some(), fill)?;
+    loop {
+        if let Some(old) = &old {
+            place.replace(old.file(), &mapping, name)?;
+            break;
+        }
+        place.sync_draft(&mapping)?;
+        name = match name.publish_new(place.target()) {
+            Ok(()) => break,
+            Err((name, error)) if error.kind() == io::ErrorKind::AlreadyExists => name,
+            Err((_, error)) => return Err(context.io(error)),
+        };
+        // Another creator was faster: this is an old file now like any other.
+        old = find_old(context, &place, existing, patience)?;
+    }
+    drop(old);
+    place.sync_directory()?;
+    if options.lock.is_none() {
+        mapping.release_lock();
+    }
+    mapping
+        .advise(options.advice)
+        .map_err(|error| context.step("advise the kernel about").io(error))?;
+    let Layout { array, .. } = layout;
+    Ok(ArrayFile::new(
+        mapping,
+        array,
+        path.clone(),
+        Access::ReadWrite,
+        options.lock.is_some(),
+        options.sparse,
+    ))
+}
+
+/// The file that is to be replaced, locked, or `None` where there is none.
+fn find_old(
+    context: Context<'_>,
+    place: &Place<'_>,
+    existing: Existing,
+    patience: Option<Patience>,
+) -> Result<Option<LockedFile>> {
+    if place
+        .target()
+        .symlink_metadata()
+        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    {
+        return Ok(None);
+    }
+    if existing == Existing::Refuse {
+        return Err(Error::AlreadyExists {
+            path: context.path(),
+        });
+    }
+    match lock(
+        Context::new(place.target(), context.op),
+        place.target(),
+        true,
+        patience,
+    ) {
+        Ok((old, _)) => Ok(Some(old)),
+        // Removed just now.
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,157 @@
+//! `ArrayFile`: an open array whose dtype and rank are values, not types. Both faces of a store stand on it.
+
+use std::ops::RangeBounds;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::dtype::DType;
+use crate::error::{Context, Error, Result};
+use crate::mapping::{Access, Advice, Mapping};
+use crate::shape::{self, Order};
+use crate::sys;
+
+/// An array in a file.
+///
+/// The map holds exactly the elements of `shape`: `mapping.as_bytes().len()` is the product of `shape` and the item size
+/// of `dtype`. Whoever builds or changes a value keeps it so.
+pub(crate) struct ArrayFile {
+    pub(super) mapping: Mapping,
+    pub(super) array: Array,
+    /// Absolute, as of opening: a later change of directory does not matter.
+    pub(super) path: PathBuf,
+    pub(super) access: Access,
+    pub(super) locked: bool,
+    /// Whether a rewrite leaves holes.
+    pub(super) sparse: bool,
+    poisoned: AtomicBool,
+}
+
+/// What the array in a file is, and where in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Array {
+    pub(crate) dtype: DType,
+    pub(crate) order: Order,
+    pub(crate) shape: Vec<usize>,
+    /// Where the data start.
+    pub(crate) offset: u64,
+    /// Whether the file has no header.
+    pub(crate) raw: bool,
+}
+
+impl ArrayFile {
+    pub(super) fn new(
+        mapping: Mapping,
+        array: Array,
+        path: PathBuf,
+        access: Access,
+        locked: bool,
+        sparse: bool,
+    ) -> ArrayFile {
+        ArrayFile {
+            mapping,
+            array,
+            path,
+            access,
+            locked,
+            sparse,
+            poisoned: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn context(&self, op: &'static str) -> Context<'_> {
+        Context::new(&self.path, op)
+    }
+
+    /// Refuses further writes: what the disk holds is not known any more.
+    pub(super) fn poison(&self) {
+        self.poisoned.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn check_poison(&self, op: &'static str) -> Result<()> {
+        match self.poisoned.load(Ordering::Relaxed) {
+            true => Err(Error::Poisoned {
+                path: self.path.clone(),
+                op,
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Runs a step that writes to the disk. The kernel reports a lost write once, so its failure poisons the store.
+    fn write_step(
+        &self,
+        op: &'static str,
+        step: impl FnOnce(&Mapping) -> std::io::Result<()>,
+    ) -> Result<()> {
+        self.check_poison(op)?;
+        if !self.access.writes_file() {
+            return Ok(());
+        }
+        step(&self.mapping).map_err(|error| {
+            self.poison();
+            self.context(op).io(error)
+        })
+    }
+
+    pub(super) fn flush(&self) -> Result<()> {
+        self.write_step("flush", Mapping::flush)
+    }
+
+    pub(super) fn flush_async(&self) -> Result<()> {
+        self.write_step("flush", Mapping::flush_async)
+    }
+
+    pub(super) fn flush_rows(&self, range: impl RangeBounds<usize>) -> Result<()> {
+        let rows = shape::rows(&self.array.shape, self.array.order);
+        let range = shape::row_range(range, rows).map_err(|asked| Error::RowsOutOfBounds {
+            path: self.path.clone(),
+            op: "flush",
+            start: asked.start,
+            end: asked.end,
+            rows,
+        })?;
+        let row = self.mapping.as_bytes().len().checked_div(rows).unwrap_or(0);
+        self.write_step("flush", |mapping| {
+            mapping.flush_range(range.start * row..range.end * row)
+        })
+    }
+
+    pub(super) fn advise(&self, advice: Advice) -> Result<()> {
+        self.mapping
+            .advise(advice)
+            .map_err(|error| self.context("advise the kernel about").io(error))
+    }
+
+    /// The part of the file that the array fills.
+    fn extent(&self) -> std::ops::Range<u64> {
+        self.array.offset..self.array.offset + self.mapping.as_bytes().len() as u64
+    }
+
+    pub(super) fn is_allocated(&self) -> Result<bool> {
+        let blocks = sys::blocks(self.mapping.file(), self.extent());
+        let blocks = blocks.map_err(|error| self.context("look up the blocks of").io(error))?;
+        Ok(blocks.allocated && !blocks.shared)
+    }
+
+    pub(super) fn allocate(&self) -> Result<()> {
+        let context = self.context("allocate");
+        let extent = self.extent();
+        let needed = extent.end - extent.start;
+        let refused = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::Unsupported => Error::Unsupported {
+                path: self.path.clone(),
+                op: "allocate",
+                what: "giving a file blocks of its own",
+                source: error,
+            },
+            _ => context.growth(error, needed, sys::free_space(&self.path)),
+        };
+        let file = self.mapping.file();
+        sys::allocate(file, extent.clone()).map_err(refused)?;
+        #[cfg(target_os = "linux")]
+        if sys::blocks(file, extent.clone()).is_ok_and(|blocks| blocks.shared) {
+            sys::unshare(file, extent).map_err(refused)?;
+        }
+        Ok(())
+    }
+}

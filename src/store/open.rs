@@ -1,0 +1,260 @@
+//! Opening: the file is locked, its header read and everything in it checked before a byte is mapped.
+
+use std::fs::{File, Metadata};
+use std::path::Path;
+
+use super::file::{Array, ArrayFile};
+use super::options::Options;
+use crate::dtype::DType;
+use crate::error::{Context, Error, Result};
+use crate::header::{BLOCK, Header, extent};
+use crate::mapping::{Access, Mapping};
+use crate::shape;
+use crate::sys::{self, LockedFile, NotLocked, Patience};
+
+/// Opens the array in `path`. `dtype` is the one of a raw file; a file with a header has its own.
+pub(super) fn open(
+    path: &Path,
+    access: Access,
+    options: &Options,
+    dtype: Option<DType>,
+) -> Result<ArrayFile> {
+    let path = absolute(path, "open")?;
+    let context = Context::new(&path, "open");
+    let (file, metadata) = lock(
+        context,
+        &path,
+        access.writes_file(),
+        options.lock.map(Patience::from),
+    )?;
+    let array = match options.raw {
+        Some(offset) => raw_array(context, metadata.len(), offset, options, dtype)?,
+        None => read_array(context, file.file(), metadata.len(), options)?,
+    };
+    let nbytes = check_length(context, &array, metadata.len())?;
+    let mapping = Mapping::new(file, access, array.offset, nbytes)
+        .map_err(|error| context.step("map").io(error))?;
+    if options.advice != Default::default() {
+        mapping
+            .advise(options.advice)
+            .map_err(|error| context.step("advise the kernel about").io(error))?;
+    }
+    Ok(ArrayFile::new(
+        mapping,
+        array,
+        path,
+        access,
+        options.lock.is_some(),
+        options.sparse,
+    ))
+}
+
+/// The path from the root, so that it stays right when the current directory changes.
+pub(super) fn absolute(path: &Path, op: &'static str) -> Result<std::path::PathBuf> {
+    // Also the answer for an empty path, which names nothing.
+    std::path::absolute(path).map_err(|error| match path.as_os_str().is_empty() {
+        true => Context::new(path, op).not_found(),
+        false => Context::new(path, op).io(error),
+    })
+}
+
+/// Opens and locks a regular file, and reads its metadata under the lock.
+pub(super) fn lock(
+    context: Context<'_>,
+    path: &Path,
+    write: bool,
+    patience: Option<Patience>,
+) -> Result<(LockedFile, Metadata)> {
+    let (file, metadata) = LockedFile::open(path, write, patience)
+        .map_err(|refused| refusal(context, write, refused))?;
+    match sys::kind_of_special(&metadata) {
+        Some(found) => Err(context.not_a_file(found)),
+        None => Ok((file, metadata)),
+    }
+}
+
+/// Says why a file was not opened or not locked.
+pub(super) fn refusal(context: Context<'_>, write: bool, refused: NotLocked) -> Error {
+    let Context { op, .. } = context;
+    match refused {
+        NotLocked::Held(holder) => Error::Locked {
+            path: context.path(),
+            op,
+            exclusive: write,
+            holder,
+        },
+        NotLocked::Unsupported(source) => Error::LockUnsupported {
+            path: context.path(),
+            op,
+            source,
+        },
+        NotLocked::Io(error) => context.io(error),
+        NotLocked::Open(error) => match std::fs::metadata(context.path)
+            .ok()
+            .as_ref()
+            .and_then(sys::kind_of_special)
+        {
+            // A directory that is opened for writing, a socket, a device without a driver.
+            Some(found) => context.not_a_file(found),
+            None if error.kind() == std::io::ErrorKind::PermissionDenied => context.denied(
+                if write {
+                    "read and write it"
+                } else {
+                    "read it"
+                },
+                error,
+            ),
+            None => context.io(error),
+        },
+    }
+}
+
+/// The array that the header describes.
+fn read_array(context: Context<'_>, file: &File, len: u64, options: &Options) -> Result<Array> {
+    let refuse = |source| Error::Header {
+        path: context.path(),
+        op: context.op,
+        source,
+    };
+    let limit = options.max_header_size;
+    let mut block = [0; BLOCK];
+    let read = sys::read_at(file, &mut block, 0)
+        .map_err(|error| context.step("read the header of").io(error))?;
+    let header_len = extent(&block[..read], len, limit).map_err(refuse)? as usize;
+    let header = if header_len <= read {
+        Header::decode(&block[..header_len], limit)
+    } else {
+        // `extent` holds the claimed length against the limit and the length of the file, so this is no allocation by hearsay.
+        let mut bytes = vec![0; header_len];
+        let read = sys::read_at(file, &mut bytes, 0)
+            .map_err(|error| context.step("read the header of").io(error))?;
+        if read < header_len {
+            return Err(Error::Truncated {
+                path: context.path(),
+                op: context.op,
+                expected: header_len as u64,
+                found: read as u64,
+            });
+        }
+        Header::decode(&bytes, limit)
+    };
+    let Header {
+        dtype,
+        order,
+        shape: wide,
+        offset,
+        ..
+    } = header.map_err(refuse)?;
+    let too_large = |_| Error::ShapeTooLarge {
+        path: context.path(),
+        op: context.op,
+        shape: wide.clone(),
+        itemsize: dtype.itemsize(),
+    };
+    let shape: Vec<usize> = wide
+        .iter()
+        .map(|&axis| axis.try_into())
+        .collect::<Result<_, _>>()
+        .map_err(too_large)?;
+    if let Some(expected) = options
+        .shape
+        .as_ref()
+        .filter(|&expected| *expected != shape)
+    {
+        let expected = expected.clone();
+        return Err(Error::ShapeMismatch {
+            path: context.path(),
+            op: context.op,
+            expected,
+            found: shape,
+        });
+    }
+    if options.order.is_some_and(|expected| expected != order) {
+        return Err(Error::InvalidOption {
+            path: context.path(),
+            op: context.op,
+            reason: "its header has the other order than `Options::order`; leave that out",
+        });
+    }
+    Ok(Array {
+        dtype,
+        order,
+        shape,
+        offset,
+        raw: false,
+    })
+}
+
+/// The array that the options describe.
+fn raw_array(
+    context: Context<'_>,
+    len: u64,
+    offset: u64,
+    options: &Options,
+    dtype: Option<DType>,
+) -> Result<Array> {
+    let Context { op, .. } = context;
+    let Some(dtype) = dtype else {
+        let reason = "a raw file does not tell its dtype; open it as a typed `Store`";
+        return Err(Error::InvalidOption {
+            path: context.path(),
+            op,
+            reason,
+        });
+    };
+    let shape = match &options.shape {
+        Some(shape) => shape.clone(),
+        None => {
+            let Some(nbytes) = len.checked_sub(offset) else {
+                return Err(Error::Truncated {
+                    path: context.path(),
+                    op,
+                    expected: offset,
+                    found: len,
+                });
+            };
+            let itemsize = dtype.itemsize();
+            if !nbytes.is_multiple_of(itemsize as u64) {
+                return Err(Error::NotAMultiple {
+                    path: context.path(),
+                    op,
+                    nbytes,
+                    offset,
+                    itemsize,
+                });
+            }
+            vec![(nbytes / itemsize as u64) as usize]
+        }
+    };
+    Ok(Array {
+        dtype,
+        order: options.order.unwrap_or_default(),
+        shape,
+        offset,
+        raw: true,
+    })
+}
+
+/// The bytes of the array, if the file has them all.
+fn check_length(context: Context<'_>, array: &Array, len: u64) -> Result<usize> {
+    let nbytes = check_size(context, &array.shape, array.dtype.itemsize())?;
+    match array.offset.checked_add(nbytes as u64) {
+        Some(end) if end <= len => Ok(nbytes),
+        end => Err(Error::Truncated {
+            path: context.path(),
+            op: context.op,
+            expected: end.unwrap_or(u64::MAX),
+            found: len,
+        }),
+    }
+}
+
+/// The bytes of an array, if a map can hold them.
+pub(super) fn check_size(context: Context<'_>, shape: &[usize], itemsize: usize) -> Result<usize> {
+    shape::checked_nbytes(shape, itemsize).ok_or_else(|| Error::ShapeTooLarge {
+        path: context.path(),
+        op: context.op,
+        shape: shape.iter().map(|&axis| axis as u64).collect(),
+        itemsize,
+    })
+}

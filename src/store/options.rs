@@ -1,0 +1,242 @@
+//! `Options`: the builder behind every way to open or create a store.
+
+use std::path::Path;
+
+use ndarray::{ArrayRef, Dimension, ShapeBuilder};
+
+use super::create::{self, Existing};
+use super::mode::{AccessMode, CopyOnWrite, ReadOnly, ReadWrite};
+use super::open;
+use super::typed::Store;
+use crate::element::Element;
+use crate::error::{Context, Result};
+use crate::header::DEFAULT_LIMIT;
+use crate::mapping::Advice;
+use crate::shape::{self, Order};
+use crate::sys::LockPolicy;
+
+/// How to open or create a store, where the defaults of [`Store`]'s constructors do not fit.
+///
+/// # Examples
+///
+/// A headerless file, as `np.memmap('raw.bin', '<f4', 'r', offset=8, shape=(2, 3), order='F')` reads it:
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use ndstore::{Options, Order};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("raw.bin");
+/// # std::fs::write(&path, bytemuck::bytes_of(&[0_f32; 8])).unwrap();
+///
+/// let store = Options::new().raw(8).shape((2, 3)).order(Order::F).open::<f32, Ix2>(&path)?;
+/// assert_eq!(store.view().dim(), (2, 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Options {
+    pub(super) order: Option<Order>,
+    pub(super) shape: Option<Vec<usize>>,
+    /// `None` takes no lock.
+    pub(super) lock: Option<LockPolicy>,
+    pub(super) raw: Option<u64>,
+    pub(super) compact: bool,
+    pub(super) sparse: bool,
+    pub(super) advice: Advice,
+    pub(super) max_header_size: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            order: None,
+            shape: None,
+            lock: Some(LockPolicy::default()),
+            raw: None,
+            compact: false,
+            sparse: false,
+            advice: Advice::default(),
+            max_header_size: DEFAULT_LIMIT,
+        }
+    }
+}
+
+impl Options {
+    /// The defaults: C order, fail at once where the lock is taken, a header of 4096 bytes, blocks allocated.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    /// Sets the order of the elements in the file. It goes before the order of the shape, and is the only way to tell
+    /// the order of a new array that is empty or has a single column. Of a file with a header, it must be the order.
+    pub fn order(self, order: Order) -> Options {
+        Options {
+            order: Some(order),
+            ..self
+        }
+    }
+
+    /// Sets the shape to expect in a file that is opened. A raw file without it is one-dimensional, as long as the file;
+    /// of a file with a header, it must be the shape.
+    pub fn shape(self, shape: impl ShapeBuilder) -> Options {
+        let shape = shape.into_shape_with_order().raw_dim().slice().to_vec();
+        Options {
+            shape: Some(shape),
+            ..self
+        }
+    }
+
+    /// Sets what to do when another store holds the lock.
+    pub fn lock(self, policy: LockPolicy) -> Options {
+        Options {
+            lock: Some(policy),
+            ..self
+        }
+    }
+
+    /// Takes no lock, and heeds none.
+    ///
+    /// # Safety
+    ///
+    /// As long as the store lives, the caller makes sure of what the lock would: nobody shortens the file, and nobody
+    /// writes to bytes of it that are being viewed. Several processes may write to it if each keeps to rows of its own
+    /// and looks at no others.
+    #[allow(unsafe_code)]
+    pub unsafe fn no_lock(self) -> Options {
+        Options { lock: None, ..self }
+    }
+
+    /// Takes the file for a raw one: no header, the data start at byte `offset`. The dtype is that of the element type.
+    pub fn raw(self, offset: u64) -> Options {
+        Options {
+            raw: Some(offset),
+            ..self
+        }
+    }
+
+    /// Writes the header as `np.save` does: as short as it can be (128 bytes, mostly) instead of 4096, for readers
+    /// that cannot take more. The data then do not start on a page.
+    pub fn compact(self, compact: bool) -> Options {
+        Options { compact, ..self }
+    }
+
+    /// Leaves holes in a new file, as NumPy does, instead of allocating its blocks: an array may then be larger than the
+    /// disk, and a store into a hole of a full disk is a SIGBUS that kills the process. A resized store stays as it is.
+    pub fn sparse(self, sparse: bool) -> Options {
+        Options { sparse, ..self }
+    }
+
+    /// Sets how the map will be read.
+    pub fn advice(self, advice: Advice) -> Options {
+        Options { advice, ..self }
+    }
+
+    /// Sets how many characters a header may have. 10,000 unless told otherwise, as in NumPy; only records with
+    /// hundreds of fields need more.
+    pub fn max_header_size(self, characters: usize) -> Options {
+        Options {
+            max_header_size: characters,
+            ..self
+        }
+    }
+
+    /// Opens a file for reading. See [`Store::open`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    pub fn open<A: Element, D: Dimension>(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> Result<Store<A, D, ReadOnly>> {
+        self.open_as(path.as_ref())
+    }
+
+    /// Opens a file for reading and writing. See [`Store::open_rw`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open_rw`].
+    pub fn open_rw<A: Element, D: Dimension>(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> Result<Store<A, D, ReadWrite>> {
+        self.open_as(path.as_ref())
+    }
+
+    /// Opens a file whose changes stay in memory. See [`Store::open_cow`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open_cow`].
+    pub fn open_cow<A: Element, D: Dimension>(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> Result<Store<A, D, CopyOnWrite>> {
+        self.open_as(path.as_ref())
+    }
+
+    fn open_as<A: Element, D: Dimension, M: AccessMode>(
+        &self,
+        path: &Path,
+    ) -> Result<Store<A, D, M>> {
+        let file = open::open(path, M::ACCESS, self, Some(A::dtype()))?;
+        Ok(Store::from_file(file)?)
+    }
+
+    /// Creates a file, in place of an old one. See [`Store::create`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::create`].
+    pub fn create<A: Element, D: Dimension>(
+        &self,
+        path: impl AsRef<Path>,
+        shape: impl ShapeBuilder<Dim = D>,
+    ) -> Result<Store<A, D>> {
+        self.create_zeros(path.as_ref(), shape, Existing::Replace)
+    }
+
+    /// Creates a file that must not exist. See [`Store::create_new`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::create_new`].
+    pub fn create_new<A: Element, D: Dimension>(
+        &self,
+        path: impl AsRef<Path>,
+        shape: impl ShapeBuilder<Dim = D>,
+    ) -> Result<Store<A, D>> {
+        self.create_zeros(path.as_ref(), shape, Existing::Refuse)
+    }
+
+    /// Creates a file with the elements of `array`, in place of an old one. See [`Store::create_from`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::create_from`].
+    pub fn create_from<A: Element, D: Dimension>(
+        &self,
+        path: impl AsRef<Path>,
+        array: &ArrayRef<A, D>,
+    ) -> Result<Store<A, D>> {
+        create::create_from(path.as_ref(), array, self)
+    }
+
+    fn create_zeros<A: Element, D: Dimension>(
+        &self,
+        path: &Path,
+        shape: impl ShapeBuilder<Dim = D>,
+        existing: Existing,
+    ) -> Result<Store<A, D>> {
+        let shape = shape.into_shape_with_order();
+        // Before the order is read off: that takes a shape which ndarray can hold.
+        let context = Context::new(path, "create");
+        open::check_size(context, shape.raw_dim().slice(), size_of::<A>())?;
+        let (dim, order) = shape::dim_and_order(shape);
+        let order = self.order.unwrap_or(order);
+        let layout = create::Layout::new(context, A::dtype(), dim.slice().to_vec(), order, self)?;
+        let file = create::create_zeros(path, layout, existing, self)?;
+        Ok(Store::from_file(file)?)
+    }
+}

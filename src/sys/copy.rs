@@ -1,0 +1,146 @@
+//! Copying between files without the bytes passing through this process.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
+#[cfg(target_os = "linux")]
+use super::sync::retry;
+use super::{start_writeback, write_all_at};
+
+/// How much is copied before its writeback is started: large enough for the disk, small enough that the disk begins at
+/// once and works while the rest is copied.
+const STEP: u64 = 8 << 20;
+
+/// Makes the empty file `to` a copy of `from` that shares its blocks. False where the file system has no such thing.
+pub(crate) fn clone_file(from: &File, to: &File) -> bool {
+    #[cfg(target_os = "linux")]
+    return rustix::fs::ioctl_ficlone(to, from).is_ok();
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (from, to);
+        false
+    }
+}
+
+/// Copies `source` of `from` to offset `target` of `to`, and starts to write it to the disk.
+///
+/// The kernel copies. With `may_share` it may let both files have the same blocks; without, `to` gets its own.
+pub(crate) fn copy_range(
+    from: &File,
+    source: Range<u64>,
+    to: &File,
+    target: u64,
+    may_share: bool,
+) -> io::Result<()> {
+    let mut done = 0;
+    let len = source.end - source.start;
+    while done < len {
+        let step = (len - done).min(STEP);
+        let copied = copy_some(
+            from,
+            source.start + done,
+            to,
+            target + done,
+            step,
+            may_share,
+        )?;
+        if copied == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        start_writeback(to, target + done..target + done + copied)?;
+        done += copied;
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn copy_some(
+    from: &File,
+    source: u64,
+    to: &File,
+    target: u64,
+    len: u64,
+    may_share: bool,
+) -> io::Result<u64> {
+    use rustix::io::Errno;
+    let copied = retry(|| {
+        Ok(if may_share {
+            rustix::fs::copy_file_range(
+                from,
+                Some(&mut { source }),
+                to,
+                Some(&mut { target }),
+                len as usize,
+            )?
+        } else {
+            rustix::fs::seek(to, rustix::fs::SeekFrom::Start(target))?;
+            rustix::fs::sendfile(to, from, Some(&mut { source }), len as usize)?
+        })
+    });
+    match copied {
+        Ok(copied) => Ok(copied as u64),
+        // The file system, or this pair of files, has no copy in the kernel.
+        Err(error)
+            if matches!(
+                Errno::from_io_error(&error),
+                Some(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS)
+            ) =>
+        {
+            copy_buffered(from, source, to, target, len)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn copy_some(
+    from: &File,
+    source: u64,
+    to: &File,
+    target: u64,
+    len: u64,
+    _: bool,
+) -> io::Result<u64> {
+    copy_buffered(from, source, to, target, len)
+}
+
+fn copy_buffered(from: &File, source: u64, to: &File, target: u64, len: u64) -> io::Result<u64> {
+    let mut buffer = vec![0; len.min(1 << 20) as usize];
+    let copied = super::read_at(from, &mut buffer, source)?;
+    write_all_at(to, &buffer[..copied], target)?;
+    Ok(copied as u64)
+}
+
+/// The parts of `range` that hold data, in order: what lies between them reads as zero and needs no copy.
+///
+/// Dirty pages must have been synced, so that every file system knows them. Where holes are not reported, all is data.
+pub(crate) fn data_ranges(file: &File, range: Range<u64>) -> io::Result<Vec<Range<u64>>> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::SeekFrom;
+        use rustix::io::Errno;
+        let mut ranges = Vec::new();
+        let mut offset = range.start;
+        while offset < range.end {
+            let start = match rustix::fs::seek(file, SeekFrom::Data(offset)) {
+                Ok(start) => start,
+                Err(Errno::NXIO) => break,
+                Err(Errno::INVAL) => return Ok(vec![range]),
+                Err(error) => return Err(error.into()),
+            };
+            if start >= range.end {
+                break;
+            }
+            let end = rustix::fs::seek(file, SeekFrom::Hole(start))?.min(range.end);
+            ranges.push(start..end);
+            offset = end;
+        }
+        Ok(ranges)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        Ok(vec![range])
+    }
+}

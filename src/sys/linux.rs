@@ -1,0 +1,121 @@
+//! The Linux system calls that rustix lacks. All `unsafe` here is the call itself, over arguments that the kernel checks.
+
+use std::fs::File;
+use std::io;
+use std::mem::offset_of;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+
+use super::sync::retry;
+
+/// Starts writeback of a range: `sync_file_range(SYNC_FILE_RANGE_WRITE)`. `msync(MS_ASYNC)` would do nothing.
+pub(crate) fn sync_file_range(file: &File, range: Range<u64>) -> io::Result<()> {
+    let overflow = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let offset = range.start.try_into().map_err(overflow)?;
+    let len = range
+        .end
+        .saturating_sub(range.start)
+        .try_into()
+        .map_err(overflow)?;
+    // A length of 0 would mean "up to the end of the file".
+    if len == 0 {
+        return Ok(());
+    }
+    // SAFETY: takes a descriptor, which `file` keeps open, and numbers; touches no memory of ours.
+    let result = unsafe {
+        libc::sync_file_range(file.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE)
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// One extent of a file, as `FS_IOC_FIEMAP` reports it (`struct fiemap_extent` of linux/fiemap.h).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extent {
+    /// Where it starts in the file.
+    pub(crate) logical: u64,
+    physical: u64,
+    /// Its length in bytes.
+    pub(crate) length: u64,
+    reserved64: [u64; 2],
+    flags: u32,
+    reserved: [u32; 3],
+}
+
+impl Extent {
+    /// Whether another file, a snapshot for instance, has the same blocks.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.flags & 0x2000 != 0
+    }
+
+    fn is_last(&self) -> bool {
+        self.flags & 0x1 != 0
+    }
+}
+
+const BATCH: usize = 64;
+
+/// `struct fiemap` with room for a batch of extents.
+#[repr(C)]
+struct Fiemap {
+    start: u64,
+    length: u64,
+    flags: u32,
+    mapped_extents: u32,
+    extent_count: u32,
+    reserved: u32,
+    extents: [Extent; BATCH],
+}
+
+/// `_IOWR('f', 11, struct fiemap)`, whose size leaves the extents out.
+const FS_IOC_FIEMAP: u32 =
+    rustix::ioctl::opcode::read_write::<[u8; offset_of!(Fiemap, extents)]>(b'f', 11) as u32;
+
+/// Write out what the file system has only promised a place for, so that the answer is about blocks.
+const FIEMAP_FLAG_SYNC: u32 = 1;
+
+/// Calls `visit` with each extent that lies in `range`, in order, until it returns false.
+pub(crate) fn for_each_extent(
+    file: &File,
+    range: Range<u64>,
+    mut visit: impl FnMut(&Extent) -> bool,
+) -> io::Result<()> {
+    let mut start = range.start;
+    while start < range.end {
+        let mut request = Fiemap {
+            start,
+            length: range.end - start,
+            flags: FIEMAP_FLAG_SYNC,
+            mapped_extents: 0,
+            extent_count: BATCH as u32,
+            reserved: 0,
+            extents: [Extent::default(); BATCH],
+        };
+        retry(|| {
+            // SAFETY: `request` is a `struct fiemap` followed by room for `extent_count` extents, which is all that the
+            // kernel writes.
+            let result =
+                unsafe { libc::ioctl(file.as_raw_fd(), FS_IOC_FIEMAP as _, &raw mut request) };
+            if result == 0 {
+                Ok(())
+            } else {
+                Err(io::Error::last_os_error())
+            }
+        })?;
+        let extents = &request.extents[..BATCH.min(request.mapped_extents as usize)];
+        for extent in extents {
+            if !visit(extent) || extent.is_last() {
+                return Ok(());
+            }
+        }
+        match extents.last() {
+            Some(last) if last.logical + last.length > start => start = last.logical + last.length,
+            _ => return Ok(()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! The lock that makes a map sound: `flock`, taken through fs2, held for as long as the file is.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::file::{self, FileId};
+use crate::error::LockHolder;
+
+/// What to do when another store holds the lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockPolicy {
+    /// Fail at once with [`Error::Locked`](crate::Error::Locked).
+    #[default]
+    Fail,
+    /// Wait until the lock is free.
+    Wait,
+    /// Wait at most this long, then fail with [`Error::Locked`](crate::Error::Locked).
+    WaitAtMost(Duration),
+}
+
+/// A [`LockPolicy`] whose clock is running.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    None,
+    Forever,
+    Until(Instant),
+}
+
+impl From<LockPolicy> for Patience {
+    fn from(policy: LockPolicy) -> Patience {
+        match policy {
+            LockPolicy::Fail => Patience::None,
+            LockPolicy::Wait => Patience::Forever,
+            // A wait that no clock can hold is one without an end.
+            LockPolicy::WaitAtMost(wait) => Instant::now()
+                .checked_add(wait)
+                .map_or(Patience::Forever, Patience::Until),
+        }
+    }
+}
+
+/// Why a file was not opened and locked.
+#[derive(Debug)]
+pub(crate) enum NotLocked {
+    /// The file could not be opened.
+    Open(io::Error),
+    /// Somebody else holds the lock.
+    Held(LockHolder),
+    /// The file system has no locks.
+    Unsupported(io::Error),
+    /// A failure in between.
+    Io(io::Error),
+}
+
+/// An open file and the lock on it.
+///
+/// Dropping it unlocks before it closes: a child between fork and exec still holds the open file description, and would
+/// keep a lock that is only closed.
+#[derive(Debug)]
+pub(crate) struct LockedFile {
+    file: File,
+    locked: bool,
+}
+
+impl LockedFile {
+    /// Opens the file that `path` names and locks it, exclusively if it is to be written. `None` takes no lock.
+    ///
+    /// The lock belongs to the inode: where the file was replaced while this waited for it, the new one is opened instead.
+    /// The metadata are read under the lock.
+    pub(crate) fn open(
+        path: &Path,
+        write: bool,
+        patience: Option<Patience>,
+    ) -> Result<(LockedFile, Metadata), NotLocked> {
+        loop {
+            let file = file::open(path, write).map_err(NotLocked::Open)?;
+            let file = match patience {
+                Some(patience) => LockedFile::lock(file, write, patience)?,
+                None => LockedFile::unlocked(file),
+            };
+            let metadata = file.file.metadata().map_err(NotLocked::Io)?;
+            if !file.locked || file::names(path, FileId::of(&metadata)).map_err(NotLocked::Io)? {
+                return Ok((file, metadata));
+            }
+        }
+    }
+
+    /// Locks an open file.
+    pub(crate) fn lock(
+        file: File,
+        exclusive: bool,
+        patience: Patience,
+    ) -> Result<LockedFile, NotLocked> {
+        let mut pause = Duration::from_micros(200);
+        loop {
+            let attempt = match (patience, exclusive) {
+                (Patience::Forever, true) => fs2::FileExt::lock_exclusive(&file),
+                (Patience::Forever, false) => fs2::FileExt::lock_shared(&file),
+                (_, true) => fs2::FileExt::try_lock_exclusive(&file),
+                (_, false) => fs2::FileExt::try_lock_shared(&file),
+            };
+            let error = match attempt {
+                Ok(()) => return Ok(LockedFile { file, locked: true }),
+                Err(error) => error,
+            };
+            match error.kind() {
+                io::ErrorKind::Interrupted => continue,
+                _ if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {}
+                io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => {
+                    return Err(NotLocked::Unsupported(error));
+                }
+                _ if is_lockless(&error) => return Err(NotLocked::Unsupported(error)),
+                _ => return Err(NotLocked::Io(error)),
+            }
+            let left = match patience {
+                Patience::Until(deadline) => deadline.saturating_duration_since(Instant::now()),
+                Patience::None | Patience::Forever => Duration::ZERO,
+            };
+            if left.is_zero() {
+                return Err(NotLocked::Held(holder(&file)));
+            }
+            // `flock` cannot wait with a limit, so this asks again, ever more rarely.
+            std::thread::sleep(pause.min(left));
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// A file that its caller promises to be the only one to touch.
+    pub(crate) fn unlocked(file: File) -> LockedFile {
+        LockedFile {
+            file,
+            locked: false,
+        }
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives the lock back and keeps the file.
+    pub(crate) fn release(&mut self) {
+        if std::mem::take(&mut self.locked) {
+            // Closing the file releases the lock as well, just not in the presence of a fork.
+            let _ = fs2::FileExt::unlock(&self.file);
+        }
+    }
+
+    /// The identity of the open file.
+    pub(crate) fn id(&self) -> io::Result<FileId> {
+        self.file.metadata().map(|metadata| FileId::of(&metadata))
+    }
+}
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// The codes with which file systems without locks answer, beside the ones that `io::ErrorKind` knows.
+fn is_lockless(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        matches!(
+            Errno::from_io_error(error),
+            Some(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP)
+        )
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
+    }
+}
+
+/// Who holds a lock on `file`, as far as the kernel tells.
+#[cfg(not(target_os = "linux"))]
+fn holder(_: &File) -> LockHolder {
+    LockHolder::Unknown
+}
+
+/// Who holds a lock on `file`, as far as the kernel tells: `/proc/locks` lists process, device and inode of each.
+///
+/// The device there is the file system's own, which on btrfs is not the one that `stat` reports, so it is looked up by way
+/// of the mount that the file was opened through.
+#[cfg(target_os = "linux")]
+fn holder(file: &File) -> LockHolder {
+    let find = || {
+        use std::os::fd::AsRawFd;
+        use std::os::unix::fs::MetadataExt;
+        let inode = file.metadata().ok()?.ino();
+        let fdinfo =
+            std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
+        let mount = fdinfo
+            .lines()
+            .find_map(|line| line.strip_prefix("mnt_id:"))?
+            .trim();
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let device = mounts.lines().find_map(|line| {
+            let mut words = line.split(' ');
+            (words.next()? == mount).then(|| words.nth(1))?
+        })?;
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        locks
+            .lines()
+            .find_map(|line| lock_owner(line, device, inode))
+    };
+    match find() {
+        Some(id) if id == std::process::id() => LockHolder::ThisProcess,
+        Some(id) => LockHolder::Process(id),
+        None => LockHolder::Unknown,
+    }
+}
+
+/// The process in a line of `/proc/locks` (`1: FLOCK  ADVISORY  WRITE 359 fe:00:13 0 EOF`), if it is a lock on this file.
+///
+/// `device` is `major:minor` in decimal, as in mountinfo; the line has it in hexadecimal.
+#[cfg(target_os = "linux")]
+fn lock_owner(line: &str, device: &str, inode: u64) -> Option<u32> {
+    let words: Vec<_> = line.split_ascii_whitespace().collect();
+    let [_, "FLOCK", _, _, process, place, ..] = words[..] else {
+        return None;
+    };
+    let mut place = place.split(':');
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    let (major, minor) = (hex(place.next()?)?, hex(place.next()?)?);
+    let this = format!("{major}:{minor}") == device && place.next()?.parse() == Ok(inode);
+    this.then(|| process.parse().ok()).flatten()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::lock_owner;
+
+    #[test]
+    fn the_owner_of_a_lock_is_read_from_its_line() {
+        let line = "17: FLOCK  ADVISORY  WRITE 4242 fe:1f:131072 0 EOF";
+        assert_eq!(lock_owner(line, "254:31", 131_072), Some(4242));
+        assert_eq!(lock_owner(line, "254:31", 131_073), None);
+        assert_eq!(lock_owner(line, "254:30", 131_072), None);
+        assert_eq!(
+            lock_owner(
+                "18: -> FLOCK ADVISORY WRITE 1 fe:1f:131072 0 EOF",
+                "254:31",
+                131_072
+            ),
+            None
+        );
+        assert_eq!(
+            lock_owner(
+                "19: POSIX  ADVISORY  WRITE 1 fe:1f:131072 0 EOF",
+                "254:31",
+                131_072
+            ),
+            None
+        );
+        assert_eq!(lock_owner("", "254:31", 131_072), None);
+    }
+}

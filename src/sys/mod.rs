@@ -1,0 +1,26 @@
+//! What the operating system does for a store: files, locks, blocks, copies and durable replacement.
+//!
+//! These functions speak `io::Error` and know nothing of arrays; the rooms above add the path and what was asked. Linux
+//! is the platform that is measured and proven; elsewhere the portable half of each function runs, as its docs say.
+
+mod allocate;
+mod copy;
+mod draft;
+mod file;
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+mod linux;
+mod lock;
+mod sync;
+
+pub(crate) use allocate::{
+    allocate, blocks, file_size_limit, free_space, total_free, unshare, write_in_place, write_zeros,
+};
+pub(crate) use copy::{clone_file, copy_range, data_ranges};
+pub(crate) use draft::{Directory, Draft, Unpublished, preserve_attributes};
+pub(crate) use file::{
+    FileId, has_one_name, kind_of_special, names, read_at, resolve, write_all_at,
+};
+pub use lock::LockPolicy;
+pub(crate) use lock::{LockedFile, NotLocked, Patience};
+pub(crate) use sync::{start_writeback, sync_all, sync_data};

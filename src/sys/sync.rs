@@ -1,0 +1,47 @@
+//! Making bytes durable, and starting to.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
+/// Waits until the file's bytes, those of shared maps included, and its length are on the disk (`fdatasync`).
+pub(crate) fn sync_data(file: &File) -> io::Result<()> {
+    retry(|| file.sync_data())
+}
+
+/// Waits until the file is on the disk, its owner and mode included (`fsync`).
+pub(crate) fn sync_all(file: &File) -> io::Result<()> {
+    retry(|| file.sync_all())
+}
+
+/// Waits until the names in a directory are on the disk.
+///
+/// File systems on which a directory cannot be synced (EINVAL) have no better way to offer, so that is not an error.
+pub(super) fn sync_directory(directory: &File) -> io::Result<()> {
+    match sync_all(directory) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        result => result,
+    }
+}
+
+/// Starts to write these bytes of the file to the disk and returns at once. It makes nothing durable: it only leaves less
+/// for the next sync to do.
+pub(crate) fn start_writeback(file: &File, range: Range<u64>) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return super::linux::sync_file_range(file, range);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, range);
+        Ok(())
+    }
+}
+
+/// Calls again as long as a signal interrupts.
+pub(super) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
