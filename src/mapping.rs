@@ -73,7 +73,8 @@ pub(crate) struct Mapping {
 impl Mapping {
     /// Maps `nbytes` of the file from `offset`, which need not be a multiple of the page size.
     ///
-    /// `UnexpectedEof` if the file ends before that. A file opened for reading only cannot be mapped `ReadWrite`.
+    /// `UnexpectedEof` if the file, of which `metadata` were read under its lock, ends before that. A file opened for reading
+    /// only cannot be mapped `ReadWrite`.
     pub(crate) fn new(
         file: LockedFile,
         access: Access,

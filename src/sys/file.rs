@@ -81,17 +81,16 @@ pub(crate) fn names(path: &Path, id: FileId) -> io::Result<bool> {
     }
 }
 
-/// Whether the file has no other name: no hard link beside the one it was opened by.
-pub(crate) fn has_one_name(file: &File) -> bool {
-    #[cfg(unix)]
-    return file
-        .metadata()
-        .is_ok_and(|metadata| std::os::unix::fs::MetadataExt::nlink(&metadata) == 1);
-    #[cfg(not(unix))]
-    {
-        let _ = file;
-        false
-    }
+/// How many names the file has: 0 once it was replaced or removed, more than 1 if it has hard links.
+#[cfg(unix)]
+pub(crate) fn names_of(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::nlink(metadata)
+}
+
+/// Without hard links a file has one name.
+#[cfg(not(unix))]
+pub(crate) fn names_of(_: &Metadata) -> u64 {
+    1
 }
 
 /// How many symbolic links in a row are followed, as on Linux.

@@ -68,7 +68,10 @@ pub(crate) struct LockedFile {
 impl LockedFile {
     /// Opens the file that `path` names and locks it, exclusively if it is to be written. `None` takes no lock.
     ///
-    /// The lock belongs to the inode: where the file was replaced while this waited for it, the new one is opened instead.
+    /// The lock belongs to the inode, and the file may have been replaced before it was taken; then the new one is opened
+    /// instead. A writer must be sure of that, or its work would go to a file without a name: it looks the path up again.
+    /// A reader that did not have to wait may as well have come before the replacement, if the file still has a name.
+    ///
     /// The metadata are read under the lock.
     pub(crate) fn open(
         path: &Path,
@@ -77,12 +80,17 @@ impl LockedFile {
     ) -> Result<(LockedFile, Metadata), NotLocked> {
         loop {
             let file = file::open(path, write).map_err(NotLocked::Open)?;
-            let file = match patience {
-                Some(patience) => LockedFile::lock(file, write, patience)?,
-                None => LockedFile::unlocked(file),
+            let Some(patience) = patience else {
+                let metadata = file.metadata().map_err(NotLocked::Io)?;
+                return Ok((LockedFile::unlocked(file), metadata));
             };
+            let file = LockedFile::lock(file, write, patience)?;
             let metadata = file.file.metadata().map_err(NotLocked::Io)?;
-            if !file.locked || file::names(path, FileId::of(&metadata)).map_err(NotLocked::Io)? {
+            let current = match patience {
+                Patience::None if !write => file::names_of(&metadata) > 0,
+                _ => file::names(path, FileId::of(&metadata)).map_err(NotLocked::Io)?,
+            };
+            if current {
                 return Ok((file, metadata));
             }
         }
