@@ -1,0 +1,523 @@
+//! Reads the Python literals of which headers and descrs are made.
+//!
+//! The grammar is what `ast.literal_eval` reads of strings, integers, bools, `None`, tuples and lists: both quotes,
+//! prefixes `u` and `r`, escapes, adjacent strings, radix prefixes and underscores, comments, line continuations.
+//! Nothing else is a literal here: floats, bytes, dicts and sets, and the forms that no writer of headers has: triple
+//! quotes, `\N{…}` and surrogate escapes. Recursion is bounded, and memory by the length of the text.
+
+use std::borrow::Cow;
+
+/// How deep brackets may nest. CPython allows 200, one of which is the brace of the header.
+const MAX_DEPTH: usize = 199;
+
+/// A Python literal. Strings without escapes borrow from the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Literal<'a> {
+    Str(Cow<'a, str>),
+    /// `None` stands for an integer outside `i64`.
+    Int(Option<i64>),
+    Bool(bool),
+    None,
+    Tuple(Vec<Literal<'a>>),
+    List(Vec<Literal<'a>>),
+}
+
+impl Literal<'_> {
+    /// Names what the literal is, for messages.
+    pub(crate) fn noun(&self) -> &'static str {
+        match self {
+            Self::Str(_) => "a string",
+            Self::Int(_) => "an integer",
+            Self::Bool(_) => "a bool",
+            Self::None => "None",
+            Self::Tuple(_) => "a tuple",
+            Self::List(_) => "a list",
+        }
+    }
+}
+
+/// Where and why the text is not what was expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SyntaxError {
+    /// The byte of the text.
+    pub(crate) at: usize,
+    pub(crate) reason: &'static str,
+    /// The character there, or `None` at the end.
+    pub(crate) found: Option<char>,
+}
+
+type Result<T> = std::result::Result<T, SyntaxError>;
+
+/// A cursor over the text of a literal.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+    /// Whether integers may end with the `L` that Python 2 wrote.
+    long_suffix: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the first byte of `text`.
+    pub(crate) fn new(text: &'a str, long_suffix: bool) -> Self {
+        Self {
+            text,
+            at: 0,
+            depth: 0,
+            long_suffix,
+        }
+    }
+
+    /// The byte at which the next token starts.
+    pub(crate) fn next_at(&mut self) -> usize {
+        self.skip_blanks();
+        self.at
+    }
+
+    /// Takes `byte` if it is the next token.
+    pub(crate) fn eat(&mut self, byte: u8) -> bool {
+        self.skip_blanks();
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Takes `byte`, or fails for `reason`.
+    pub(crate) fn expect(&mut self, byte: u8, reason: &'static str) -> Result<()> {
+        if self.eat(byte) {
+            Ok(())
+        } else {
+            Err(self.error(reason))
+        }
+    }
+
+    /// Fails unless only blanks and comments are left.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        self.skip_blanks();
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(self.error("expected nothing more")),
+        }
+    }
+
+    /// Reads the next literal.
+    pub(crate) fn literal(&mut self) -> Result<Literal<'a>> {
+        self.skip_blanks();
+        if self.string_prefix().is_some() {
+            return Ok(Literal::Str(self.string()?));
+        }
+        match self.peek() {
+            Some(b'(') => {
+                let (mut items, comma) = self.items(b')', "expected a comma or ')'")?;
+                // Without a comma the parentheses only group.
+                match items.pop() {
+                    Some(only) if items.is_empty() && !comma => Ok(only),
+                    last => {
+                        items.extend(last);
+                        Ok(Literal::Tuple(items))
+                    }
+                }
+            }
+            Some(b'[') => Ok(Literal::List(
+                self.items(b']', "expected a comma or ']'")?.0,
+            )),
+            Some(b'0'..=b'9' | b'+' | b'-') => Ok(Literal::Int(self.int()?)),
+            _ => self.word(),
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.at..]
+    }
+
+    fn error(&self, reason: &'static str) -> SyntaxError {
+        self.error_at(self.at, reason)
+    }
+
+    fn error_at(&self, at: usize, reason: &'static str) -> SyntaxError {
+        let found = self.text.get(at..).and_then(|rest| rest.chars().next());
+        SyntaxError { at, reason, found }
+    }
+
+    /// Skips blanks, comments and escaped line ends. A NUL ends a comment: Python reads none anywhere.
+    fn skip_blanks(&mut self) {
+        loop {
+            match self.rest() {
+                [b' ' | b'\t' | b'\n' | b'\r' | b'\x0c', ..] => self.at += 1,
+                [b'\\', b'\n' | b'\r', ..] => self.at += 2,
+                [b'#', comment @ ..] => {
+                    let ends = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'\0');
+                    self.at += 1 + comment.iter().position(ends).unwrap_or(comment.len());
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Reads the items between the bracket that comes next and `close`, and whether there was a comma.
+    fn items(&mut self, close: u8, reason: &'static str) -> Result<(Vec<Literal<'a>>, bool)> {
+        if self.depth == MAX_DEPTH {
+            return Err(self.error("expected at most 200 nested brackets"));
+        }
+        self.depth += 1;
+        self.at += 1;
+        let mut items = Vec::new();
+        let mut comma = false;
+        while !self.eat(close) {
+            items.push(self.literal()?);
+            if !self.eat(b',') {
+                self.expect(close, reason)?;
+                break;
+            }
+            comma = true;
+        }
+        self.depth -= 1;
+        Ok((items, comma))
+    }
+
+    fn word(&mut self) -> Result<Literal<'a>> {
+        let rest = self.rest();
+        let ends = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'_';
+        let word = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
+        let literal = match word {
+            b"True" => Literal::Bool(true),
+            b"False" => Literal::Bool(false),
+            b"None" => Literal::None,
+            _ => return Err(self.error("expected a string, integer, bool, tuple or list")),
+        };
+        self.at += word.len();
+        Ok(literal)
+    }
+
+    /// Reads an integer. Only one sign may stand before it, as in `literal_eval`.
+    fn int(&mut self) -> Result<Option<i64>> {
+        const INTEGER: &str = "expected an integer";
+        let negative = self.peek() == Some(b'-');
+        if negative || self.peek() == Some(b'+') {
+            self.at += 1;
+            self.skip_blanks();
+        }
+        let start = self.at;
+        let radix = match self.rest() {
+            [b'0', b'x' | b'X', ..] => 16,
+            [b'0', b'o' | b'O', ..] => 8,
+            [b'0', b'b' | b'B', ..] => 2,
+            [b'0'..=b'9', ..] => 10,
+            _ => return Err(self.error(INTEGER)),
+        };
+        let first = if radix == 10 { start } else { start + 2 };
+        self.at = first;
+        let digit_of = |byte: u8| char::from(byte).to_digit(radix);
+        let mut value = Some(0_u64);
+        loop {
+            // An underscore stands between two digits, or between the prefix and a digit.
+            let skip = usize::from(self.peek() == Some(b'_') && self.at > start);
+            let digit = self.rest().get(skip).copied().and_then(digit_of);
+            let Some(digit) = digit else { break };
+            self.at += skip + 1;
+            value = value
+                .and_then(|value| value.checked_mul(radix.into()))
+                .and_then(|value| value.checked_add(digit.into()));
+        }
+        if self.at == first {
+            return Err(self.error(INTEGER));
+        }
+        let leading_zero = radix == 10 && self.text.as_bytes()[start] == b'0';
+        if leading_zero && value != Some(0) {
+            return Err(self.error_at(start, "expected an integer without leading zeros"));
+        }
+        if self.long_suffix {
+            let end = self.at;
+            self.skip_blanks();
+            match self.peek() {
+                Some(b'L') => self.at += 1,
+                _ => self.at = end,
+            }
+        }
+        match self.peek() {
+            Some(byte) if byte == b'.' || byte == b'_' || byte.is_ascii_alphanumeric() => {
+                Err(self.error_at(start, INTEGER))
+            }
+            _ if negative => Ok(value.and_then(|value| 0_i64.checked_sub_unsigned(value))),
+            _ => Ok(value.and_then(|value| i64::try_from(value).ok())),
+        }
+    }
+
+    /// The length of the prefix of the string that starts here, and whether it is raw; `None` if no string does.
+    fn string_prefix(&self) -> Option<(usize, bool)> {
+        match self.rest() {
+            [b'\'' | b'"', ..] => Some((0, false)),
+            [b'u' | b'U', b'\'' | b'"', ..] => Some((1, false)),
+            [b'r' | b'R', b'\'' | b'"', ..] => Some((1, true)),
+            _ => None,
+        }
+    }
+
+    /// Reads the string that starts here; adjacent strings are one.
+    fn string(&mut self) -> Result<Cow<'a, str>> {
+        let mut string = Cow::Borrowed("");
+        while let Some((prefix, raw)) = self.string_prefix() {
+            self.at += prefix;
+            let part = self.string_part(raw)?;
+            if string.is_empty() {
+                string = part;
+            } else {
+                string.to_mut().push_str(&part);
+            }
+            self.skip_blanks();
+        }
+        Ok(string)
+    }
+
+    fn string_part(&mut self, raw: bool) -> Result<Cow<'a, str>> {
+        let quote = self.text.as_bytes()[self.at];
+        if self.rest().starts_with(&[quote; 3]) {
+            return Err(self.error("expected a string in single quotes or double quotes"));
+        }
+        self.at += 1;
+        let mut start = self.at;
+        let mut decoded = String::new();
+        loop {
+            let special =
+                |byte: &u8| *byte == quote || matches!(byte, b'\\' | b'\n' | b'\r' | b'\0');
+            let rest = self.rest();
+            self.at += rest.iter().position(special).unwrap_or(rest.len());
+            match self.rest() {
+                [byte, ..] if *byte == quote => {
+                    let tail = &self.text[start..self.at];
+                    self.at += 1;
+                    return Ok(if decoded.is_empty() {
+                        Cow::Borrowed(tail)
+                    } else {
+                        decoded.push_str(tail);
+                        Cow::Owned(decoded)
+                    });
+                }
+                // The quote after a backslash does not end a raw string, and both stay in it.
+                [b'\\', b'\\' | b'\'' | b'"', ..] if raw => self.at += 2,
+                [b'\\', ..] if raw => self.at += 1,
+                [b'\\', ..] => {
+                    decoded.push_str(&self.text[start..self.at]);
+                    self.at += 1;
+                    decoded.extend(self.escape()?);
+                    start = self.at;
+                }
+                _ => return Err(self.error("expected the quote that ends the string")),
+            }
+        }
+    }
+
+    /// Reads what follows a backslash. An escaped line end stands for nothing.
+    fn escape(&mut self) -> Result<Option<char>> {
+        let (length, char) = match self.rest() {
+            [b'\r', b'\n', ..] => (2, None),
+            [b'\n' | b'\r', ..] => (1, None),
+            [quoted @ (b'\\' | b'\'' | b'"'), ..] => (1, Some(char::from(*quoted))),
+            [b'a', ..] => (1, Some('\x07')),
+            [b'b', ..] => (1, Some('\x08')),
+            [b'f', ..] => (1, Some('\x0c')),
+            [b'n', ..] => (1, Some('\n')),
+            [b'r', ..] => (1, Some('\r')),
+            [b't', ..] => (1, Some('\t')),
+            [b'v', ..] => (1, Some('\x0b')),
+            [b'0'..=b'7', ..] => return self.code_point(0, 1, 3, 8),
+            [b'x', ..] => return self.code_point(1, 2, 2, 16),
+            [b'u', ..] => return self.code_point(1, 4, 4, 16),
+            [b'U', ..] => return self.code_point(1, 8, 8, 16),
+            [b'N', ..] => {
+                return Err(self.error("expected an escape by number, not by character name"));
+            }
+            // Python keeps the backslash of an escape that it does not know.
+            _ => (0, Some('\\')),
+        };
+        self.at += length;
+        Ok(char)
+    }
+
+    /// Reads a character given by `min` to `max` digits, `skip` bytes on.
+    fn code_point(
+        &mut self,
+        skip: usize,
+        min: usize,
+        max: usize,
+        radix: u32,
+    ) -> Result<Option<char>> {
+        let start = self.at;
+        self.at += skip;
+        let (mut value, mut digits) = (0, 0);
+        while digits < max
+            && let Some(digit) = self
+                .peek()
+                .and_then(|byte| char::from(byte).to_digit(radix))
+        {
+            // Eight hexadecimal digits fill a `u32`.
+            value = value * radix + digit;
+            digits += 1;
+            self.at += 1;
+        }
+        match char::from_u32(value) {
+            Some(char) if digits >= min => Ok(Some(char)),
+            _ => Err(self.error_at(start, "expected the digits of a Unicode scalar value")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Literal<'_>> {
+        let mut reader = Reader::new(text, false);
+        let literal = reader.literal()?;
+        reader.end()?;
+        Ok(literal)
+    }
+
+    fn string(text: &str) -> String {
+        match read(text) {
+            Ok(Literal::Str(string)) => string.into_owned(),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn reads_strings_as_python_does() {
+        assert_eq!(string("'a'"), "a");
+        assert_eq!(string("\"it's\""), "it's");
+        assert_eq!(string("u'x' r'\\y' \"z\""), "x\\yz");
+        assert_eq!(string("'' 'a' # c\n \\\n 'b'"), "ab");
+        assert_eq!(string(r"r'\''"), r"\'");
+        assert_eq!(
+            string(r"'\a\b\f\n\r\t\v\\\'\q\8'"),
+            "\x07\x08\x0c\n\r\t\x0b\\'\\q\\8"
+        );
+        assert_eq!(
+            string(r"'\x3ci4\0\101\777\u00e9\U0001F600'"),
+            "<i4\0A\u{1ff}é😀"
+        );
+        assert_eq!(string("'a\\\nb\\\r\nc'"), "abc");
+        assert_eq!(string(r"'é\é'"), r"é\é");
+    }
+
+    #[test]
+    fn reads_integers_as_python_does() {
+        for (text, value) in [
+            ("0", 0),
+            ("00", 0),
+            ("0_0", 0),
+            ("1_000", 1000),
+            ("0xF", 15),
+            ("0x_f", 15),
+            ("0O17", 15),
+            ("0b11", 3),
+            ("+ 1", 1),
+            ("-9223372036854775808", i64::MIN),
+            ("9223372036854775807", i64::MAX),
+        ] {
+            assert_eq!(read(text), Ok(Literal::Int(Some(value))), "{text}");
+        }
+        for text in [
+            "9223372036854775808",
+            "-9223372036854775809",
+            "99999999999999999999999",
+        ] {
+            assert_eq!(read(text), Ok(Literal::Int(None)), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_the_long_suffix_only_where_it_is_allowed() {
+        for text in ["2L", "2 L", "0x2L"] {
+            assert_eq!(
+                Reader::new(text, true).literal(),
+                Ok(Literal::Int(Some(2))),
+                "{text}"
+            );
+            assert!(read(text).is_err(), "{text}");
+        }
+        assert!(Reader::new("2LL", true).literal().is_err());
+        assert!(Reader::new("2l", true).literal().is_err());
+    }
+
+    #[test]
+    fn reads_brackets_as_python_does() {
+        let one = || Literal::Int(Some(1));
+        assert_eq!(read("()"), Ok(Literal::Tuple(vec![])));
+        assert_eq!(read("(1)"), Ok(one()));
+        assert_eq!(read("((1,))"), Ok(Literal::Tuple(vec![one()])));
+        assert_eq!(read("[ (1) , 1, ]"), Ok(Literal::List(vec![one(), one()])));
+        assert_eq!(
+            read("(True,None)"),
+            Ok(Literal::Tuple(vec![Literal::Bool(true), Literal::None]))
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_no_literal_here() {
+        for text in [
+            "",
+            "(",
+            "(1",
+            "(,)",
+            "(1,,)",
+            "(1 2)",
+            "(1]",
+            "true",
+            "Truex",
+            "01",
+            "0_1",
+            "1_",
+            "1__0",
+            "_1",
+            "0x",
+            "0xg",
+            "1.0",
+            "1.",
+            ".5",
+            "1e5",
+            "1j",
+            "--1",
+            "+",
+            "-True",
+            "1+1",
+            "'a",
+            "'a\n'",
+            "'a\"",
+            "'''a'''",
+            "''''",
+            "b'a'",
+            "f'a'",
+            "ur'a'",
+            "'a' b'b'",
+            r"'\x3'",
+            r"'\u00e'",
+            r"'\ud800'",
+            r"'\U00110000'",
+            r"'\N{DIGIT ONE}'",
+            r"r'\'",
+            "{}",
+            "{1: 2}",
+            "1 # \0",
+            "'\0'",
+            "\u{a0}1",
+            "1;",
+            "é",
+        ] {
+            assert!(read(text).is_err(), "{text:?}: {:?}", read(text));
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(read(&nested(MAX_DEPTH)).is_ok());
+        let error = read(&nested(MAX_DEPTH + 1)).unwrap_err();
+        assert_eq!((error.at, error.found), (MAX_DEPTH, Some('[')));
+        assert!(read(&"(".repeat(1_000_000)).is_err());
+    }
+}

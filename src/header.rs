@@ -1,0 +1,396 @@
+//! The header of an NPY file: bytes <-> [`Header`].
+//!
+//! Pure functions over byte slices: no input makes them panic or recurse without bound, and memory is bounded by the
+//! length of the text. Whatever NumPy reads is read, except a key that stands twice (NumPy takes the last), a dict in
+//! parentheses or before an escaped line end, and the rarities that `dtype::literal` and `dtype::parse` name. Whatever
+//! NumPy refuses is refused, except line ends and blanks where Python has rules for indentation. Nothing here knows
+//! whether the data are there.
+
+use std::borrow::Cow;
+
+use crate::dtype::{DType, Literal, Reader, SyntaxError, Tuple};
+use crate::error::HeaderError;
+use crate::shape::Order;
+
+/// The default limit of a header in characters: NumPy's own `max_header_size`.
+pub(crate) const DEFAULT_LIMIT: usize = 10_000;
+
+/// The size of a native header, or what it is a multiple of.
+pub(crate) const BLOCK: usize = 4096;
+
+/// What the size of a compact header is a multiple of: NumPy's own.
+const COMPACT_ALIGN: usize = 64;
+
+/// The characters for which NumPy leaves room so that the axis that grows can be rewritten in place.
+const GROWTH_DIGITS: usize = 21;
+
+/// How many dimensions NumPy allows.
+const MAX_NDIM: usize = 64;
+
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+
+/// What the header of an NPY file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) dtype: DType,
+    pub(crate) order: Order,
+    pub(crate) shape: Vec<u64>,
+    /// The byte of the file at which the data start: the length of the header.
+    pub(crate) offset: u64,
+    pub(crate) version: (u8, u8),
+}
+
+/// The layout of a header to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Padded to whole blocks of [`BLOCK`] bytes, so that the data start on a page. The order stands as it was asked
+    /// for, also where C and F coincide.
+    Native,
+    /// The very bytes of `np.save`, which calls an array Fortran-ordered only where that differs from C order.
+    Compact,
+}
+
+/// Returns how many bytes the header takes, as its first bytes claim, after checking that they can be true.
+///
+/// `prefix` holds the first 12 bytes of the file, or all of a shorter one. A header of version 3.0 may take 4 bytes for
+/// each of the `limit` characters; [`Header::decode`] counts them.
+pub(crate) fn extent(prefix: &[u8], file_len: u64, limit: usize) -> Result<u64, HeaderError> {
+    let claim = Claim::read(prefix)?;
+    let len = claim.start as u64 + claim.len;
+    if len > file_len {
+        return Err(HeaderError::Truncated {
+            expected: len,
+            found: file_len,
+        });
+    }
+    let limit = limit as u64;
+    let widest = if claim.version == (3, 0) { 4 } else { 1 };
+    if claim.len > limit.saturating_mul(widest) {
+        return Err(HeaderError::TooLong {
+            found: claim.len,
+            limit,
+        });
+    }
+    Ok(len)
+}
+
+impl Header {
+    /// Reads a whole header: the [`extent`] of the file.
+    pub(crate) fn decode(bytes: &[u8], limit: usize) -> Result<Header, HeaderError> {
+        let offset = extent(bytes, bytes.len() as u64, limit)?;
+        let Claim { version, start, .. } = Claim::read(bytes)?;
+        let is_latin1 = version != (3, 0);
+        let encoded = &bytes[start..offset as usize];
+        let trimmed = trim_blanks(encoded);
+        let text = if is_latin1 {
+            latin1(trimmed)
+        } else {
+            let text = str::from_utf8(trimmed).map_err(|error| HeaderError::Utf8 {
+                offset: (start + error.valid_up_to()) as u64,
+            })?;
+            let found = text.chars().count() + (encoded.len() - trimmed.len());
+            if found > limit {
+                let (found, limit) = (found as u64, limit as u64);
+                return Err(HeaderError::TooLong { found, limit });
+            }
+            Cow::Borrowed(text)
+        };
+        let source = Source {
+            text: &text,
+            start,
+            is_latin1,
+        };
+        let (dtype, order, shape) = source.parse()?;
+        check_shape(&shape, dtype.itemsize())?;
+        Ok(Header {
+            dtype,
+            order,
+            shape,
+            offset,
+            version,
+        })
+    }
+
+    /// Writes a header in the oldest version that can say it.
+    pub(crate) fn encode(
+        dtype: &DType,
+        order: Order,
+        shape: &[u64],
+        form: Form,
+    ) -> Result<Vec<u8>, HeaderError> {
+        check_shape(shape, dtype.itemsize())?;
+        let fortran = order == Order::F && (form == Form::Native || !is_c_contiguous(shape));
+        let mut text = format!(
+            "{{'descr': {}, 'fortran_order': {}, 'shape': {}, }}",
+            dtype.literal(),
+            if fortran { "True" } else { "False" },
+            Tuple(shape),
+        );
+        let growing = if fortran { shape.last() } else { shape.first() };
+        if let (Form::Compact, Some(dim)) = (form, growing) {
+            let digits = dim.checked_ilog10().map_or(1, |log| log as usize + 1);
+            text.extend(std::iter::repeat_n(' ', GROWTH_DIGITS - digits));
+        }
+        let latin1: Option<Vec<u8>> = text.chars().map(|char| u8::try_from(char).ok()).collect();
+        let is_latin1 = latin1.is_some();
+        let text = latin1.unwrap_or_else(|| text.into_bytes());
+
+        let padded = |start: usize| {
+            let len = start + text.len() + 1;
+            match form {
+                Form::Native => len.next_multiple_of(BLOCK),
+                // NumPy adds a whole 64 spaces where none are missing.
+                Form::Compact => (len + 1).next_multiple_of(COMPACT_ALIGN),
+            }
+        };
+        let mut bytes = MAGIC.to_vec();
+        let len = match u16::try_from(padded(10) - 10) {
+            Ok(claim) if is_latin1 => {
+                bytes.extend([1, 0]);
+                bytes.extend(claim.to_le_bytes());
+                padded(10)
+            }
+            _ => {
+                let len = padded(12);
+                let claim = u32::try_from(len - 12).map_err(|_| HeaderError::TooLong {
+                    found: len as u64,
+                    limit: u32::MAX.into(),
+                })?;
+                bytes.extend([if is_latin1 { 2 } else { 3 }, 0]);
+                bytes.extend(claim.to_le_bytes());
+                len
+            }
+        };
+        bytes.extend(text);
+        bytes.resize(len - 1, b' ');
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+/// What the first bytes of a file claim about its header.
+struct Claim {
+    version: (u8, u8),
+    /// Where the text starts.
+    start: usize,
+    /// The bytes of the text.
+    len: u64,
+}
+
+impl Claim {
+    fn read(prefix: &[u8]) -> Result<Claim, HeaderError> {
+        let truncated = |expected| HeaderError::Truncated {
+            expected,
+            found: prefix.len() as u64,
+        };
+        let Some((magic, rest)) = prefix.split_first_chunk::<6>() else {
+            return Err(match prefix {
+                [] => HeaderError::Empty,
+                _ if MAGIC.starts_with(prefix) => truncated(10),
+                _ => not_npy(prefix),
+            });
+        };
+        if magic != MAGIC {
+            return Err(not_npy(magic));
+        }
+        let (version, start, len) = match *rest {
+            [major @ 1, minor @ 0, a, b, ..] => {
+                ((major, minor), 10, u16::from_le_bytes([a, b]).into())
+            }
+            [major @ (2 | 3), minor @ 0, a, b, c, d, ..] => {
+                ((major, minor), 12, u32::from_le_bytes([a, b, c, d]).into())
+            }
+            [] | [_] | [1, 0, ..] => return Err(truncated(10)),
+            [2 | 3, 0, ..] => return Err(truncated(12)),
+            [major, minor, ..] => return Err(HeaderError::Version { major, minor }),
+        };
+        Ok(Claim {
+            version,
+            start,
+            len,
+        })
+    }
+}
+
+fn not_npy(found: &[u8]) -> HeaderError {
+    let hint = match found {
+        [b'P', b'K', ..] => "; a zip archive such as an npz must be unpacked first",
+        [0x80, ..] => "; Python pickles are refused, for they can run code",
+        _ => "; open a file without a header as a raw file",
+    };
+    HeaderError::Magic {
+        found: found.escape_ascii().to_string(),
+        hint,
+    }
+}
+
+/// Cuts the blanks off the end. Nearly all of a native header is padding, hence the wide steps.
+fn trim_blanks(text: &[u8]) -> &[u8] {
+    const LINE: [u8; 32] = [b' '; 32];
+    let mut text = text.strip_suffix(b"\n").unwrap_or(text);
+    while let Some((rest, line)) = text.split_last_chunk()
+        && *line == LINE
+    {
+        text = rest;
+    }
+    text.trim_ascii_end()
+}
+
+/// Decodes Latin-1, whose bytes are the first 256 characters of Unicode.
+fn latin1(bytes: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) if bytes.is_ascii() => Cow::Borrowed(text),
+        _ => Cow::Owned(bytes.iter().copied().map(char::from).collect()),
+    }
+}
+
+/// The decoded text of a header and where in the file it stood.
+struct Source<'a> {
+    text: &'a str,
+    start: usize,
+    is_latin1: bool,
+}
+
+impl Source<'_> {
+    /// The byte of the file from which the byte `at` of the text was decoded.
+    fn offset(&self, at: usize) -> u64 {
+        let is_continuation = |byte: &&u8| **byte & 0xc0 == 0x80;
+        let widened = if self.is_latin1 {
+            self.text.as_bytes()[..at]
+                .iter()
+                .filter(is_continuation)
+                .count()
+        } else {
+            0
+        };
+        (self.start + at - widened) as u64
+    }
+
+    fn syntax(&self, error: SyntaxError) -> HeaderError {
+        HeaderError::Syntax {
+            offset: self.offset(error.at),
+            reason: error.reason,
+            found: error.found,
+        }
+    }
+
+    fn parse(&self) -> Result<(DType, Order, Vec<u64>), HeaderError> {
+        let syntax = |error| self.syntax(error);
+        // Only Python 2 wrote the suffix, and it never wrote version 3.0.
+        let mut reader = Reader::new(self.text, self.is_latin1);
+        reader.expect(b'{', "expected a dict").map_err(syntax)?;
+        let (mut dtype, mut order, mut shape) = (None, None, None);
+        while !reader.eat(b'}') {
+            let key_at = reader.next_at();
+            let key = reader.literal().map_err(syntax)?;
+            reader.expect(b':', "expected a colon").map_err(syntax)?;
+            let at = reader.next_at();
+            let value = reader.literal().map_err(syntax)?;
+            let Literal::Str(key) = key else {
+                return Err(HeaderError::UnknownKey {
+                    offset: self.offset(key_at),
+                    found: key.noun().to_owned(),
+                });
+            };
+            let twice = match &*key {
+                "descr" => dtype.replace(self.dtype(at, &value)?).map(|_| "descr"),
+                "fortran_order" => order
+                    .replace(self.order(at, &value)?)
+                    .map(|_| "fortran_order"),
+                "shape" => shape.replace(self.shape(at, value)?).map(|_| "shape"),
+                unknown => {
+                    return Err(HeaderError::UnknownKey {
+                        offset: self.offset(key_at),
+                        found: format!("{unknown:?}"),
+                    });
+                }
+            };
+            if let Some(key) = twice {
+                return Err(HeaderError::DuplicateKey {
+                    offset: self.offset(key_at),
+                    key,
+                });
+            }
+            if !reader.eat(b',') {
+                reader
+                    .expect(b'}', "expected a comma or '}'")
+                    .map_err(syntax)?;
+                break;
+            }
+        }
+        reader.end().map_err(syntax)?;
+        let missing = |key| move || HeaderError::MissingKey { key };
+        Ok((
+            dtype.ok_or_else(missing("descr"))?,
+            order.ok_or_else(missing("fortran_order"))?,
+            shape.ok_or_else(missing("shape"))?,
+        ))
+    }
+
+    fn dtype(&self, at: usize, value: &Literal<'_>) -> Result<DType, HeaderError> {
+        DType::from_literal(value).map_err(|reason| HeaderError::Descr {
+            offset: self.offset(at),
+            reason,
+        })
+    }
+
+    fn order(&self, at: usize, value: &Literal<'_>) -> Result<Order, HeaderError> {
+        match value {
+            Literal::Bool(true) => Ok(Order::F),
+            Literal::Bool(false) => Ok(Order::C),
+            other => Err(HeaderError::FortranOrder {
+                offset: self.offset(at),
+                found: other.noun(),
+            }),
+        }
+    }
+
+    fn shape(&self, at: usize, value: Literal<'_>) -> Result<Vec<u64>, HeaderError> {
+        let offset = self.offset(at);
+        let malformed = |found| HeaderError::Shape { offset, found };
+        let Literal::Tuple(dims) = value else {
+            return Err(malformed(value.noun()));
+        };
+        let dims = dims.into_iter().enumerate().map(|(axis, dim)| match dim {
+            Literal::Int(Some(dim)) => {
+                u64::try_from(dim).map_err(|_| HeaderError::NegativeDim { offset, dim })
+            }
+            Literal::Int(None) => Err(HeaderError::DimTooLarge { axis }),
+            other => Err(malformed(other.noun())),
+        });
+        dims.collect()
+    }
+}
+
+/// Refuses what NumPy has no array for: too many dimensions, or more bytes than a file can have. Dimensions of zero do
+/// not save the others, and an element without bytes counts as one.
+fn check_shape(shape: &[u64], itemsize: usize) -> Result<(), HeaderError> {
+    if shape.len() > MAX_NDIM {
+        return Err(HeaderError::TooManyAxes { ndim: shape.len() });
+    }
+    let fits = |bytes: &u64| *bytes <= i64::MAX as u64;
+    if let Some(axis) = shape.iter().position(|dim| !fits(dim)) {
+        return Err(HeaderError::DimTooLarge { axis });
+    }
+    let nbytes = shape
+        .iter()
+        .filter(|&&dim| dim != 0)
+        .try_fold(itemsize.max(1) as u64, |nbytes, &dim| {
+            nbytes.checked_mul(dim)
+        });
+    match nbytes.filter(fits) {
+        Some(_) => Ok(()),
+        None => Err(HeaderError::TooBig {
+            shape: shape.to_vec(),
+            itemsize,
+        }),
+    }
+}
+
+/// Whether an array that lies in Fortran order lies in C order too.
+fn is_c_contiguous(shape: &[u64]) -> bool {
+    shape.contains(&0) || shape.iter().filter(|&&dim| dim > 1).count() <= 1
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,521 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::dtype::strategy::dtype;
+use crate::error::DescrError;
+
+/// A file of version 1.0 with this header and no data.
+fn v1(text: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(text.len()).unwrap();
+    [MAGIC, &[1, 0][..], &len.to_le_bytes(), text].concat()
+}
+
+/// A file of version 2.0 or 3.0 with this header and no data.
+fn v2(major: u8, text: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(text.len()).unwrap();
+    [MAGIC, &[major, 0][..], &len.to_le_bytes(), text].concat()
+}
+
+/// Reads the header of a file as an open would.
+fn read(file: &[u8], limit: usize) -> Result<Header, HeaderError> {
+    let len = extent(&file[..file.len().min(12)], file.len() as u64, limit)?;
+    Header::decode(&file[..len as usize], limit)
+}
+
+fn decode(text: &str) -> Result<Header, HeaderError> {
+    let text: Vec<u8> = text
+        .chars()
+        .map(|char| u8::try_from(char).unwrap())
+        .collect();
+    read(&v1(&text), DEFAULT_LIMIT)
+}
+
+fn encode(descr: &str, order: Order, shape: &[u64], form: Form) -> Vec<u8> {
+    Header::encode(&DType::parse(descr).unwrap(), order, shape, form).unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    let start = if bytes[6] == 1 { 10 } else { 12 };
+    str::from_utf8(&bytes[start..]).unwrap()
+}
+
+#[test]
+fn a_native_header_is_one_block() {
+    let bytes = encode("<f8", Order::C, &[3, 4], Form::Native);
+    assert_eq!(bytes.len(), BLOCK);
+    assert_eq!(bytes[..10], *b"\x93NUMPY\x01\x00\xf6\x0f");
+    let dict = "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }";
+    assert_eq!(text(&bytes), format!("{dict:4085}\n"));
+    assert_eq!(
+        read(&bytes, DEFAULT_LIMIT),
+        Ok(Header {
+            dtype: DType::parse("<f8").unwrap(),
+            order: Order::C,
+            shape: vec![3, 4],
+            offset: 4096,
+            version: (1, 0),
+        })
+    );
+}
+
+#[test]
+fn a_native_header_records_the_order_that_was_asked_for() {
+    for shape in [&[][..], &[6], &[0, 3], &[5, 1]] {
+        let bytes = encode("<f8", Order::F, shape, Form::Native);
+        assert_eq!(read(&bytes, DEFAULT_LIMIT).unwrap().order, Order::F);
+    }
+}
+
+#[test]
+fn a_long_native_header_takes_more_blocks() {
+    let record = |fields: usize| {
+        let fields: Vec<_> = (0..fields)
+            .map(|index| format!("('field {index:04}', '<f8')"))
+            .collect();
+        format!("[{}]", fields.join(", "))
+    };
+    for (fields, len, version) in [
+        (170, 4096, 1),
+        (190, 8192, 1),
+        (2820, 65536, 1),
+        (2860, 69632, 2),
+    ] {
+        let bytes = encode(&record(fields), Order::C, &[7], Form::Native);
+        assert_eq!((bytes.len(), bytes[6]), (len, version), "{fields} fields");
+        let header = read(&bytes, 1 << 20).unwrap();
+        assert_eq!(header.dtype.fields().unwrap().len(), fields);
+        assert_eq!(header.offset, len as u64);
+    }
+}
+
+#[test]
+fn a_compact_header_is_that_of_np_save() {
+    for (descr, order, shape, len, dict) in [
+        (
+            "<f8",
+            Order::C,
+            &[3, 4][..],
+            128,
+            "False, 'shape': (3, 4), }",
+        ),
+        ("<f8", Order::F, &[3, 4], 128, "True, 'shape': (3, 4), }"),
+        ("<f8", Order::F, &[6], 128, "False, 'shape': (6,), }"),
+        ("<f8", Order::F, &[], 128, "False, 'shape': (), }"),
+        ("<f8", Order::F, &[0, 3], 128, "False, 'shape': (0, 3), }"),
+        (
+            "<f8",
+            Order::F,
+            &[1, 5, 1],
+            128,
+            "False, 'shape': (1, 5, 1), }",
+        ),
+        (
+            "<f8",
+            Order::F,
+            &[2, 1, 2],
+            128,
+            "True, 'shape': (2, 1, 2), }",
+        ),
+    ] {
+        let bytes = encode(descr, order, shape, Form::Compact);
+        let dict = format!("{{'descr': '{descr}', 'fortran_order': {dict}");
+        let width = len - 11;
+        assert_eq!(text(&bytes), format!("{dict:width$}\n"));
+    }
+}
+
+#[test]
+fn a_compact_header_leaves_room_to_grow() {
+    let descr = |len: usize| format!("[('{}', '<f8')]", "n".repeat(len));
+    let lens: Vec<_> = (30..150)
+        .map(|len| encode(&descr(len), Order::C, &[10], Form::Compact).len())
+        .collect();
+    let expected: Vec<_> = (30..150)
+        .map(|len| {
+            let dict = format!(
+                "{{'descr': {}, 'fortran_order': False, 'shape': (10,), }}",
+                descr(len)
+            );
+            // The prefix, the dict, 21 characters less the two of the 10, and the line feed.
+            let least = 10 + dict.len() + 19 + 1;
+            least + 64 - least % 64
+        })
+        .collect();
+    assert_eq!(lens, expected);
+}
+
+#[test]
+fn the_version_is_the_oldest_that_can_say_it() {
+    assert_eq!(encode("[('é', '<f8')]", Order::C, &[1], Form::Native)[6], 1);
+    assert_eq!(
+        encode("[('数', '<f8')]", Order::C, &[1], Form::Native)[6],
+        3
+    );
+    let long = format!("[('{}', '<f8')]", "n".repeat(65_600));
+    assert_eq!(encode(&long, Order::C, &[1], Form::Compact)[6], 2);
+}
+
+#[test]
+fn every_spelling_of_a_header_is_read() {
+    let expected = decode("{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }").unwrap();
+    for text in [
+        "{'shape': (2, 3), 'descr': '<i4', 'fortran_order': False}",
+        " \t\n{\"descr\":\"<i4\",u'fortran_order':False,r'shape':(2,3)}\r\n \x0c\n",
+        "{'des' 'cr': '\\x3ci4', # comment\n 'fortran_order': (False), 'shape': ((0x2, +0b1_1,)), } # end",
+        "{'descr': '<i4', 'fortran_order': False, 'shape': (2L, 3 L), }",
+        "\\\n{'descr': '<i4',\r'fortran_order':\\\r\nFalse, 'shape': (2, 3)}",
+    ] {
+        let header = decode(text).unwrap();
+        assert_eq!(
+            (&header.dtype, header.order, &header.shape),
+            (&expected.dtype, Order::C, &expected.shape)
+        );
+        assert_eq!(header.offset, 10 + text.len() as u64);
+    }
+}
+
+#[test]
+fn every_refusal_has_its_reason_and_its_place() {
+    use HeaderError::*;
+    let error = |text: &str| decode(text).unwrap_err();
+    let valid = "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }";
+    for junk in ["x", ";", "\0", valid, "\u{a0}"] {
+        let error = error(&format!("{valid}{junk}"));
+        assert!(
+            matches!(
+                error,
+                Syntax {
+                    reason: "expected nothing more",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        assert_eq!(error.offset(), Some(10 + valid.len() as u64));
+    }
+    assert!(matches!(
+        error("\u{ef}\u{bb}\u{bf}{}"),
+        Syntax { offset: 10, .. }
+    ));
+    assert!(matches!(
+        error(""),
+        Syntax {
+            offset: 10,
+            found: None,
+            ..
+        }
+    ));
+    assert_eq!(error("{}"), MissingKey { key: "descr" });
+    assert!(matches!(error("{'a': 1}"), UnknownKey { offset: 11, .. }));
+    assert!(matches!(error("{1: 1}"), UnknownKey { offset: 11, .. }));
+    assert!(matches!(
+        error("{'shape': (), 'shape': ()}"),
+        DuplicateKey {
+            offset: 24,
+            key: "shape"
+        }
+    ));
+    assert!(matches!(
+        error("{'descr': '|O'}"),
+        Descr {
+            offset: 20,
+            reason: DescrError::Object { .. }
+        }
+    ));
+    assert!(matches!(
+        error("{'fortran_order': 1}"),
+        FortranOrder { offset: 28, .. }
+    ));
+    assert!(matches!(
+        error("{'shape': [2, 3]}"),
+        Shape {
+            found: "a list",
+            ..
+        }
+    ));
+    assert!(matches!(
+        error("{'shape': (6)}"),
+        Shape {
+            found: "an integer",
+            ..
+        }
+    ));
+    assert!(matches!(
+        error("{'shape': (True,)}"),
+        Shape {
+            found: "a bool",
+            ..
+        }
+    ));
+    assert!(matches!(
+        error("{'shape': (2.0,)}"),
+        Syntax { offset: 21, .. }
+    ));
+    assert!(matches!(
+        error("{'shape': (-1,)}"),
+        NegativeDim { dim: -1, .. }
+    ));
+    assert_eq!(
+        error("{'shape': (1, 9223372036854775808)}"),
+        DimTooLarge { axis: 1 }
+    );
+    let shape = |shape: &str| {
+        error(&format!(
+            "{{'descr': '<i4', 'fortran_order': True, 'shape': {shape}}}"
+        ))
+    };
+    assert!(matches!(
+        shape("(0, 4611686018427387904, 8)"),
+        TooBig { .. }
+    ));
+    assert_eq!(
+        shape(&format!("({})", "1,".repeat(65))),
+        TooManyAxes { ndim: 65 }
+    );
+}
+
+#[test]
+fn offsets_count_the_bytes_of_the_file() {
+    // Before the fault stand two characters of one byte in Latin-1 and of two bytes in UTF-8.
+    let text = "{'descr': [('é', '<i4')], 'é': 1}";
+    assert_eq!(decode(text).unwrap_err().offset(), Some(10 + 26));
+    let error = read(&v2(3, text.as_bytes()), DEFAULT_LIMIT).unwrap_err();
+    assert_eq!(error.offset(), Some(12 + 27));
+    let error = read(&v2(3, b"{'descr': '\xff'}"), DEFAULT_LIMIT).unwrap_err();
+    assert_eq!(error, HeaderError::Utf8 { offset: 12 + 11 });
+}
+
+#[test]
+fn the_first_bytes_are_checked_against_the_file_and_the_limit() {
+    use HeaderError::*;
+    let error = |prefix: &[u8], len| extent(prefix, len, DEFAULT_LIMIT).unwrap_err();
+    assert_eq!(error(b"", 0), Empty);
+    assert!(matches!(
+        error(b"\x93", 1),
+        Truncated {
+            expected: 10,
+            found: 1
+        }
+    ));
+    assert!(matches!(
+        error(b"\x93NUMPY\x01\0\x10", 9),
+        Truncated { expected: 10, .. }
+    ));
+    assert!(matches!(
+        error(b"\x93NUMPY\x02\0\x10\0\0", 11),
+        Truncated { expected: 12, .. }
+    ));
+    assert!(matches!(
+        error(b"\x93NUMPX\x01\0\x10\0\0\0", 99),
+        Magic { .. }
+    ));
+    assert!(error(b"PK\x03\x04", 4).to_string().contains("zip"));
+    assert!(matches!(
+        error(b"\x93NUMPY\x04\0\x10\0\0\0", 99),
+        Version { major: 4, minor: 0 }
+    ));
+    assert!(matches!(
+        error(b"\x93NUMPY\x01\x01\x10\0\0\0", 99),
+        Version { minor: 1, .. }
+    ));
+    let claim = b"\x93NUMPY\x02\0\xff\xff\xff\xff";
+    assert!(matches!(
+        error(claim, 100),
+        Truncated {
+            expected: 4_294_967_307,
+            ..
+        }
+    ));
+    assert!(matches!(error(claim, 1 << 40), TooLong { .. }));
+    assert_eq!(extent(b"\x93NUMPY\x01\0\x10\0\0\0", 26, 16), Ok(26));
+    assert!(extent(b"\x93NUMPY\x01\0\x10\0\0\0", 26, 15).is_err());
+    assert_eq!(extent(b"\x93NUMPY\x03\0\x10\0\0\0", 28, 4), Ok(28));
+    assert!(extent(b"\x93NUMPY\x03\0\x10\0\0\0", 28, 3).is_err());
+}
+
+#[test]
+fn the_limit_counts_characters() {
+    let text = "{'descr': [('数数', '<i4')], 'fortran_order': True, 'shape': ()}  \n";
+    let file = v2(3, text.as_bytes());
+    let chars = text.chars().count();
+    assert!(text.len() > chars);
+    assert!(read(&file, chars).is_ok());
+    assert!(matches!(
+        read(&file, chars - 1),
+        Err(HeaderError::TooLong { .. })
+    ));
+}
+
+#[test]
+fn a_header_cut_anywhere_is_refused() {
+    for descr in [
+        "<f8",
+        "[('数', '<i4', (2,)), ('', '|V3'), (('t', 'b'), '<M8[25s]')]",
+    ] {
+        let whole = encode(descr, Order::F, &[2, 3], Form::Compact);
+        for len in 0..whole.len() {
+            assert!(read(&whole[..len], DEFAULT_LIMIT).is_err());
+            // The same with a length that claims no more than there is.
+            let start = if whole[6] == 1 { 10 } else { 12 };
+            if let Some(len) = len.checked_sub(start).map(|len| len as u8) {
+                let mut cut = whole[..start + usize::from(len)].to_vec();
+                cut[8] = len;
+                let _ = read(&cut, DEFAULT_LIMIT);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_flipped_bit_panics() {
+    for descr in [
+        "<f8",
+        "[('é', '<i4', (2,)), ('', '|V3'), (('t', 'b'), '<M8[25s]')]",
+        "[('数', '|S5')]",
+    ] {
+        let whole = encode(descr, Order::F, &[2, 3], Form::Compact);
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let _ = read(&flipped, DEFAULT_LIMIT);
+        }
+    }
+}
+
+#[test]
+fn the_vectors_read_as_numpy_reads_them() {
+    /// Refused for their data, which are not the header's business.
+    const DATA: [&str; 3] = [
+        "bad_data_short_1.npy",
+        "bad_data_none.npy",
+        "bad_itemsize_huge.npy",
+    ];
+
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/npy-vectors");
+    let manifest = std::fs::read_to_string(dir.join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let mut seen = BTreeSet::new();
+    for vector in manifest["vectors"].as_array().unwrap() {
+        if vector["kind"] == "raw" {
+            continue;
+        }
+        let name = vector["file"].as_str().unwrap();
+        let file = std::fs::read(dir.join(name)).unwrap();
+        let header = read(&file, DEFAULT_LIMIT);
+        seen.insert(vector["verdict"].as_str().unwrap());
+        let header = match vector["verdict"].as_str().unwrap() {
+            "accept" => header.unwrap_or_else(|error| panic!("{name}: {error}")),
+            "limit" => {
+                assert!(matches!(header, Err(HeaderError::TooLong { .. })), "{name}");
+                read(&file, 1 << 20).unwrap()
+            }
+            "either" => match header {
+                Ok(header) => header,
+                Err(_) => continue,
+            },
+            "reject" => {
+                assert_eq!(header.is_ok(), DATA.contains(&name), "{name}: {header:?}");
+                continue;
+            }
+            other => panic!("unknown verdict {other}"),
+        };
+        let shape: Vec<u64> = serde_json::from_value(vector["shape"].clone()).unwrap();
+        let fortran = vector["fortran_order"].as_bool().unwrap();
+        assert_eq!(
+            header.dtype.literal().to_string(),
+            vector["descr"],
+            "{name}"
+        );
+        assert_eq!(header.dtype.itemsize() as u64, vector["itemsize"], "{name}");
+        assert_eq!(header.shape, shape, "{name}");
+        assert_eq!(header.order == Order::F, fortran, "{name}");
+        assert_eq!(header.offset, vector["data_offset"], "{name}");
+        assert_eq!(
+            serde_json::json!(header.version),
+            vector["version"],
+            "{name}"
+        );
+    }
+    assert_eq!(
+        seen,
+        BTreeSet::from(["accept", "either", "limit", "reject"])
+    );
+}
+
+fn shape() -> impl Strategy<Value = Vec<u64>> {
+    prop_oneof![
+        4 => vec(0..1000_u64, 0..6),
+        1 => vec(prop_oneof![Just(0), Just(1), any::<u64>()], 0..4),
+        1 => vec(0..2_u64, 0..70),
+        1 => vec((0..64_u32).prop_map(|bit| 1 << bit), 0..4),
+    ]
+}
+
+/// The rule of `check_shape` in arithmetic too wide to overflow.
+fn fits(shape: &[u64], itemsize: usize) -> bool {
+    let mut nbytes = itemsize.max(1) as u128;
+    for &dim in shape {
+        if dim > i64::MAX as u64 {
+            return false;
+        }
+        nbytes = nbytes.saturating_mul(u128::from(dim).max(1));
+    }
+    shape.len() <= 64 && nbytes <= i64::MAX as u128
+}
+
+proptest! {
+    #[test]
+    fn a_header_reads_back_as_it_was_written(
+        dtype in dtype(),
+        shape in shape(),
+        order in prop_oneof![Just(Order::C), Just(Order::F)],
+    ) {
+        for form in [Form::Native, Form::Compact] {
+            let bytes = Header::encode(&dtype, order, &shape, form);
+            prop_assert_eq!(bytes.is_ok(), fits(&shape, dtype.itemsize()));
+            let Ok(bytes) = bytes else { continue };
+            let header = read(&bytes, 1 << 20).unwrap();
+            prop_assert_eq!(&header.dtype, &dtype);
+            prop_assert_eq!(&header.shape, &shape);
+            prop_assert_eq!(header.offset, bytes.len() as u64);
+            match form {
+                Form::Native => {
+                    prop_assert_eq!(header.order, order);
+                    prop_assert_eq!(bytes.len() % BLOCK, 0);
+                }
+                Form::Compact => {
+                    prop_assert!(header.order == order || is_c_contiguous(&shape));
+                    prop_assert_eq!(bytes.len() % COMPACT_ALIGN, 0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_size_is_checked_as_in_wider_arithmetic(shape in shape(), itemsize in 0..1000_usize) {
+        prop_assert_eq!(check_shape(&shape, itemsize).is_ok(), fits(&shape, itemsize));
+    }
+
+    #[test]
+    fn no_bytes_panic(version in 0..5_u8, text in vec(any::<u8>(), 0..200)) {
+        let _ = read(&v1(&text), DEFAULT_LIMIT);
+        let _ = read(&v2(version, &text), DEFAULT_LIMIT);
+    }
+
+    #[test]
+    fn no_text_panics(text in "\\{('descr'|'shape'|'fortran_order'|[\\[\\](){}:,'\"# \n0-9Lx<i-]|True|é){0,30}\\}?") {
+        let _ = read(&v2(2, text.as_bytes()), DEFAULT_LIMIT);
+        let _ = read(&v2(3, text.as_bytes()), DEFAULT_LIMIT);
+    }
+
+    #[test]
+    fn blanks_are_trimmed_as_by_the_byte(text in "[a \n\t]{0,10}[ ]{0,200}[ \n]{0,3}") {
+        let text = text.as_bytes();
+        prop_assert_eq!(trim_blanks(text), text.trim_ascii_end());
+    }
+}
