@@ -1,9 +1,10 @@
 //! The header of an NPY file: bytes <-> [`Header`].
 //!
-//! Pure functions over byte slices that never panic, recurse without bound, or allocate more than the text of the header
-//! calls for. Whatever NumPy reads is read, except: a key that stands twice (NumPy takes the last), a dict in
-//! parentheses, and the rarities that `dtype::literal` and `dtype::parse` name. Whatever NumPy refuses is refused, and
-//! nothing here knows whether the data are there.
+//! Pure functions over byte slices: no input makes them panic or recurse without bound, and memory is bounded by the
+//! length of the text. Whatever NumPy reads is read, except a key that stands twice (NumPy takes the last), a dict in
+//! parentheses or before an escaped line end, and the rarities that `dtype::literal` and `dtype::parse` name. Whatever
+//! NumPy refuses is refused, except line ends and blanks where Python has rules for indentation. Nothing here knows
+//! whether the data are there.
 
 use std::borrow::Cow;
 
@@ -225,9 +226,11 @@ fn not_npy(found: &[u8]) -> HeaderError {
 
 /// Cuts the blanks off the end. Nearly all of a native header is padding, hence the wide steps.
 fn trim_blanks(text: &[u8]) -> &[u8] {
-    const LINE: [u8; 64] = [b' '; 64];
+    const LINE: [u8; 32] = [b' '; 32];
     let mut text = text.strip_suffix(b"\n").unwrap_or(text);
-    while let Some((rest, &LINE)) = text.split_last_chunk() {
+    while let Some((rest, line)) = text.split_last_chunk()
+        && *line == LINE
+    {
         text = rest;
     }
     text.trim_ascii_end()

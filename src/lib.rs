@@ -9,7 +9,7 @@ mod shape;
 mod store;
 mod sys;
 
-pub use dtype::{ByteOrder, DType, Field, Kind};
+pub use dtype::{ByteOrder, DType, Field, Kind, TimeUnit};
 pub use element::{Bool8, Element};
 pub use error::{DescrError, Error, HeaderError, LockHolder, Result};
 pub use mapping::Advice;

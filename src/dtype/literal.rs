@@ -283,6 +283,10 @@ impl<'a> Reader<'a> {
         let mut start = self.at;
         let mut decoded = String::new();
         loop {
+            let special =
+                |byte: &u8| *byte == quote || matches!(byte, b'\\' | b'\n' | b'\r' | b'\0');
+            let rest = self.rest();
+            self.at += rest.iter().position(special).unwrap_or(rest.len());
             match self.rest() {
                 [byte, ..] if *byte == quote => {
                     let tail = &self.text[start..self.at];
@@ -294,18 +298,16 @@ impl<'a> Reader<'a> {
                         Cow::Owned(decoded)
                     });
                 }
-                [] | [b'\n' | b'\r' | b'\0', ..] => {
-                    return Err(self.error("expected the quote that ends the string"));
-                }
                 // The quote after a backslash does not end a raw string, and both stay in it.
                 [b'\\', b'\\' | b'\'' | b'"', ..] if raw => self.at += 2,
-                [b'\\', ..] if !raw => {
+                [b'\\', ..] if raw => self.at += 1,
+                [b'\\', ..] => {
                     decoded.push_str(&self.text[start..self.at]);
                     self.at += 1;
                     decoded.extend(self.escape()?);
                     start = self.at;
                 }
-                _ => self.at += 1,
+                _ => return Err(self.error("expected the quote that ends the string")),
             }
         }
     }

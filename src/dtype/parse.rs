@@ -1,8 +1,9 @@
 //! Reads descrs: type strings such as `<f8`, and lists of fields.
 //!
 //! Reads what NumPy has ever written into a file, and the names and letters of types whose size is the same everywhere.
-//! Refused, though NumPy reads them: types whose size depends on the machine (`l`, `int`), and types that hide a
-//! sub-array or a record in a string (`4i4`, `i4,f8`). They are never written.
+//! Refused, though NumPy reads them, for they are never written: types whose size depends on the machine (`l`, `int`),
+//! types that hide a sub-array or a record in a string (`4i4`, `i4,f8`), sizes with a sign or a blank (`S 5`), shapes
+//! and fields given as strings, titles that are not strings, and units that are divided (`M8[s/1000]`) or zero.
 
 use std::str::FromStr;
 

@@ -88,10 +88,9 @@ impl Field {
         let itemsize = if shape.contains(&0) {
             Some(0)
         } else {
-            let dims = shape.iter();
-            dims.fold(Some(self.dtype.itemsize()), |size, &dim| {
-                size?.checked_mul(dim)
-            })
+            shape
+                .iter()
+                .try_fold(self.dtype.itemsize(), |size, &dim| size.checked_mul(dim))
         };
         self.itemsize = itemsize
             .filter(|&size| size <= MAX_ITEMSIZE)
@@ -221,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_record_that_numpy_could_not_read_back_is_refused() {
-        use DescrError::*;
+        use DescrError::{DuplicateName, Nameless, Overlap, RecordTooSmall, TooLarge};
         let record = |fields, itemsize| DType::record(fields, itemsize).unwrap_err();
         assert!(matches!(
             record(vec![field("a", 0), field("a", 4)], 8),
@@ -257,7 +256,7 @@ mod tests {
 
     #[test]
     fn sub_arrays_are_checked() {
-        use DescrError::*;
+        use DescrError::{SubarrayDim, SubarrayRank, TooLarge, Unsized};
         let shape = |dtype: DType, shape: &[usize]| Field::new("a", dtype, 0).with_shape(shape);
         assert_eq!(
             shape(I4, &[(1 << 29) - 1]).unwrap().itemsize(),
