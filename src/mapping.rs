@@ -4,7 +4,7 @@
 //! for as long as it lives. It knows nothing of headers, dtypes or shapes.
 #![allow(unsafe_code)]
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
 
@@ -77,6 +77,7 @@ impl Mapping {
     /// only cannot be mapped `ReadWrite`.
     pub(crate) fn new(
         file: LockedFile,
+        metadata: &Metadata,
         access: Access,
         offset: u64,
         nbytes: usize,
@@ -84,7 +85,7 @@ impl Mapping {
         let end = offset
             .checked_add(nbytes as u64)
             .ok_or(io::ErrorKind::InvalidInput)?;
-        if file.file().metadata()?.len() < end {
+        if metadata.len() < end {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if nbytes == 0 {
@@ -200,10 +201,17 @@ mod tests {
 
     use super::*;
 
-    fn locked(bytes: &[u8]) -> LockedFile {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        LockedFile::unlocked(file)
+    fn map(bytes: &[u8], access: Access, offset: u64, nbytes: usize) -> io::Result<Mapping> {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(bytes)?;
+        let metadata = file.metadata()?;
+        Mapping::new(
+            LockedFile::unlocked(file),
+            &metadata,
+            access,
+            offset,
+            nbytes,
+        )
     }
 
     #[test]
@@ -217,7 +225,7 @@ mod tests {
             (u64::MAX, 0),
         ] {
             assert!(
-                Mapping::new(locked(&[7; 10]), Access::ReadOnly, offset, nbytes).is_err(),
+                map(&[7; 10], Access::ReadOnly, offset, nbytes).is_err(),
                 "{offset} {nbytes}"
             );
         }
@@ -234,26 +242,20 @@ mod tests {
             500..500,
             10_000..10_000,
         ] {
-            let map = Mapping::new(
-                locked(&bytes),
-                Access::ReadOnly,
-                range.start as u64,
-                range.len(),
-            )
-            .unwrap();
+            let map = map(&bytes, Access::ReadOnly, range.start as u64, range.len()).unwrap();
             assert_eq!(map.as_bytes(), &bytes[range]);
         }
     }
 
     #[test]
     fn a_read_only_map_lends_nothing_to_change() {
-        let mut map = Mapping::new(locked(&[7; 10]), Access::ReadOnly, 0, 10).unwrap();
+        let mut map = map(&[7; 10], Access::ReadOnly, 0, 10).unwrap();
         assert!(map.as_bytes_mut().is_empty());
     }
 
     #[test]
     fn private_changes_stay_out_of_the_file() {
-        let mut map = Mapping::new(locked(&[7; 10]), Access::CopyOnWrite, 0, 10).unwrap();
+        let mut map = map(&[7; 10], Access::CopyOnWrite, 0, 10).unwrap();
         map.as_bytes_mut().fill(1);
         let mut found = [0; 10];
         sys::read_at(map.file(), &mut found, 0).unwrap();

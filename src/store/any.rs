@@ -26,7 +26,7 @@ use crate::shape::Order;
 /// ```
 /// use ndarray::prelude::*;
 /// use ndstore::{AnyStore, ReadOnly, Store};
-/// # let dir = tempfile::tempdir()?;
+/// # let dir = tempfile::tempdir().unwrap();
 /// # let path = dir.path().join("temp.dat");
 /// # Store::<f64, _>::create(&path, (2, 3))?;
 ///

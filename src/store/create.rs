@@ -239,9 +239,11 @@ impl<'a> Place<'a> {
         sys::write_all_at(draft.file(), &layout.header, 0)
             .map_err(|error| self.growth(error, layout))?;
         let (file, name) = draft.into_parts();
-        let mapping = Mapping::new(file, Access::ReadWrite, layout.array.offset, layout.nbytes)
-            .map_err(|error| context.step("map").io(error))?;
-        Ok((mapping, name))
+        let refused = |error| context.step("map").io(error);
+        let metadata = file.file().metadata().map_err(refused)?;
+        let Array { offset, .. } = layout.array;
+        let mapping = Mapping::new(file, &metadata, Access::ReadWrite, offset, layout.nbytes);
+        Ok((mapping.map_err(refused)?, name))
     }
 
     /// Makes the empty `file` as long as the layout: with blocks of its own that read as zero, or with a hole.

@@ -32,7 +32,7 @@ pub(super) fn open(
         None => read_array(context, file.file(), metadata.len(), options)?,
     };
     let nbytes = check_length(context, &array, metadata.len())?;
-    let mapping = Mapping::new(file, access, array.offset, nbytes)
+    let mapping = Mapping::new(file, &metadata, access, array.offset, nbytes)
         .map_err(|error| context.step("map").io(error))?;
     if options.advice != Default::default() {
         mapping

@@ -213,7 +213,8 @@ impl Rewrite<'_> {
 /// Whether the blocks of the file are nobody else's: it has one name, and no snapshot shares them. Sharing them with a new
 /// file would else last, and the first write to each could find the disk full.
 fn is_sole_owner(file: &File) -> bool {
-    file.metadata().is_ok_and(|metadata| sys::names_of(&metadata) == 1)
+    file.metadata()
+        .is_ok_and(|metadata| sys::names_of(&metadata) == 1)
         && sys::blocks(file, 0..u64::MAX).is_ok_and(|blocks| !blocks.shared)
 }
 
