@@ -1,4 +1,62 @@
-//! Memory-mapped N-dimensional arrays on disk.
+//! Memory-mapped N-dimensional arrays on disk: what `np.memmap` is to Python, made safe, durable and fast for Rust.
+//!
+//! A [`Store`] is an array in a file, as an [`ndarray`] view over a map of it. The file is an NPY file, so NumPy opens
+//! what this crate writes, and this crate opens what NumPy writes. Opening takes microseconds whatever the size, and the
+//! array may be many times larger than memory: only what is touched is ever read.
+//!
+//! ```
+//! use ndarray::prelude::*;
+//! use ndstore::Store;
+//! # let dir = tempfile::tempdir()?;
+//! # std::env::set_current_dir(&dir)?;
+//!
+//! let arr = array![1.0, 2.0, 3.0, 4.0];
+//! let mut fp = Store::<f64, _>::create("temp.dat", arr.dim())?; // np.memmap('temp.dat', mode='w+', ...)
+//! fp.view_mut().assign(&arr); // fp[:] = arr[:]
+//! fp.flush()?; // fp.flush()
+//! drop(fp);
+//! let fp = Store::<f64, Ix1>::open("temp.dat")?; // mode='r'
+//! assert_eq!(fp.view(), arr);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # A tour
+//!
+//! **Open** what is there with [`Store::open`] (NumPy's `r`), [`Store::open_rw`] (`r+`) or [`Store::open_cow`] (`c`:
+//! changes stay in memory). The element type and the rank are part of the store's type, and a file that holds anything
+//! else is refused with an [`Error`] that says what it holds. [`AnyStore`] opens a file of any dtype and rank, and
+//! becomes a typed store by [`downcast`](AnyStore::downcast).
+//!
+//! **Create** with [`Store::create`] (`w+`: zeros), [`Store::create_new`] (never over an old file) or
+//! [`Store::create_from`] (from an array, by bulk writes). Shapes are ndarray's: `(3, 4)`, or `(3, 4).f()` for Fortran
+//! order. The new file appears under its name whole and durable, or not at all.
+//!
+//! **Work** with [`view`](Store::view) and [`view_mut`](Store::view_mut): plain ndarray views, zero-copy.
+//! [`flush`](Store::flush) returns when every change is on the disk.
+//!
+//! **Resize** any axes with [`resize`](Store::resize) or [`resize_with`](Store::resize_with): elements keep their index.
+//!
+//! **Everything else** is in [`Options`]: wait for a lock, headerless files, a compact header, sparse files, the kernel's
+//! read-ahead.
+//!
+//! # Safety
+//!
+//! The whole face is safe Rust over one assumption, said on [`Store`]: nobody changes or truncates the file of a living
+//! store without taking its lock. Stores take it themselves, shared to read and exclusive to write, so two of them never
+//! get in each other's way, in one process or in many. What is in a file is never trusted.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `half` | yes | `half::f16` as an element |
+//! | `num-complex` | yes | `Complex<f32>` and `Complex<f64>` as elements |
+//!
+//! # Platforms
+//!
+//! Linux is where it is measured and proven. Elsewhere the same code runs with what the platform has: without inodes a
+//! replaced file is not noticed, without `fallocate` blocks are reserved by writing zeros, without `sync_file_range`
+//! [`flush_async`](Store::flush_async) is `msync(MS_ASYNC)`.
 
 mod dtype;
 mod element;

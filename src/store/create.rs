@@ -361,12 +361,7 @@ fn find_old(
             path: context.path(),
         });
     }
-    match lock(
-        Context::new(place.target(), context.op),
-        place.target(),
-        true,
-        patience,
-    ) {
+    match lock(context, place.target(), true, patience) {
         Ok((old, _)) => Ok(Some(old)),
         // Removed just now.
         Err(Error::NotFound { .. }) => Ok(None),

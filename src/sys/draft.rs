@@ -97,15 +97,14 @@ impl Draft {
         };
         let name = TempPath::try_from_path(place).map_err(NotLocked::Io)?;
         let id = FileId::of(&file.metadata().map_err(NotLocked::Io)?);
-        let spare = file.try_clone().map_err(NotLocked::Io)?;
-        match LockedFile::lock(file, true, Patience::None) {
+        let locked = match need_lock {
+            true => LockedFile::lock(file, true, Patience::None),
+            false => Ok(LockedFile::lock_if_possible(file)),
+        };
+        match locked {
             Ok(file) if file::names(place, id).map_err(NotLocked::Io)? => {
                 Ok(Some(Draft { name, file }))
             }
-            Err(NotLocked::Unsupported(_)) if !need_lock => Ok(Some(Draft {
-                name,
-                file: LockedFile::unlocked(spare),
-            })),
             // Between its creation and its lock another process took the file for a stale one.
             Ok(_) | Err(NotLocked::Held(_)) => {
                 let _ = name.keep();

@@ -136,6 +136,12 @@ impl LockedFile {
         }
     }
 
+    /// Locks an open file exclusively, if nothing stands in the way.
+    pub(crate) fn lock_if_possible(file: File) -> LockedFile {
+        let locked = fs2::FileExt::try_lock_exclusive(&file).is_ok();
+        LockedFile { file, locked }
+    }
+
     /// A file that its caller promises to be the only one to touch.
     pub(crate) fn unlocked(file: File) -> LockedFile {
         LockedFile {
