@@ -9,9 +9,6 @@ use crate::element::Element;
 use crate::shape::Order;
 use crate::sys;
 
-/// How many bytes are gathered before they are written, and written before their writeback is started.
-const STEP: usize = 8 << 20;
-
 /// How many bytes of a strided array are packed at a time.
 const PACK: usize = 1 << 20;
 
@@ -32,14 +29,17 @@ impl<'a> Writer<'a> {
         }
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        for piece in bytes.chunks(STEP) {
+    pub(super) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let step = sys::step_from(self.offset);
+            let (piece, rest) = bytes.split_at(step.min(bytes.len() as u64) as usize);
             sys::write_all_at(self.file, piece, self.offset)?;
             self.offset += piece.len() as u64;
-            if self.offset - self.started >= STEP as u64 {
+            if piece.len() as u64 == step {
                 sys::start_writeback(self.file, self.started..self.offset)?;
                 self.started = self.offset;
             }
+            bytes = rest;
         }
         Ok(())
     }
@@ -47,6 +47,7 @@ impl<'a> Writer<'a> {
     /// Leaves `len` bytes as they are.
     pub(super) fn skip(&mut self, len: u64) {
         self.offset += len;
+        self.started = self.offset;
     }
 
     pub(super) fn offset(&self) -> u64 {

@@ -6,11 +6,7 @@ use std::ops::Range;
 
 #[cfg(target_os = "linux")]
 use super::sync::retry;
-use super::{start_writeback, write_all_at};
-
-/// How much is copied before its writeback is started: large enough for the disk, small enough that the disk begins at
-/// once and works while the rest is copied.
-const STEP: u64 = 8 << 20;
+use super::{start_writeback, step_from, write_all_at};
 
 /// Makes the empty file `to` a copy of `from` that shares its blocks. False where the file system has no such thing.
 pub(crate) fn clone_file(from: &File, to: &File) -> bool {
@@ -36,7 +32,7 @@ pub(crate) fn copy_range(
     let mut done = 0;
     let len = source.end - source.start;
     while done < len {
-        let step = (len - done).min(STEP);
+        let step = (len - done).min(step_from(target + done));
         let copied = copy_some(
             from,
             source.start + done,

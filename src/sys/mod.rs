@@ -21,4 +21,4 @@ pub(crate) use draft::{Directory, Draft, Unpublished, preserve_attributes};
 pub(crate) use file::{FileId, kind_of_special, names, names_of, read_at, resolve, write_all_at};
 pub use lock::LockPolicy;
 pub(crate) use lock::{LockedFile, NotLocked, Patience};
-pub(crate) use sync::{start_writeback, sync_all, sync_data};
+pub(crate) use sync::{start_writeback, step_from, sync_all, sync_data};
