@@ -128,7 +128,7 @@ fn a_path_is_anything_that_names_a_file() {
     let path = directory.path().join("größe 数.dat");
     let text = path.to_str().unwrap();
     drop(Store::<f32, _>::create(text, 3).unwrap());
-    drop(Store::<f32, Ix1>::open(text.to_owned()).unwrap());
+    drop(Store::<f32, Ix1>::open(String::from(text)).unwrap());
     drop(Store::<f32, Ix1>::open(path.as_os_str()).unwrap());
     drop(Store::<f32, Ix1>::open(&path).unwrap());
     assert_eq!(AnyStore::open(path.as_path()).unwrap().path(), path);

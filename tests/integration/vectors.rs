@@ -2,6 +2,7 @@
 //!
 //! Nothing in a file makes the crate panic, or ask for memory that the file only claims to need.
 
+use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -278,6 +279,30 @@ fn a_header_over_the_limit_is_refused_until_the_caller_raises_it() {
 }
 
 #[test]
+fn a_raised_limit_makes_no_allocation_of_a_length_that_the_file_only_claims() {
+    let path = directory().join("bad_hlen_4gib.npy");
+    let options = Options::new().max_header_size(usize::MAX);
+    for mode in [Mode::Read, Mode::CopyOnWrite] {
+        let (result, largest) = largest_during(|| look_dyn::<i32>(&options, &path, mode));
+        assert!(largest < MIB, "{mode} allocated {largest} bytes");
+        let error = result.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::Header {
+                    source: HeaderError::Truncated {
+                        expected: 4_294_967_307,
+                        found: 96
+                    },
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
 fn every_raw_vector_is_opened_or_refused_as_the_manifest_says() {
     let (mut accepted, mut refused, mut inexpressible) = (0, 0, 0);
     for vector in vectors().into_iter().filter(Vector::is_raw) {
@@ -338,10 +363,10 @@ fn every_raw_vector_is_opened_or_refused_as_the_manifest_says() {
 }
 
 /// Opens `vector` as an array of `A` and compares elements and values, or sees it refused where it cannot be viewed.
-fn check_typed<A: Element>(vector: &Vector, value: impl Fn(&str) -> Option<A>) -> bool
-where
-    A: PartialEq + std::fmt::Debug,
-{
+fn check_typed<A: Element + PartialEq + Debug>(
+    vector: &Vector,
+    value: impl Fn(&str) -> Option<A>,
+) -> bool {
     let path = vector.path();
     let (offset, align) = (vector.number("data_offset"), align_of::<A>());
     if vector.number("nbytes") > 0 && !offset.is_multiple_of(align as u64) {
