@@ -25,7 +25,7 @@ const COMPACT_ALIGN: usize = 64;
 const GROWTH_DIGITS: usize = 21;
 
 /// How many dimensions NumPy allows.
-const MAX_NDIM: usize = 64;
+pub(crate) const MAX_NDIM: usize = 64;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 

@@ -177,6 +177,7 @@ pub(super) fn create_from<A: Element, D: Dimension>(
         order,
         options,
     )?;
+    Store::<A, D>::check_array(Context::new(path, "create"), &layout.array)?;
     let file = create(
         path,
         layout,

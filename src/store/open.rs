@@ -7,7 +7,7 @@ use super::file::{Array, ArrayFile};
 use super::options::Options;
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
-use crate::header::{BLOCK, Header, extent};
+use crate::header::{BLOCK, Header, MAX_NDIM, extent};
 use crate::mapping::{Access, Mapping};
 use crate::shape;
 use crate::sys::{self, LockedFile, NotLocked, Patience};
@@ -251,6 +251,13 @@ fn check_length(context: Context<'_>, array: &Array, len: u64) -> Result<usize> 
 
 /// The bytes of an array, if a map can hold them.
 pub(super) fn check_size(context: Context<'_>, shape: &[usize], itemsize: usize) -> Result<usize> {
+    if shape.len() > MAX_NDIM {
+        return Err(Error::InvalidOption {
+            path: context.path(),
+            op: context.op,
+            reason: "the shape has more than the 64 dimensions that NumPy allows",
+        });
+    }
     shape::checked_nbytes(shape, itemsize).ok_or_else(|| Error::ShapeTooLarge {
         path: context.path(),
         op: context.op,

@@ -236,6 +236,7 @@ impl Options {
         let (dim, order) = shape::dim_and_order(shape);
         let order = self.order.unwrap_or(order);
         let layout = create::Layout::new(context, A::dtype(), dim.slice().to_vec(), order, self)?;
+        Store::<A, D>::check_array(context, &layout.array)?;
         let file = create::create_zeros(path, layout, existing, self)?;
         Ok(Store::from_file(file)?)
     }

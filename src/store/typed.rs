@@ -8,12 +8,12 @@ use std::path::Path;
 use ndarray::{ArrayRef, ArrayView, ArrayViewMut, Dimension, IxDyn, ShapeBuilder};
 
 use super::any::{AnyStore, DowncastError};
-use super::file::ArrayFile;
+use super::file::{Array, ArrayFile};
 use super::mode::{AccessMode, CopyOnWrite, Mode, ReadOnly, ReadWrite, Writable};
 use super::options::Options;
 use crate::dtype::DType;
 use crate::element::Element;
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::mapping::Advice;
 use crate::shape::Order;
 
@@ -197,9 +197,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     }
 
     fn check(file: &ArrayFile) -> Result<D> {
-        const { assert!(size_of::<A>() > 0, "an element has at least one byte") }
         let context = file.context("open");
-        let array = &file.array;
         if file.access != M::ACCESS {
             let reason = "the store has another access than was asked for; open it in that mode";
             return Err(Error::InvalidOption {
@@ -208,6 +206,12 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
                 reason,
             });
         }
+        Self::check_array(context, &file.array)
+    }
+
+    /// Checks that an array can be viewed as one of `A` and `D`: of a new file, before it takes the place of an old one.
+    pub(super) fn check_array(context: Context<'_>, array: &Array) -> Result<D> {
+        const { assert!(size_of::<A>() > 0, "an element has at least one byte") }
         let dtype = A::dtype();
         if array.dtype != dtype || dtype.itemsize() != size_of::<A>() {
             let swapped = array.dtype.with_byte_order(dtype.byte_order()) == dtype;
@@ -231,7 +235,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
             found: array.shape.len(),
             shape: array.shape.clone(),
         })?;
-        if !file.mapping.as_bytes().is_empty() && elements::<A>(file).is_none() {
+        // A map lies in memory as its file lies in pages.
+        if dim.size() > 0 && !array.offset.is_multiple_of(align_of::<A>() as u64) {
             return Err(Error::Misaligned {
                 path: context.path(),
                 dtype: dtype.descr(),

@@ -1,8 +1,12 @@
 //! The promises of the crate, through its public face: one binary, one module a topic.
 
+mod allocations;
 mod create;
 mod locks;
 mod modes;
+#[cfg(unix)]
+mod paths;
 mod resize;
+mod support_numpy;
 mod table;
 mod vectors;

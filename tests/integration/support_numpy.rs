@@ -1,0 +1,121 @@
+//! What the modules that hold the crate against NumPy share: what is to be seen of a file and of a store.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+
+use ndarray::{Dimension, IxDyn};
+use ndstore::{AccessMode, Element, Mode, Options, Order, Result, Store};
+
+/// All there is to see of a file and of the directory around it: what a call that is refused must leave alone.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// `None` where the path names no file.
+    pub(crate) bytes: Option<Vec<u8>>,
+    identity: Option<(u64, u32)>,
+    names: BTreeSet<OsString>,
+}
+
+impl Snapshot {
+    pub(crate) fn of(path: &Path) -> Snapshot {
+        let directory = path.parent().expect("a file lies in a directory");
+        let names = fs::read_dir(directory).into_iter().flatten();
+        Snapshot {
+            bytes: fs::read(path).ok(),
+            identity: fs::metadata(path).ok().map(|metadata| identity(&metadata)),
+            names: names.map(|entry| entry.unwrap().file_name()).collect(),
+        }
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.bytes.as_ref().map(|bytes| {
+            let last = &bytes[bytes.len().saturating_sub(64)..];
+            format!(
+                "{} bytes, the last \"{}\"",
+                bytes.len(),
+                last.escape_ascii()
+            )
+        });
+        write!(f, "{text:?} {:?} {:?}", self.identity, self.names)
+    }
+}
+
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> (u64, u32) {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.ino(), metadata.mode())
+}
+
+#[cfg(not(unix))]
+fn identity(metadata: &Metadata) -> (u64, u32) {
+    (0, metadata.permissions().readonly().into())
+}
+
+/// What a store says of itself, whatever its types.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) descr: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) order: Order,
+    pub(crate) offset: u64,
+    pub(crate) mode: Mode,
+    pub(crate) path: PathBuf,
+    /// The bytes of the elements in the order of the file.
+    pub(crate) bytes: Vec<u8>,
+    /// The bytes of the elements in C order, read through the view.
+    pub(crate) c_bytes: Vec<u8>,
+}
+
+impl Seen {
+    pub(crate) fn of<A: Element, D: Dimension, M: AccessMode>(store: &Store<A, D, M>) -> Seen {
+        let view = store.view();
+        assert_eq!(view.shape(), store.shape());
+        assert_eq!(view.len(), store.len());
+        assert_eq!(store.ndim(), store.shape().len());
+        assert_eq!(store.nbytes(), store.len() * size_of::<A>());
+        Seen {
+            descr: store.dtype().descr(),
+            shape: store.shape().to_vec(),
+            order: store.order(),
+            offset: store.offset(),
+            mode: store.mode(),
+            path: store.path().to_owned(),
+            bytes: store.as_bytes().to_vec(),
+            c_bytes: view
+                .iter()
+                .flat_map(|element| bytemuck::bytes_of(element).to_vec())
+                .collect(),
+        }
+    }
+}
+
+/// The modes that open a file which is there.
+pub(crate) const OPENING: [Mode; 3] = [Mode::Read, Mode::ReadWrite, Mode::CopyOnWrite];
+
+/// Opens an array, looks at it and closes it.
+pub(crate) fn look<A: Element, D: Dimension>(
+    options: &Options,
+    path: &Path,
+    mode: Mode,
+) -> Result<Seen> {
+    match mode {
+        Mode::Read => options.open::<A, D>(path).map(|store| Seen::of(&store)),
+        Mode::ReadWrite => options.open_rw::<A, D>(path).map(|store| Seen::of(&store)),
+        Mode::CopyOnWrite => options.open_cow::<A, D>(path).map(|store| Seen::of(&store)),
+        Mode::Write => panic!("`w+` creates"),
+    }
+}
+
+/// As [`look`], of any rank.
+pub(crate) fn look_dyn<A: Element>(options: &Options, path: &Path, mode: Mode) -> Result<Seen> {
+    look::<A, IxDyn>(options, path, mode)
+}
+
+/// As many bytes as asked for, no two neighbours alike, none zero.
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i % 251 + 1) as u8).collect()
+}
