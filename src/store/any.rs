@@ -7,13 +7,11 @@ use ndarray::Dimension;
 
 use super::file::ArrayFile;
 use super::mode::{AccessMode, Mode};
-use super::open;
 use super::options::Options;
 use super::typed::Store;
 use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::mapping::Access;
 use crate::shape::Order;
 
 /// An N-dimensional array in a file, mapped into memory, of any dtype and rank.
@@ -47,7 +45,7 @@ impl AnyStore {
     ///
     /// As [`Store::open`], less those about the type, the rank and the alignment.
     pub fn open(path: impl AsRef<Path>) -> Result<AnyStore> {
-        AnyStore::open_as(path.as_ref(), Access::ReadOnly)
+        AnyStore::open_mode(path, Mode::Read)
     }
 
     /// Opens an existing file for reading and writing: NumPy's mode `r+`.
@@ -56,7 +54,7 @@ impl AnyStore {
     ///
     /// As [`open`](AnyStore::open).
     pub fn open_rw(path: impl AsRef<Path>) -> Result<AnyStore> {
-        AnyStore::open_as(path.as_ref(), Access::ReadWrite)
+        AnyStore::open_mode(path, Mode::ReadWrite)
     }
 
     /// Opens an existing file whose changes stay in memory: NumPy's mode `c`.
@@ -65,35 +63,16 @@ impl AnyStore {
     ///
     /// As [`open`](AnyStore::open).
     pub fn open_cow(path: impl AsRef<Path>) -> Result<AnyStore> {
-        AnyStore::open_as(path.as_ref(), Access::CopyOnWrite)
+        AnyStore::open_mode(path, Mode::CopyOnWrite)
     }
 
-    /// Opens an existing file in a mode that is known only at run time.
+    /// Opens an existing file in a mode that is known only at run time. [`Options::open_any`] does so with options.
     ///
     /// # Errors
     ///
     /// As [`open`](AnyStore::open); [`Error::InvalidOption`] for [`Mode::Write`], which needs a type and a shape.
     pub fn open_mode(path: impl AsRef<Path>, mode: Mode) -> Result<AnyStore> {
-        let path = path.as_ref();
-        let access = match mode {
-            Mode::Read => Access::ReadOnly,
-            Mode::ReadWrite => Access::ReadWrite,
-            Mode::CopyOnWrite => Access::CopyOnWrite,
-            Mode::Write => {
-                let reason =
-                    "`w+` makes a new file, which needs a type and a shape; use `Store::create`";
-                return Err(Error::InvalidOption {
-                    path: path.to_owned(),
-                    op: "open",
-                    reason,
-                });
-            }
-        };
-        AnyStore::open_as(path, access)
-    }
-
-    fn open_as(path: &Path, access: Access) -> Result<AnyStore> {
-        open::open(path, access, &Options::new(), None).map(|file| AnyStore { file })
+        Options::new().open_any(path, mode)
     }
 
     /// Makes it a typed store, without opening the file again or giving up its lock.

@@ -4,14 +4,15 @@ use std::path::Path;
 
 use ndarray::{ArrayRef, Dimension, ShapeBuilder};
 
+use super::any::AnyStore;
 use super::create::{self, Existing};
-use super::mode::{AccessMode, CopyOnWrite, ReadOnly, ReadWrite};
+use super::mode::{AccessMode, CopyOnWrite, Mode, ReadOnly, ReadWrite};
 use super::open;
 use super::typed::Store;
 use crate::element::Element;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::header::DEFAULT_LIMIT;
-use crate::mapping::Advice;
+use crate::mapping::{Access, Advice};
 use crate::shape::{self, Order};
 use crate::sys::LockPolicy;
 
@@ -174,6 +175,30 @@ impl Options {
         path: impl AsRef<Path>,
     ) -> Result<Store<A, D, CopyOnWrite>> {
         self.open_as(path.as_ref())
+    }
+
+    /// Opens a file of any dtype and rank. See [`AnyStore::open_mode`].
+    ///
+    /// # Errors
+    ///
+    /// As [`AnyStore::open_mode`]; [`Error::InvalidOption`] for a raw file, which does not tell its dtype.
+    pub fn open_any(&self, path: impl AsRef<Path>, mode: Mode) -> Result<AnyStore> {
+        let path = path.as_ref();
+        let access = match mode {
+            Mode::Read => Access::ReadOnly,
+            Mode::ReadWrite => Access::ReadWrite,
+            Mode::CopyOnWrite => Access::CopyOnWrite,
+            Mode::Write => {
+                let reason =
+                    "`w+` makes a new file, which needs a type and a shape; use `Store::create`";
+                return Err(Error::InvalidOption {
+                    path: path.to_owned(),
+                    op: "open",
+                    reason,
+                });
+            }
+        };
+        open::open(path, access, self, None).map(|file| AnyStore { file })
     }
 
     fn open_as<A: Element, D: Dimension, M: AccessMode>(

@@ -211,7 +211,13 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
 
     /// Checks that an array can be viewed as one of `A` and `D`: of a new file, before it takes the place of an old one.
     pub(super) fn check_array(context: Context<'_>, array: &Array) -> Result<D> {
-        const { assert!(size_of::<A>() > 0, "an element has at least one byte") }
+        const {
+            assert!(size_of::<A>() > 0, "an element has at least one byte");
+            assert!(
+                align_of::<A>() <= 4096,
+                "a map is aligned to its pages, not more"
+            );
+        }
         let dtype = A::dtype();
         if array.dtype != dtype || dtype.itemsize() != size_of::<A>() {
             let swapped = array.dtype.with_byte_order(dtype.byte_order()) == dtype;
