@@ -10,12 +10,12 @@ use std::borrow::Cow;
 
 use crate::dtype::{DType, Literal, Reader, SyntaxError, Tuple};
 use crate::error::HeaderError;
-use crate::shape::Order;
+use crate::shape::{self, Order};
 
 /// The default limit of a header in characters: NumPy's own `max_header_size`.
 pub(crate) const DEFAULT_LIMIT: usize = 10_000;
 
-/// The size of a native header, or what it is a multiple of.
+/// The size of a native header, or what it is a multiple of where readers allow that.
 pub(crate) const BLOCK: usize = 4096;
 
 /// What the size of a compact header is a multiple of: NumPy's own.
@@ -26,6 +26,9 @@ const GROWTH_DIGITS: usize = 21;
 
 /// How many dimensions NumPy allows.
 pub(crate) const MAX_NDIM: usize = 64;
+
+/// How many bytes an array in a file can have, on any machine.
+const MAX_NBYTES: u64 = i64::MAX as u64;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
@@ -43,8 +46,8 @@ pub(crate) struct Header {
 /// The layout of a header to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Padded to whole blocks of [`BLOCK`] bytes, so that the data start on a page. The order stands as it was asked
-    /// for, also where C and F coincide.
+    /// Padded to whole blocks of [`BLOCK`] bytes, so that the data start on a page, unless that alone would take the
+    /// text past [`DEFAULT_LIMIT`]: then as the compact form. The order stands as it was asked for, also where C and F coincide.
     Native,
     /// The very bytes of `np.save`, which calls an array Fortran-ordered only where that differs from C order.
     Compact,
@@ -133,14 +136,19 @@ impl Header {
         }
         let latin1: Option<Vec<u8>> = text.chars().map(|char| u8::try_from(char).ok()).collect();
         let is_latin1 = latin1.is_some();
+        let chars = text.chars().count();
         let text = latin1.unwrap_or_else(|| text.into_bytes());
 
         let padded = |start: usize| {
             let len = start + text.len() + 1;
+            let blocks = len.next_multiple_of(BLOCK);
+            // NumPy adds a whole 64 spaces where none are missing.
+            let compact = (len + 1).next_multiple_of(COMPACT_ALIGN);
+            let is_readable =
+                |padded: usize| chars + (padded - start - text.len()) <= DEFAULT_LIMIT;
             match form {
-                Form::Native => len.next_multiple_of(BLOCK),
-                // NumPy adds a whole 64 spaces where none are missing.
-                Form::Compact => (len + 1).next_multiple_of(COMPACT_ALIGN),
+                Form::Native if is_readable(blocks) || !is_readable(compact) => blocks,
+                Form::Native | Form::Compact => compact,
             }
         };
         let mut bytes = MAGIC.to_vec();
@@ -368,19 +376,12 @@ fn check_shape(shape: &[u64], itemsize: usize) -> Result<(), HeaderError> {
     if shape.len() > MAX_NDIM {
         return Err(HeaderError::TooManyAxes { ndim: shape.len() });
     }
-    let fits = |bytes: &u64| *bytes <= i64::MAX as u64;
-    if let Some(axis) = shape.iter().position(|dim| !fits(dim)) {
+    if let Some(axis) = shape.iter().position(|&dim| dim > MAX_NBYTES) {
         return Err(HeaderError::DimTooLarge { axis });
     }
-    let nbytes = shape
-        .iter()
-        .filter(|&&dim| dim != 0)
-        .try_fold(itemsize.max(1) as u64, |nbytes, &dim| {
-            nbytes.checked_mul(dim)
-        });
-    match nbytes.filter(fits) {
-        Some(_) => Ok(()),
-        None => Err(HeaderError::TooBig {
+    match shape::fits(shape.iter().copied(), itemsize, MAX_NBYTES) {
+        true => Ok(()),
+        false => Err(HeaderError::TooBig {
             shape: shape.to_vec(),
             itemsize,
         }),
