@@ -4,11 +4,13 @@
 //! appear as the text a user would write, so that this file depends on no other room.
 
 mod header;
+mod text;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub use header::{DescrError, HeaderError};
+pub use text::TextError;
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -162,7 +164,8 @@ pub enum Error {
 
     /// The array has another rank.
     #[error(
-        "cannot {op} {path:?} with {expected} dimensions: it has {found}, shape {shape:?}; choose `Ix{found}` or `IxDyn`"
+        "cannot {op} {path:?} with {expected} dimensions: it has {found}, shape {shape:?}; choose {}",
+        dimension_text(*found)
     )]
     NdimMismatch {
         /// The file.
@@ -343,6 +346,14 @@ impl std::fmt::Display for LockHolder {
             LockHolder::Process(id) => write!(f, "process {id}"),
             LockHolder::Unknown => f.write_str("another store"),
         }
+    }
+}
+
+/// The dimension types for a rank: those of ndarray end at 6.
+fn dimension_text(ndim: usize) -> String {
+    match ndim {
+        0..=6 => format!("`Ix{ndim}` or `IxDyn`"),
+        _ => "`IxDyn`".to_owned(),
     }
 }
 

@@ -34,6 +34,9 @@
 //! **Work** with [`view`](Store::view) and [`view_mut`](Store::view_mut): plain ndarray views, zero-copy.
 //! [`flush`](Store::flush) returns when every change is on the disk.
 //!
+//! **Elements** are numbers, strings, times and records: [`Element`] lists the types. A struct becomes one with
+//! [`record!`]; [`Be`] and [`Le`] read the other byte order, and data that are not aligned, in place.
+//!
 //! **Resize** any axes with [`resize`](Store::resize) or [`resize_with`](Store::resize_with): elements keep their index.
 //!
 //! **Everything else** is in [`Options`]: wait for a lock, headerless files, a compact header, sparse files, the kernel's
@@ -68,8 +71,11 @@ mod store;
 mod sys;
 
 pub use dtype::{ByteOrder, DType, Field, Kind, TimeUnit};
-pub use element::{Bool8, Element};
-pub use error::{DescrError, Error, HeaderError, LockHolder, Result};
+pub use element::{
+    AnyElement, Be, Bool8, ByteOrdered, Bytes, Datetime64, Element, Le, Pad, RecordField, Text,
+    Timedelta64, Void, unit,
+};
+pub use error::{DescrError, Error, HeaderError, LockHolder, Result, TextError};
 pub use mapping::Advice;
 pub use shape::Order;
 pub use store::{
@@ -77,3 +83,11 @@ pub use store::{
     Writable,
 };
 pub use sys::LockPolicy;
+
+/// What [`record!`] expands to.
+#[doc(hidden)]
+pub mod __private {
+    pub use bytemuck::{Pod, Zeroable};
+
+    pub use crate::element::{field, field_name, record_dtype};
+}

@@ -75,6 +75,19 @@ pub(crate) fn slowest_axis(ndim: usize, order: Order) -> Option<usize> {
     }
 }
 
+/// How many elements lie before the one at `index` in the file, or `None` if the array has no such index.
+pub(crate) fn position(index: &[usize], shape: &[usize], order: Order) -> Option<usize> {
+    if index.len() != shape.len() {
+        return None;
+    }
+    let mut axes = index.iter().zip(shape);
+    let step = |position, (&index, &axis)| (index < axis).then(|| position * axis + index);
+    match order {
+        Order::C => axes.try_fold(0, step),
+        Order::F => axes.rev().try_fold(0, step),
+    }
+}
+
 /// The number of rows: the length of the slowest axis. A 0-d array is one row.
 pub(crate) fn rows(shape: &[usize], order: Order) -> usize {
     slowest_axis(shape.len(), order).map_or(1, |axis| shape[axis])

@@ -11,7 +11,7 @@ use super::any::{AnyStore, DowncastError};
 use super::file::{Array, ArrayFile};
 use super::mode::{AccessMode, CopyOnWrite, Mode, ReadOnly, ReadWrite, Writable};
 use super::options::Options;
-use crate::dtype::DType;
+use crate::dtype::{ByteOrder, DType, Kind};
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
 use crate::mapping::Advice;
@@ -19,10 +19,10 @@ use crate::shape::Order;
 
 /// An N-dimensional array in a file, mapped into memory: what `np.memmap` is to Python.
 ///
-/// `A` is the type of the elements, `D` the dimension ([`Ix2`](ndarray::Ix2), or [`IxDyn`] for a rank known only at run
-/// time), `M` the access: [`ReadOnly`], [`ReadWrite`] or [`CopyOnWrite`]. The constructors stand on `Store<A, D>` and
-/// return the access that they open. [`Options`] has more of them; [`AnyStore`](crate::AnyStore) opens an array whose
-/// type is not known.
+/// `A` is the type of the elements, `D` the dimension ([`Ix2`](type@ndarray::Ix2), or [`IxDyn`](type@IxDyn) for a rank
+/// known only at run time), `M` the access: [`ReadOnly`], [`ReadWrite`] or [`CopyOnWrite`]. The constructors stand on
+/// `Store<A, D>` and return the access that they open. [`Options`] has more of them; [`AnyStore`](crate::AnyStore) opens
+/// an array whose type is not known.
 ///
 /// The store owns the file, its lock and its map together. Views borrow from it.
 ///
@@ -220,17 +220,11 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         }
         let dtype = A::dtype();
         if array.dtype != dtype || dtype.itemsize() != size_of::<A>() {
-            let swapped = array.dtype.with_byte_order(dtype.byte_order()) == dtype;
             return Err(Error::DTypeMismatch {
                 path: context.path(),
                 expected: dtype.descr(),
                 found: array.dtype.descr(),
-                remedy: match swapped {
-                    true => {
-                        "its bytes are in the other order; read them with `AnyStore`, or convert the file"
-                    }
-                    false => "open it with the type for that, or with `AnyStore`, which takes any",
-                },
+                remedy: mismatch_remedy(&dtype, &array.dtype),
             });
         }
         let shape = IxDyn(&array.shape);
@@ -248,7 +242,15 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
                 dtype: dtype.descr(),
                 offset: array.offset,
                 align: align_of::<A>(),
-                remedy: "read it with `AnyStore`, or copy it into a new file",
+                remedy: match (array.dtype.kind(), array.dtype.byte_order()) {
+                    (Kind::Record, _) => {
+                        "declare the record as `#[repr(C, packed)]`, or its fields as `Le<T>` or `Be<T>`"
+                    }
+                    (_, ByteOrder::Big) => {
+                        "open it as `Be<T>` of that type, which has no alignment"
+                    }
+                    (_, _) => "open it as `Le<T>` of that type, which has no alignment",
+                },
             });
         }
         Ok(dim)
@@ -406,7 +408,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// - [`NdimMismatch`](Error::NdimMismatch) if `shape` has another rank, which only [`IxDyn`] can.
+    /// - [`NdimMismatch`](Error::NdimMismatch) if `shape` has another rank, which only [`IxDyn`](type@IxDyn) can.
     /// - [`Moved`](Error::Moved) if the path no longer names the file of this store.
     /// - Those of [`create`](Store::create), and [`Poisoned`](Error::Poisoned).
     ///
@@ -438,6 +440,22 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// - [`Unsupported`](Error::Unsupported) if the file system cannot reserve blocks.
     pub fn allocate(&mut self) -> Result<()> {
         self.file.allocate()
+    }
+}
+
+/// The way out for who asked for `expected` and met `found`.
+fn mismatch_remedy(expected: &DType, found: &DType) -> &'static str {
+    let [expected_big, found_big] =
+        [expected, found].map(|dtype| dtype.with_byte_order(ByteOrder::Big));
+    match (found.kind(), found.byte_order()) {
+        _ if expected_big != found_big || expected == found => {
+            "open it with the type for that, or with `AnyStore`, which takes any"
+        }
+        (Kind::Record, _) => {
+            "its fields are in another byte order; declare them as `Be<T>` or `Le<T>`"
+        }
+        (_, ByteOrder::Big) => "its bytes are in the other order; open it as `Be<T>` of that type",
+        (_, _) => "its bytes are in the other order; open it as `Le<T>` of that type",
     }
 }
 

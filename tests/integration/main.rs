@@ -2,6 +2,7 @@
 
 mod allocations;
 mod create;
+mod elements;
 mod locks;
 mod modes;
 #[cfg(unix)]
