@@ -73,7 +73,7 @@ pub use error::{DescrError, Error, HeaderError, LockHolder, Result};
 pub use mapping::Advice;
 pub use shape::Order;
 pub use store::{
-    AccessMode, AnyStore, CopyOnWrite, DowncastError, Mode, Options, ReadOnly, ReadWrite, Store,
-    Writable,
+    AccessMode, AnyStore, Appender, CopyOnWrite, DowncastError, Mode, Options, ReadOnly, ReadWrite,
+    Store, Writable,
 };
 pub use sys::LockPolicy;
