@@ -273,6 +273,21 @@ pub enum Error {
         rows: usize,
     },
 
+    /// Bytes stand behind the array that are not this crate's unpublished rows.
+    #[error(
+        "cannot {op} {path:?}: {found} bytes of something else follow the array at byte {offset}; allow them to be dropped with `Options::drop_trailing`, or copy the array into a new file"
+    )]
+    TrailingBytes {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// Where the array ends.
+        offset: u64,
+        /// How many bytes follow it.
+        found: u64,
+    },
+
     /// An earlier flush failed: the kernel reports a lost write only once, so what is on the disk is unknown.
     #[error(
         "cannot {op} {path:?}: an earlier write to it was lost; copy the array from this store to another disk, then open the file anew"

@@ -123,12 +123,7 @@ impl Header {
     ) -> Result<Vec<u8>, HeaderError> {
         check_shape(shape, dtype.itemsize())?;
         let fortran = order == Order::F && (form == Form::Native || !is_c_contiguous(shape));
-        let mut text = format!(
-            "{{'descr': {}, 'fortran_order': {}, 'shape': {}, }}",
-            dtype.literal(),
-            if fortran { "True" } else { "False" },
-            Tuple(shape),
-        );
+        let mut text = dict(dtype, fortran, shape);
         let growing = if fortran { shape.last() } else { shape.first() };
         if let (Form::Compact, Some(dim)) = (form, growing) {
             let digits = dim.checked_ilog10().map_or(1, |log| log as usize + 1);
@@ -174,6 +169,43 @@ impl Header {
         bytes.push(b'\n');
         Ok(bytes)
     }
+}
+
+/// The device writes this many bytes whole or not at all. See docs/format.md.
+const SECTOR: usize = 512;
+
+/// The header `old` with another shape and nothing else moved: as long, and with all that changes inside the first sector of
+/// the file, so that one write replaces it whole. `None` if it has no room for that.
+pub(crate) fn with_shape(old: &[u8], shape: &[u64]) -> Result<Option<Vec<u8>>, HeaderError> {
+    let header = Header::decode(old, usize::MAX)?;
+    check_shape(shape, header.dtype.itemsize())?;
+    let Claim { version, start, .. } = Claim::read(old)?;
+    let text = dict(&header.dtype, header.order == Order::F, shape);
+    let text = match version {
+        (3, 0) => text.into_bytes(),
+        // What was read from Latin-1 is written in it.
+        _ => text.chars().map(|char| char as u8).collect(),
+    };
+    let mut new = old.to_vec();
+    let end = start + text.len();
+    if end >= new.len() {
+        return Ok(None);
+    }
+    new[start..end].copy_from_slice(&text);
+    let last = new.len() - 1;
+    new[end..last].fill(b' ');
+    new[last] = b'\n';
+    Ok((new[SECTOR.min(new.len())..] == old[SECTOR.min(old.len())..]).then_some(new))
+}
+
+/// The text of a header, as NumPy spells it.
+fn dict(dtype: &DType, fortran: bool, shape: &[u64]) -> String {
+    let fortran = if fortran { "True" } else { "False" };
+    format!(
+        "{{'descr': {}, 'fortran_order': {fortran}, 'shape': {}, }}",
+        dtype.literal(),
+        Tuple(shape)
+    )
 }
 
 /// What the first bytes of a file claim about its header.

@@ -79,8 +79,8 @@ pub use error::{DescrError, Error, HeaderError, LockHolder, Result, TextError};
 pub use mapping::Advice;
 pub use shape::Order;
 pub use store::{
-    AccessMode, AnyStore, CopyOnWrite, DowncastError, Mode, Options, ReadOnly, ReadWrite, Store,
-    Writable,
+    AccessMode, AnyStore, Appender, CopyOnWrite, DowncastError, Mode, Options, ReadOnly, ReadWrite,
+    Store, Writable,
 };
 pub use sys::LockPolicy;
 

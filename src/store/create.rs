@@ -10,7 +10,7 @@ use super::file::{Array, ArrayFile};
 use super::open::{absolute, check_size, lock, refusal};
 use super::options::Options;
 use super::typed::Store;
-use super::write;
+use super::write::{self, Writer};
 use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
@@ -185,7 +185,8 @@ pub(super) fn create_from<A: Element, D: Dimension>(
         options,
         |place, file, layout| {
             place.reserve(file, layout, options.sparse)?;
-            let written = write::write_array(file, layout.array.offset, array, order);
+            let written =
+                write::write_elements(&mut Writer::new(file, layout.array.offset), array, order);
             written.map_err(|error| place.growth(error, layout))
         },
     )?;
@@ -338,8 +339,7 @@ fn create(
         array,
         path.clone(),
         Access::ReadWrite,
-        options.lock.is_some(),
-        options.sparse,
+        options,
     ))
 }
 

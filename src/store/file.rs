@@ -4,6 +4,7 @@ use std::ops::RangeBounds;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::options::Options;
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
 use crate::mapping::{Access, Advice, Mapping};
@@ -23,6 +24,12 @@ pub(crate) struct ArrayFile {
     pub(super) locked: bool,
     /// Whether a rewrite leaves holes.
     pub(super) sparse: bool,
+    /// Whether what stands behind the array may be dropped.
+    pub(super) drop_trailing: bool,
+    /// Bytes of rows behind the array that no header names yet.
+    pub(super) unpublished: u64,
+    /// Up to here blocks were reserved, or 0.
+    pub(super) reserved: u64,
     poisoned: AtomicBool,
 }
 
@@ -44,16 +51,18 @@ impl ArrayFile {
         array: Array,
         path: PathBuf,
         access: Access,
-        locked: bool,
-        sparse: bool,
+        options: &Options,
     ) -> ArrayFile {
         ArrayFile {
             mapping,
             array,
             path,
             access,
-            locked,
-            sparse,
+            locked: options.lock.is_some(),
+            sparse: options.sparse,
+            drop_trailing: options.drop_trailing,
+            unpublished: 0,
+            reserved: 0,
             poisoned: AtomicBool::new(false),
         }
     }
@@ -123,7 +132,7 @@ impl ArrayFile {
     }
 
     /// The part of the file that the array fills.
-    fn extent(&self) -> std::ops::Range<u64> {
+    pub(super) fn extent(&self) -> std::ops::Range<u64> {
         self.array.offset..self.array.offset + self.mapping.as_bytes().len() as u64
     }
 

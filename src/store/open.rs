@@ -31,6 +31,10 @@ pub(super) fn open(
         Some(offset) => raw_array(context, metadata.len(), offset, options, dtype)?,
         None => read_array(context, file.file(), metadata.len(), options)?,
     };
+    if access.writes_file() && sys::has_reserve(file.file(), &metadata) {
+        // Left by a writer that died. Nobody misses them if this fails.
+        let _ = file.file().set_len(metadata.len());
+    }
     let nbytes = check_length(context, &array, metadata.len())?;
     let mapping = Mapping::new(file, &metadata, access, array.offset, nbytes)
         .map_err(|error| context.step("map").io(error))?;
@@ -39,14 +43,7 @@ pub(super) fn open(
             .advise(options.advice)
             .map_err(|error| context.step("advise the kernel about").io(error))?;
     }
-    Ok(ArrayFile::new(
-        mapping,
-        array,
-        path,
-        access,
-        options.lock.is_some(),
-        options.sparse,
-    ))
+    Ok(ArrayFile::new(mapping, array, path, access, options))
 }
 
 /// The path from the root, so that it stays right when the current directory changes.

@@ -43,6 +43,7 @@ pub struct Options {
     pub(super) raw: Option<u64>,
     pub(super) compact: bool,
     pub(super) sparse: bool,
+    pub(super) drop_trailing: bool,
     pub(super) advice: Advice,
     pub(super) max_header_size: usize,
 }
@@ -56,6 +57,7 @@ impl Default for Options {
             raw: None,
             compact: false,
             sparse: false,
+            drop_trailing: false,
             advice: Advice::default(),
             max_header_size: DEFAULT_LIMIT,
         }
@@ -125,6 +127,15 @@ impl Options {
     /// disk, and a store into a hole of a full disk is a SIGBUS that kills the process. A resized store stays as it is.
     pub fn sparse(self, sparse: bool) -> Options {
         Options { sparse, ..self }
+    }
+
+    /// Lets [`append`](Store::append) and [`truncate`](Store::truncate) drop bytes that stand behind the array in a file
+    /// which this crate did not write. In one that it did, they are rows that were never published, and go anyway.
+    pub fn drop_trailing(self, drop: bool) -> Options {
+        Options {
+            drop_trailing: drop,
+            ..self
+        }
     }
 
     /// Sets how the map will be read.

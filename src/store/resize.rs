@@ -21,28 +21,33 @@ impl ArrayFile {
     /// Gives the array another shape of the same rank. New elements have the bytes of `fill`.
     pub(super) fn resize(&mut self, new_shape: &[usize], fill: &[u8]) -> Result<()> {
         self.check_poison("resize")?;
+        let shape = &self.array.shape;
+        if new_shape.len() != shape.len() {
+            return Err(Error::NdimMismatch {
+                path: self.path.clone(),
+                op: "resize",
+                expected: new_shape.len(),
+                found: shape.len(),
+                shape: shape.clone(),
+            });
+        }
+        if new_shape == &shape[..] {
+            return Ok(());
+        }
+        self.rewrite(new_shape, fill)
+    }
+
+    /// Puts a whole new file in the place of this one: resize, also to the same shape, where the header has to change.
+    pub(super) fn rewrite(&mut self, new_shape: &[usize], fill: &[u8]) -> Result<()> {
         let path = self.path.clone();
         let context = Context::new(&path, "resize");
         let Array {
             dtype,
             order,
-            shape,
             offset,
             raw,
+            ..
         } = self.array.clone();
-        if new_shape.len() != shape.len() {
-            let (expected, found) = (new_shape.len(), shape.len());
-            return Err(Error::NdimMismatch {
-                path: context.path(),
-                op: context.op,
-                expected,
-                found,
-                shape,
-            });
-        }
-        if new_shape == shape {
-            return Ok(());
-        }
         let new_shape = new_shape.to_vec();
         let layout = if raw {
             Layout::raw(context, dtype, new_shape, order, offset)?
@@ -69,6 +74,7 @@ impl ArrayFile {
         let synced = place.sync_directory();
         // From here on the store is on the new file, whatever else fails. The old map goes: unmapped, unlocked, closed.
         self.mapping = mapping;
+        self.reserved = 0;
         if !self.locked {
             self.mapping.release_lock();
         }

@@ -79,7 +79,7 @@ use crate::shape::Order;
 /// ```
 pub struct Store<A, D, M = ReadWrite> {
     /// Its dtype is `A::dtype()`, the rank of its shape fits `D`, its access is `M`'s, and its bytes are aligned for `A`.
-    file: ArrayFile,
+    pub(super) file: ArrayFile,
     dim: D,
     marker: PhantomData<(A, M)>,
 }
@@ -425,11 +425,15 @@ impl<A: Element, D: Dimension> Store<A, D> {
     pub fn resize_with(&mut self, shape: impl ShapeBuilder<Dim = D>, fill: A) -> Result<()> {
         let dim = shape.into_shape_with_order().raw_dim().clone();
         let resized = self.file.resize(dim.slice(), bytemuck::bytes_of(&fill));
-        // Also after a failure: one that came after the new file took the name.
-        if self.file.array.shape == dim.slice() {
-            self.dim = dim;
-        }
+        self.update_dim();
         resized
+    }
+
+    /// Takes over the shape of the file, which may have changed even if an operation failed: in its last step.
+    pub(super) fn update_dim(&mut self) {
+        for (axis, &found) in self.dim.slice_mut().iter_mut().zip(&self.file.array.shape) {
+            *axis = found;
+        }
     }
 
     /// Gives every element a block of its own on the disk, as in a file that this crate created. Elements keep their value.

@@ -65,12 +65,11 @@ pub(super) fn memory_order<A, D: Dimension>(array: &ArrayRef<A, D>) -> Order {
     }
 }
 
-/// Writes the elements of `array` in `order` from `offset` of the file.
+/// Writes the elements of `array` in `order`.
 ///
 /// What lies in that order in memory is written as it is; any other array is packed piece by piece into one buffer.
-pub(super) fn write_array<A: Element, D: Dimension>(
-    file: &File,
-    offset: u64,
+pub(super) fn write_elements<A: Element, D: Dimension>(
+    writer: &mut Writer<'_>,
     array: &ArrayRef<A, D>,
     order: Order,
 ) -> io::Result<()> {
@@ -78,7 +77,6 @@ pub(super) fn write_array<A: Element, D: Dimension>(
         Order::C => array.view(),
         Order::F => array.t(),
     };
-    let mut writer = Writer::new(file, offset);
     if let Some(elements) = view.as_slice() {
         return writer.write(bytemuck::cast_slice(elements));
     }

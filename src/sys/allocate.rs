@@ -1,6 +1,6 @@
 //! Blocks, room and limits: a file whose blocks are its own cannot run out of disk under a map.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -28,6 +28,48 @@ pub(crate) fn allocate(file: &File, range: Range<u64>) -> io::Result<()> {
     {
         let _ = file;
         Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Reserves blocks for `range`, at the end of the file, and leaves its length alone. `ErrorKind::Unsupported` as for
+/// [`allocate`].
+pub(crate) fn reserve(file: &File, range: Range<u64>) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let flags = rustix::fs::FallocateFlags::KEEP_SIZE;
+        let len = range.end - range.start;
+        retry(|| Ok(rustix::fs::fallocate(file, flags, range.start, len)?))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (file, range);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Whether blocks are reserved behind the end of the file: the leaving of a process that died while it appended.
+pub(crate) fn has_reserve(file: &File, metadata: &Metadata) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt;
+        // The block in which the file ends is its own, whatever its size.
+        const LARGEST_BLOCK: u64 = 64 << 10;
+        let behind = metadata.len().next_multiple_of(LARGEST_BLOCK)..i64::MAX as u64;
+        let mut found = false;
+        let listed = linux::for_each_extent(file, behind.clone(), |extent| {
+            found = extent.logical + extent.length > behind.start;
+            !found
+        });
+        match listed {
+            Ok(()) => found,
+            // tmpfs does not list extents, and counts nothing but data.
+            Err(_) => metadata.blocks().saturating_mul(512) > behind.start,
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, metadata);
+        false
     }
 }
 
@@ -66,7 +108,7 @@ pub(crate) struct Blocks {
     pub(crate) shared: bool,
 }
 
-/// Looks up the blocks under `range`. Dirty pages in it are written out first.
+/// Looks up the blocks under `range`.
 ///
 /// Where the file system does not list its extents (tmpfs, for one) the count of the file's blocks has to do.
 pub(crate) fn blocks(file: &File, range: Range<u64>) -> io::Result<Blocks> {
