@@ -204,12 +204,15 @@ fn holder(file: &File) -> LockHolder {
             let mut words = line.split(' ');
             (words.next()? == mount).then(|| words.nth(1))?
         })?;
-        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        // In large reads: between two of them a lock that goes shifts the others, and one would be passed over.
+        let mut locks = String::with_capacity(1 << 16);
+        std::io::Read::read_to_string(&mut File::open("/proc/locks").ok()?, &mut locks).ok()?;
         locks
             .lines()
             .find_map(|line| lock_owner(line, device, inode))
     };
-    match find() {
+    // Long lists take several reads, so a second look.
+    match find().or_else(find) {
         Some(id) if id == std::process::id() => LockHolder::ThisProcess,
         Some(id) => LockHolder::Process(id),
         None => LockHolder::Unknown,
