@@ -4,5 +4,6 @@ mod create;
 mod locks;
 mod modes;
 mod resize;
+mod support;
 mod table;
 mod vectors;
