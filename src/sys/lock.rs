@@ -47,6 +47,8 @@ impl From<LockPolicy> for Patience {
 pub(crate) enum NotLocked {
     /// The file could not be opened.
     Open(io::Error),
+    /// It is no regular file but this.
+    Special(&'static str),
     /// Somebody else holds the lock.
     Held(LockHolder),
     /// The file system has no locks.
@@ -68,6 +70,7 @@ pub(crate) struct LockedFile {
 impl LockedFile {
     /// Opens the file that `path` names and locks it, exclusively if it is to be written. `None` takes no lock.
     ///
+    /// Only a regular file is locked: the lock of a device or a directory may mean something to somebody else.
     /// The lock belongs to the inode: where the file was replaced while this waited for it, the new one is opened instead.
     /// The metadata are read under the lock.
     pub(crate) fn open(
@@ -77,6 +80,9 @@ impl LockedFile {
     ) -> Result<(LockedFile, Metadata), NotLocked> {
         loop {
             let file = file::open(path, write).map_err(NotLocked::Open)?;
+            if let Some(found) = file::kind_of_special(&file.metadata().map_err(NotLocked::Io)?) {
+                return Err(NotLocked::Special(found));
+            }
             let file = match patience {
                 Some(patience) => LockedFile::lock(file, write, patience)?,
                 None => LockedFile::unlocked(file),
