@@ -222,20 +222,27 @@ impl<'a> Place<'a> {
     }
 
     /// Makes a whole file beside the target: `fill` gives it blocks and data, then it gets its header and is mapped.
+    ///
+    /// One that `replaces` a file is private until it has that one's mode.
     pub(super) fn draft(
         &self,
         layout: &Layout,
         locked: bool,
+        replaces: bool,
         fill: impl FnOnce(&Place<'_>, &File, &Layout) -> Result<()>,
     ) -> Result<(Mapping, Unpublished)> {
         let context = self.context;
         let draft =
-            Draft::new(&self.directory, &self.target, locked).map_err(|refused| match refused {
-                sys::NotLocked::Open(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    context.denied("make a file in its directory", error)
+            Draft::new(&self.directory, &self.target, locked, replaces).map_err(|refused| {
+                match refused {
+                    sys::NotLocked::Open(error)
+                        if error.kind() == io::ErrorKind::PermissionDenied =>
+                    {
+                        context.denied("make a file in its directory", error)
+                    }
+                    sys::NotLocked::Open(error) => self.growth(error, layout),
+                    refused => refusal(context, true, refused),
                 }
-                sys::NotLocked::Open(error) => self.growth(error, layout),
-                refused => refusal(context, true, refused),
             })?;
         fill(self, draft.file(), layout)?;
         sys::write_all_at(draft.file(), &layout.header, 0)
@@ -310,7 +317,8 @@ fn create(
     let place = Place::find(context)?;
     let patience = options.lock.map(Patience::from);
     let mut old = find_old(context, &place, existing, patience)?;
-    let (mut mapping, mut name) = place.draft(&layout, options.lock.is_some(), fill)?;
+    let (mut mapping, mut name) =
+        place.draft(&layout, options.lock.is_some(), old.is_some(), fill)?;
     loop {
         if let Some(old) = &old {
             place.replace(old.file(), &mapping, name)?;

@@ -62,12 +62,7 @@ pub(super) fn lock(
     write: bool,
     patience: Option<Patience>,
 ) -> Result<(LockedFile, Metadata)> {
-    let (file, metadata) = LockedFile::open(path, write, patience)
-        .map_err(|refused| refusal(context, write, refused))?;
-    match sys::kind_of_special(&metadata) {
-        Some(found) => Err(context.not_a_file(found)),
-        None => Ok((file, metadata)),
-    }
+    LockedFile::open(path, write, patience).map_err(|refused| refusal(context, write, refused))
 }
 
 /// Says why a file was not opened or not locked.
@@ -85,6 +80,7 @@ pub(super) fn refusal(context: Context<'_>, write: bool, refused: NotLocked) -> 
             op,
             source,
         },
+        NotLocked::Special(found) => context.not_a_file(found),
         NotLocked::Io(error) => context.io(error),
         NotLocked::Open(error) => match std::fs::metadata(context.path)
             .ok()

@@ -67,7 +67,8 @@ impl ArrayFile {
             layout: &layout,
             fill,
         };
-        let (mapping, name) = place.draft(&layout, self.locked, |_, file, _| rewrite.run(file))?;
+        let (mapping, name) =
+            place.draft(&layout, self.locked, true, |_, file, _| rewrite.run(file))?;
         // Again, for copying may have taken hours.
         self.check_place(&place)?;
         place.replace(self.mapping.file(), &mapping, name)?;

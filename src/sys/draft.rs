@@ -58,10 +58,13 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// Makes an empty, locked file for `target` in `directory`. Where there are no locks, `need_lock` decides.
+    ///
+    /// A `private` one is for its owner alone until it gets the mode of the file that it replaces, which may be private.
     pub(crate) fn new(
         directory: &Directory,
         target: &Path,
         need_lock: bool,
+        private: bool,
     ) -> Result<Draft, NotLocked> {
         let name = target
             .file_name()
@@ -71,7 +74,7 @@ impl Draft {
             let place = directory.path.join(draft_name(name, number));
             let found = clear(&place).map_err(NotLocked::Io)?;
             if made.is_none() {
-                made = Draft::at(&place, need_lock)?;
+                made = Draft::at(&place, need_lock, private)?;
             } else if found == Found::Nothing {
                 // Numbers are taken from below: behind a free one there are hardly others.
                 break;
@@ -83,14 +86,17 @@ impl Draft {
     }
 
     /// Makes the file at `place`, or `None` if somebody else has that name.
-    fn at(place: &Path, need_lock: bool) -> Result<Option<Draft>, NotLocked> {
+    fn at(place: &Path, need_lock: bool, private: bool) -> Result<Option<Draft>, NotLocked> {
         // Not `NamedTempFile`: its files are private (0600), and a new array gets 0666 less the umask, as in NumPy.
-        let file = match OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(place)
-        {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        if private {
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        #[cfg(not(unix))]
+        let _ = private;
+        let file = match options.open(place) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
             Err(error) => return Err(NotLocked::Open(error)),
@@ -222,8 +228,10 @@ pub(crate) fn preserve_attributes(old: &File, new: &File) -> io::Result<()> {
 /// Copies the extended attributes, POSIX ACLs among them, that may be read and set.
 #[cfg(target_os = "linux")]
 fn copy_xattrs(old: &File, new: &File) {
-    use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
+    use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
     use std::ffi::CStr;
+    // A new file inherits a list from its directory, by which it could be open to users whom the old one kept out.
+    let _ = fremovexattr(new, c"system.posix_acl_access");
     // The kernel's own limits: 64 KiB for the names of a file, and for each value.
     let (mut names, mut value) = (vec![0; 1 << 16], Vec::new());
     let Ok(len) = flistxattr(old, &mut names[..]) else {

@@ -47,6 +47,8 @@ impl From<LockPolicy> for Patience {
 pub(crate) enum NotLocked {
     /// The file could not be opened.
     Open(io::Error),
+    /// It is no regular file but this.
+    Special(&'static str),
     /// Somebody else holds the lock.
     Held(LockHolder),
     /// The file system has no locks.
@@ -68,6 +70,8 @@ pub(crate) struct LockedFile {
 impl LockedFile {
     /// Opens the file that `path` names and locks it, exclusively if it is to be written. `None` takes no lock.
     ///
+    /// Only a regular file is locked: the lock of a device or a directory may mean something to somebody else.
+    ///
     /// The lock belongs to the inode, and the file may have been replaced before it was taken; then the new one is opened
     /// instead. A writer must be sure of that, or its work would go to a file without a name: it looks the path up again.
     /// A reader that did not have to wait may as well have come before the replacement, if the file still has a name.
@@ -80,16 +84,18 @@ impl LockedFile {
     ) -> Result<(LockedFile, Metadata), NotLocked> {
         loop {
             let file = file::open(path, write).map_err(NotLocked::Open)?;
+            let metadata = file.metadata().map_err(NotLocked::Io)?;
+            if let Some(found) = file::kind_of_special(&metadata) {
+                return Err(NotLocked::Special(found));
+            }
             let Some(patience) = patience else {
-                let metadata = file.metadata().map_err(NotLocked::Io)?;
                 return Ok((LockedFile::unlocked(file), metadata));
             };
             let file = LockedFile::lock(file, write, patience)?;
             let metadata = file.file.metadata().map_err(NotLocked::Io)?;
-            let current = match patience {
-                Patience::None if !write => file::names_of(&metadata) > 0,
-                _ => file::names(path, FileId::of(&metadata)).map_err(NotLocked::Io)?,
-            };
+            let early = !write && matches!(patience, Patience::None);
+            let current = early && file::names_of(&metadata) > 0
+                || file::names(path, FileId::of(&metadata)).map_err(NotLocked::Io)?;
             if current {
                 return Ok((file, metadata));
             }
@@ -218,12 +224,15 @@ fn holder(file: &File) -> LockHolder {
             let mut words = line.split(' ');
             (words.next()? == mount).then(|| words.nth(1))?
         })?;
-        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        // In large reads: between two of them a lock that goes shifts the others, and one would be passed over.
+        let mut locks = String::with_capacity(1 << 16);
+        std::io::Read::read_to_string(&mut File::open("/proc/locks").ok()?, &mut locks).ok()?;
         locks
             .lines()
             .find_map(|line| lock_owner(line, device, inode))
     };
-    match find() {
+    // Long lists take several reads, so a second look.
+    match find().or_else(find) {
         Some(id) if id == std::process::id() => LockHolder::ThisProcess,
         Some(id) => LockHolder::Process(id),
         None => LockHolder::Unknown,

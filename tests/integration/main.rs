@@ -8,6 +8,7 @@ mod modes;
 #[cfg(unix)]
 mod paths;
 mod resize;
+mod support;
 mod support_numpy;
 mod table;
 mod vectors;
