@@ -36,6 +36,10 @@
 //!
 //! **Resize** any axes with [`resize`](Store::resize) or [`resize_with`](Store::resize_with): elements keep their index.
 //!
+//! **Leave the file** and come back: as bytes with [`to_bytes`] and [`from_bytes`], or in headerless files with [`to_file`]
+//! and [`from_file`]; over a stream with [`Store::send`], [`Store::receive`], [`write_npy`] and [`read_npy`], compressed by
+//! whatever wraps the stream; in NumPy's archives with `Npz` (feature `npz`).
+//!
 //! **Everything else** is in [`Options`]: wait for a lock, headerless files, a compact header, sparse files, the kernel's
 //! read-ahead.
 //!
@@ -51,6 +55,9 @@
 //! |---|---|---|
 //! | `half` | yes | `half::f16` as an element |
 //! | `num-complex` | yes | `Complex<f32>` and `Complex<f64>` as elements |
+//! | `flate2` | no | the crate `flate2` with its fastest backend, for zlib and gzip streams |
+//! | `zstd` | no | the crate `zstd`, for Zstandard streams |
+//! | `npz` | no | `Npz`, `NpzWriter`: NumPy's archives of arrays |
 //!
 //! # Platforms
 //!
@@ -61,6 +68,7 @@
 mod dtype;
 mod element;
 mod error;
+mod exchange;
 mod header;
 mod mapping;
 mod shape;
@@ -69,7 +77,13 @@ mod sys;
 
 pub use dtype::{ByteOrder, DType, Field, Kind, TimeUnit};
 pub use element::{Bool8, Element};
-pub use error::{DescrError, Error, HeaderError, LockHolder, Result};
+pub use error::{DescrError, Error, ExchangeError, HeaderError, LockHolder, NpzError, Result};
+pub use exchange::{
+    MemoryOrder, from_bytes, from_bytes_as, from_file, read_npy, to_bytes, to_file, view_bytes,
+    write_npy,
+};
+#[cfg(feature = "npz")]
+pub use exchange::{Npz, NpzMember, NpzWriter};
 pub use mapping::Advice;
 pub use shape::Order;
 pub use store::{
@@ -77,3 +91,8 @@ pub use store::{
     Writable,
 };
 pub use sys::LockPolicy;
+
+#[cfg(feature = "flate2")]
+pub use flate2;
+#[cfg(feature = "zstd")]
+pub use zstd;
