@@ -2,11 +2,15 @@
 
 mod allocations;
 mod create;
+mod exchange;
 mod locks;
 mod modes;
+#[cfg(feature = "npz")]
+mod npz;
 #[cfg(unix)]
 mod paths;
 mod resize;
+mod stream;
 mod support_numpy;
 mod table;
 mod vectors;
