@@ -3,12 +3,14 @@
 //! Every message says what was asked, of which file, what stood in the way, and what to do about it. Dtypes and shapes
 //! appear as the text a user would write, so that this file depends on no other room.
 
+mod exchange;
 mod header;
 mod text;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use exchange::{ExchangeError, NpzError};
 pub use header::{DescrError, HeaderError};
 pub use text::TextError;
 
@@ -18,6 +20,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why an operation on a store was refused or failed.
 ///
 /// `path` is always the file that the operation was about and `op` what was asked of it (`open`, `create`, `resize`).
+/// What has no file, bytes and streams, is [`Error::Exchange`].
 /// Unless a variant says otherwise, no file has changed when it is returned.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -178,6 +181,26 @@ pub enum Error {
         found: usize,
         /// The shape in the file.
         shape: Vec<usize>,
+    },
+
+    /// Bytes in memory, or a stream, are not the array that was asked for, or could not be passed on.
+    #[error("cannot {op}: {source}")]
+    Exchange {
+        /// What was asked.
+        op: &'static str,
+        /// What stood in the way.
+        source: ExchangeError,
+    },
+
+    /// An archive, or a member of it, is refused.
+    #[error("cannot {op} {path:?}: {source}")]
+    Npz {
+        /// The archive.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// What is wrong with it.
+        source: NpzError,
     },
 
     /// A shape that was given does not fit the one at hand.

@@ -39,6 +39,10 @@
 //!
 //! **Resize** any axes with [`resize`](Store::resize) or [`resize_with`](Store::resize_with): elements keep their index.
 //!
+//! **Leave the file** and come back: as bytes with [`to_bytes`] and [`from_bytes`], or in headerless files with [`to_file`]
+//! and [`from_file`]; over a stream with [`Store::send`], [`Store::receive`], [`write_npy`] and [`read_npy`], compressed by
+//! whatever wraps the stream; in NumPy's archives with `Npz` (feature `npz`).
+//!
 //! **Everything else** is in [`Options`]: wait for a lock, headerless files, a compact header, sparse files, the kernel's
 //! read-ahead.
 //!
@@ -54,6 +58,9 @@
 //! |---|---|---|
 //! | `half` | yes | `half::f16` as an element |
 //! | `num-complex` | yes | `Complex<f32>` and `Complex<f64>` as elements |
+//! | `flate2` | no | the crate `flate2` with its fastest backend, for zlib and gzip streams |
+//! | `zstd` | no | the crate `zstd`, for Zstandard streams |
+//! | `npz` | no | `Npz`, `NpzWriter`: NumPy's archives of arrays |
 //!
 //! # Platforms
 //!
@@ -64,6 +71,7 @@
 mod dtype;
 mod element;
 mod error;
+mod exchange;
 mod header;
 mod mapping;
 mod shape;
@@ -75,7 +83,15 @@ pub use element::{
     AnyElement, Be, Bool8, ByteOrdered, Bytes, Datetime64, Element, Le, Pad, RecordField, Text,
     Timedelta64, Void, unit,
 };
-pub use error::{DescrError, Error, HeaderError, LockHolder, Result, TextError};
+pub use error::{
+    DescrError, Error, ExchangeError, HeaderError, LockHolder, NpzError, Result, TextError,
+};
+pub use exchange::{
+    MemoryOrder, from_bytes, from_bytes_as, from_file, read_npy, to_bytes, to_file, view_bytes,
+    write_npy,
+};
+#[cfg(feature = "npz")]
+pub use exchange::{Npz, NpzMember, NpzWriter};
 pub use mapping::Advice;
 pub use shape::Order;
 pub use store::{
@@ -91,3 +107,7 @@ pub mod __private {
 
     pub use crate::element::{field, field_name, record_dtype};
 }
+#[cfg(feature = "flate2")]
+pub use flate2;
+#[cfg(feature = "zstd")]
+pub use zstd;

@@ -35,7 +35,7 @@ use crate::shape::{self, Order};
 /// # Ok::<(), ndstore::Error>(())
 /// ```
 pub struct AnyStore {
-    pub(super) file: ArrayFile,
+    pub(crate) file: ArrayFile,
 }
 
 impl AnyStore {

@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayRef, Dimension};
 
 use super::file::{Array, ArrayFile};
 use super::open::{absolute, check_size, lock, refusal};
 use super::options::Options;
+use super::pack;
 use super::typed::Store;
 use super::write::{self, Writer};
 use crate::dtype::DType;
@@ -169,7 +170,7 @@ pub(super) fn create_from<A: Element, D: Dimension>(
     array: &ArrayRef<A, D>,
     options: &Options,
 ) -> Result<Store<A, D>> {
-    let order = options.order.unwrap_or_else(|| write::memory_order(array));
+    let order = options.order.unwrap_or_else(|| pack::memory_order(array));
     let layout = Layout::new(
         Context::new(path, "create"),
         A::dtype(),
@@ -187,22 +188,23 @@ pub(super) fn create_from<A: Element, D: Dimension>(
             place.reserve(file, layout, options.sparse)?;
             let written =
                 write::write_elements(&mut Writer::new(file, layout.array.offset), array, order);
-            written.map_err(|error| place.growth(error, layout))
+            written.map_err(|error| place.growth(error, layout.len()))
         },
     )?;
     Ok(Store::from_file(file)?)
 }
 
 /// Where a file is to be: the name it will have, with symbolic links followed, and the directory of that name.
-pub(super) struct Place<'a> {
-    context: Context<'a>,
-    target: std::path::PathBuf,
+pub(super) struct Place {
+    path: PathBuf,
+    op: &'static str,
+    target: PathBuf,
     directory: Directory,
 }
 
-impl<'a> Place<'a> {
+impl Place {
     /// Finds the place that `context.path` names.
-    pub(super) fn find(context: Context<'a>) -> Result<Place<'a>> {
+    pub(super) fn find(context: Context<'_>) -> Result<Place> {
         let target = sys::resolve(context.path).map_err(|error| context.io(error))?;
         let directory = Directory::of(&target).map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => {
@@ -211,10 +213,15 @@ impl<'a> Place<'a> {
             _ => context.io(error),
         })?;
         Ok(Place {
-            context,
+            path: context.path(),
+            op: context.op,
             target,
             directory,
         })
+    }
+
+    pub(super) fn context(&self) -> Context<'_> {
+        Context::new(&self.path, self.op)
     }
 
     pub(super) fn target(&self) -> &Path {
@@ -229,30 +236,40 @@ impl<'a> Place<'a> {
         layout: &Layout,
         locked: bool,
         replaces: bool,
-        fill: impl FnOnce(&Place<'_>, &File, &Layout) -> Result<()>,
+        fill: impl FnOnce(&Place, &File, &Layout) -> Result<()>,
     ) -> Result<(Mapping, Unpublished)> {
-        let context = self.context;
-        let draft =
-            Draft::new(&self.directory, &self.target, locked, replaces).map_err(|refused| {
-                match refused {
-                    sys::NotLocked::Open(error)
-                        if error.kind() == io::ErrorKind::PermissionDenied =>
-                    {
-                        context.denied("make a file in its directory", error)
-                    }
-                    sys::NotLocked::Open(error) => self.growth(error, layout),
-                    refused => refusal(context, true, refused),
-                }
-            })?;
+        let draft = self.new_draft(locked, replaces, layout.len())?;
         fill(self, draft.file(), layout)?;
-        sys::write_all_at(draft.file(), &layout.header, 0)
-            .map_err(|error| self.growth(error, layout))?;
         let (file, name) = draft.into_parts();
-        let refused = |error| context.step("map").io(error);
+        Ok((self.finish(file, Access::ReadWrite, layout)?, name))
+    }
+
+    /// Makes an empty file beside the target, which is to be `len` bytes long.
+    pub(super) fn new_draft(&self, locked: bool, replaces: bool, len: u64) -> Result<Draft> {
+        let context = self.context();
+        let draft = Draft::new(&self.directory, &self.target, locked, replaces);
+        draft.map_err(|refused| match refused {
+            sys::NotLocked::Open(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                context.denied("make a file in its directory", error)
+            }
+            sys::NotLocked::Open(error) => self.growth(error, len),
+            refused => refusal(context, true, refused),
+        })
+    }
+
+    /// Gives a file that has its data its header, and maps it.
+    pub(super) fn finish(
+        &self,
+        file: LockedFile,
+        access: Access,
+        layout: &Layout,
+    ) -> Result<Mapping> {
+        sys::write_all_at(file.file(), &layout.header, 0)
+            .map_err(|error| self.growth(error, layout.len()))?;
+        let refused = |error| self.context().step("map").io(error);
         let metadata = file.file().metadata().map_err(refused)?;
         let Array { offset, .. } = layout.array;
-        let mapping = Mapping::new(file, &metadata, Access::ReadWrite, offset, layout.nbytes);
-        Ok((mapping.map_err(refused)?, name))
+        Mapping::new(file, &metadata, access, offset, layout.nbytes).map_err(refused)
     }
 
     /// Makes the empty `file` as long as the layout: with blocks of its own that read as zero, or with a hole.
@@ -262,9 +279,7 @@ impl<'a> Place<'a> {
             if sparse {
                 return file.set_len(len);
             }
-            if sys::total_free(self.directory.path()).is_some_and(|free| free < len) {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
+            self.check_room(len)?;
             sys::write_in_place(file);
             match sys::allocate(file, 0..len) {
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
@@ -273,68 +288,87 @@ impl<'a> Place<'a> {
                 result => result,
             }
         };
-        reserve().map_err(|error| self.growth(error, layout))
+        reserve().map_err(|error| self.growth(error, len))
     }
 
-    /// Says why the new file did not get as long as the layout.
-    pub(super) fn growth(&self, error: io::Error, layout: &Layout) -> Error {
-        self.context
-            .growth(error, layout.len(), sys::free_space(self.directory.path()))
+    /// Refuses at once what the file system has no room for.
+    pub(super) fn check_room(&self, len: u64) -> io::Result<()> {
+        match sys::total_free(self.directory.path()) {
+            Some(free) if free < len => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says why the new file did not get as long as it was to be.
+    pub(super) fn growth(&self, error: io::Error, len: u64) -> Error {
+        self.context()
+            .growth(error, len, sys::free_space(self.directory.path()))
     }
 
     /// Puts the draft in the place of `old`, which stays locked until then. Nothing has changed if this fails.
-    pub(super) fn replace(&self, old: &File, new: &Mapping, name: Unpublished) -> Result<()> {
-        let context = self.context;
-        sys::preserve_attributes(old, new.file())
+    pub(super) fn replace(&self, old: &File, new: &File, name: Unpublished) -> Result<()> {
+        let context = self.context();
+        sys::preserve_attributes(old, new)
             .map_err(|error| context.step("set the attributes of").io(error))?;
         self.sync_draft(new)?;
         name.replace(&self.target)
             .map_err(|error| context.io(error))
     }
 
+    /// Gives the draft its name, in place of `old` if there is one, and makes that durable.
+    pub(super) fn publish(
+        &self,
+        mut old: Option<LockedFile>,
+        new: &File,
+        mut name: Unpublished,
+        existing: Existing,
+        patience: Option<Patience>,
+    ) -> Result<()> {
+        loop {
+            if let Some(old) = &old {
+                self.replace(old.file(), new, name)?;
+                break;
+            }
+            self.sync_draft(new)?;
+            name = match name.publish_new(&self.target) {
+                Ok(()) => break,
+                Err((name, error)) if error.kind() == io::ErrorKind::AlreadyExists => name,
+                Err((_, error)) => return Err(self.context().io(error)),
+            };
+            // Another creator was faster: this is an old file now like any other.
+            old = find_old(self.context(), self, existing, patience)?;
+        }
+        drop(old);
+        self.sync_directory()
+    }
+
     /// Data before name: a name must never stand for bytes that the disk lacks.
-    fn sync_draft(&self, new: &Mapping) -> Result<()> {
-        sys::sync_all(new.file()).map_err(|error| self.context.step("sync").io(error))
+    fn sync_draft(&self, new: &File) -> Result<()> {
+        sys::sync_all(new).map_err(|error| self.context().step("sync").io(error))
     }
 
     /// Name before acknowledgement: what is reported as done must not be undone by a power cut.
     pub(super) fn sync_directory(&self) -> Result<()> {
         self.directory
             .sync()
-            .map_err(|error| self.context.step("sync the directory of").io(error))
+            .map_err(|error| self.context().step("sync the directory of").io(error))
     }
 }
 
-fn create(
+pub(super) fn create(
     path: &Path,
     layout: Layout,
     existing: Existing,
     options: &Options,
-    fill: impl FnOnce(&Place<'_>, &File, &Layout) -> Result<()>,
+    fill: impl FnOnce(&Place, &File, &Layout) -> Result<()>,
 ) -> Result<ArrayFile> {
     let path = absolute(path, "create")?;
     let context = Context::new(&path, "create");
     let place = Place::find(context)?;
     let patience = options.lock.map(Patience::from);
-    let mut old = find_old(context, &place, existing, patience)?;
-    let (mut mapping, mut name) =
-        place.draft(&layout, options.lock.is_some(), old.is_some(), fill)?;
-    loop {
-        if let Some(old) = &old {
-            place.replace(old.file(), &mapping, name)?;
-            break;
-        }
-        place.sync_draft(&mapping)?;
-        name = match name.publish_new(place.target()) {
-            Ok(()) => break,
-            Err((name, error)) if error.kind() == io::ErrorKind::AlreadyExists => name,
-            Err((_, error)) => return Err(context.io(error)),
-        };
-        // Another creator was faster: this is an old file now like any other.
-        old = find_old(context, &place, existing, patience)?;
-    }
-    drop(old);
-    place.sync_directory()?;
+    let old = find_old(context, &place, existing, patience)?;
+    let (mut mapping, name) = place.draft(&layout, options.lock.is_some(), old.is_some(), fill)?;
+    place.publish(old, mapping.file(), name, existing, patience)?;
     if options.lock.is_none() {
         mapping.release_lock();
     }
@@ -352,9 +386,9 @@ fn create(
 }
 
 /// The file that is to be replaced, locked, or `None` where there is none.
-fn find_old(
+pub(super) fn find_old(
     context: Context<'_>,
-    place: &Place<'_>,
+    place: &Place,
     existing: Existing,
     patience: Option<Patience>,
 ) -> Result<Option<LockedFile>> {

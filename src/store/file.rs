@@ -16,11 +16,11 @@ use crate::sys;
 /// The map holds exactly the elements of `shape`: `mapping.as_bytes().len()` is the product of `shape` and the item size
 /// of `dtype`. Whoever builds or changes a value keeps it so.
 pub(crate) struct ArrayFile {
-    pub(super) mapping: Mapping,
-    pub(super) array: Array,
+    pub(crate) mapping: Mapping,
+    pub(crate) array: Array,
     /// Absolute, as of opening: a later change of directory does not matter.
     pub(super) path: PathBuf,
-    pub(super) access: Access,
+    pub(crate) access: Access,
     pub(super) locked: bool,
     /// Whether a rewrite leaves holes.
     pub(super) sparse: bool,

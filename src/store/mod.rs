@@ -2,14 +2,27 @@
 
 mod any;
 mod append;
+#[cfg(feature = "npz")]
+mod archive;
 mod create;
 mod file;
+mod fill;
 mod mode;
 mod open;
 mod options;
+mod pack;
 mod resize;
 mod typed;
 mod write;
+
+#[cfg(feature = "npz")]
+pub(crate) use archive::{NewFile, create_nameless, open_within};
+pub(crate) use file::{Array, ArrayFile};
+pub(crate) use fill::create_filled;
+pub(crate) use open::open;
+#[cfg(feature = "npz")]
+pub(crate) use open::{absolute, lock};
+pub(crate) use pack::{for_each_piece, memory_order, pack};
 
 pub use any::{AnyStore, DowncastError};
 pub use append::Appender;

@@ -1,6 +1,7 @@
 //! Opening: the file is locked, its header read and everything in it checked before a byte is mapped.
 
 use std::fs::{File, Metadata};
+use std::ops::Range;
 use std::path::Path;
 
 use super::file::{Array, ArrayFile};
@@ -13,7 +14,7 @@ use crate::shape;
 use crate::sys::{self, LockedFile, NotLocked, Patience};
 
 /// Opens the array in `path`. `dtype` is the one of a raw file; a file with a header has its own.
-pub(super) fn open(
+pub(crate) fn open(
     path: &Path,
     access: Access,
     options: &Options,
@@ -27,15 +28,16 @@ pub(super) fn open(
         access.writes_file(),
         options.lock.map(Patience::from),
     )?;
+    let len = metadata.len();
     let array = match options.raw {
-        Some(offset) => raw_array(context, metadata.len(), offset, options, dtype)?,
-        None => read_array(context, file.file(), metadata.len(), options)?,
+        Some(offset) => raw_array(context, len, offset, options, dtype)?,
+        None => read_array(context, file.file(), 0..len, options)?,
     };
     if access.writes_file() && sys::has_reserve(file.file(), &metadata) {
         // Left by a writer that died. Nobody misses them if this fails.
-        let _ = file.file().set_len(metadata.len());
+        let _ = file.file().set_len(len);
     }
-    let nbytes = check_length(context, &array, metadata.len())?;
+    let nbytes = check_length(context, &array, len)?;
     let mapping = Mapping::new(file, &metadata, access, array.offset, nbytes)
         .map_err(|error| context.step("map").io(error))?;
     if options.advice != Default::default() {
@@ -47,7 +49,7 @@ pub(super) fn open(
 }
 
 /// The path from the root, so that it stays right when the current directory changes.
-pub(super) fn absolute(path: &Path, op: &'static str) -> Result<std::path::PathBuf> {
+pub(crate) fn absolute(path: &Path, op: &'static str) -> Result<std::path::PathBuf> {
     // Also the answer for an empty path, which names nothing.
     std::path::absolute(path).map_err(|error| match path.as_os_str().is_empty() {
         true => Context::new(path, op).not_found(),
@@ -56,7 +58,7 @@ pub(super) fn absolute(path: &Path, op: &'static str) -> Result<std::path::PathB
 }
 
 /// Opens and locks a regular file, and reads its metadata under the lock.
-pub(super) fn lock(
+pub(crate) fn lock(
     context: Context<'_>,
     path: &Path,
     write: bool,
@@ -102,8 +104,13 @@ pub(super) fn refusal(context: Context<'_>, write: bool, refused: NotLocked) -> 
     }
 }
 
-/// The array that the header describes.
-fn read_array(context: Context<'_>, file: &File, len: u64, options: &Options) -> Result<Array> {
+/// The array that the header at the start of `part` describes.
+pub(super) fn read_array(
+    context: Context<'_>,
+    file: &File,
+    part: Range<u64>,
+    options: &Options,
+) -> Result<Array> {
     let refuse = |source| Error::Header {
         path: context.path(),
         op: context.op,
@@ -111,15 +118,17 @@ fn read_array(context: Context<'_>, file: &File, len: u64, options: &Options) ->
     };
     let limit = options.max_header_size;
     let mut block = [0; BLOCK];
-    let read = sys::read_at(file, &mut block, 0)
-        .map_err(|error| context.step("read the header of").io(error))?;
+    let len = part.end.saturating_sub(part.start);
+    let read = sys::read_at(file, &mut block, part.start)
+        .map_err(|error| context.step("read the header of").io(error))?
+        .min(usize::try_from(len).unwrap_or(usize::MAX));
     let header_len = extent(&block[..read], len, limit).map_err(refuse)? as usize;
     let header = if header_len <= read {
         Header::decode(&block[..header_len], limit)
     } else {
         // `extent` holds the claimed length against the limit and the length of the file, so this is no allocation by hearsay.
         let mut bytes = vec![0; header_len];
-        let read = sys::read_at(file, &mut bytes, 0)
+        let read = sys::read_at(file, &mut bytes, part.start)
             .map_err(|error| context.step("read the header of").io(error))?;
         if read < header_len {
             return Err(Error::Truncated {
@@ -173,7 +182,8 @@ fn read_array(context: Context<'_>, file: &File, len: u64, options: &Options) ->
         dtype,
         order,
         shape,
-        offset,
+        // No overflow: `extent` holds the header against the length of the part.
+        offset: part.start + offset,
         raw: false,
     })
 }
@@ -229,7 +239,7 @@ fn raw_array(
 }
 
 /// The bytes of the array, if the file has them all.
-fn check_length(context: Context<'_>, array: &Array, len: u64) -> Result<usize> {
+pub(super) fn check_length(context: Context<'_>, array: &Array, len: u64) -> Result<usize> {
     let nbytes = check_size(context, &array.shape, array.dtype.itemsize())?;
     match array.offset.checked_add(nbytes as u64) {
         Some(end) if end <= len => Ok(nbytes),

@@ -36,8 +36,8 @@ use crate::sys::LockPolicy;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Options {
-    pub(super) order: Option<Order>,
-    pub(super) shape: Option<Vec<usize>>,
+    pub(crate) order: Option<Order>,
+    pub(crate) shape: Option<Vec<usize>>,
     /// `None` takes no lock.
     pub(super) lock: Option<LockPolicy>,
     pub(super) raw: Option<u64>,
@@ -45,7 +45,11 @@ pub struct Options {
     pub(super) sparse: bool,
     pub(super) drop_trailing: bool,
     pub(super) advice: Advice,
-    pub(super) max_header_size: usize,
+    pub(crate) max_header_size: usize,
+    /// Of an array that comes by stream.
+    pub(crate) max_nbytes: u64,
+    /// Whether a stream is to end behind the array.
+    pub(crate) expect_end: bool,
 }
 
 impl Default for Options {
@@ -60,6 +64,8 @@ impl Default for Options {
             drop_trailing: false,
             advice: Advice::default(),
             max_header_size: DEFAULT_LIMIT,
+            max_nbytes: u64::MAX,
+            expect_end: false,
         }
     }
 }
@@ -150,6 +156,22 @@ impl Options {
             max_header_size: characters,
             ..self
         }
+    }
+
+    /// Sets how many bytes the elements of an array may have that comes by stream. No limit unless told otherwise.
+    pub fn max_nbytes(self, nbytes: u64) -> Options {
+        Options {
+            max_nbytes: nbytes,
+            ..self
+        }
+    }
+
+    /// Makes the end of the stream a part of the array that comes by it: anything else behind its last element is an error.
+    ///
+    /// Decompressors check their sum at the end of the stream, so this is what makes that check count. Without it reading
+    /// stops at the last element, and another array may follow.
+    pub fn expect_end(self, expect_end: bool) -> Options {
+        Options { expect_end, ..self }
     }
 
     /// Opens a file for reading. See [`Store::open`].

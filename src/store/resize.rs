@@ -71,7 +71,7 @@ impl ArrayFile {
             place.draft(&layout, self.locked, true, |_, file, _| rewrite.run(file))?;
         // Again, for copying may have taken hours.
         self.check_place(&place)?;
-        place.replace(self.mapping.file(), &mapping, name)?;
+        place.replace(self.mapping.file(), mapping.file(), name)?;
         let synced = place.sync_directory();
         // From here on the store is on the new file, whatever else fails. The old map goes: unmapped, unlocked, closed.
         self.mapping = mapping;
@@ -87,7 +87,7 @@ impl ArrayFile {
     }
 
     /// Checks that the path still names this store's file.
-    fn check_place(&self, place: &Place<'_>) -> Result<()> {
+    fn check_place(&self, place: &Place) -> Result<()> {
         let context = self.context("resize");
         let names = || sys::names(place.target(), FileId::of(&self.mapping.file().metadata()?));
         match names().map_err(|error| context.io(error))? {
@@ -103,7 +103,7 @@ impl ArrayFile {
 /// One rewrite, from the map of the old file into the new one.
 struct Rewrite<'a> {
     old: &'a ArrayFile,
-    place: &'a Place<'a>,
+    place: &'a Place,
     layout: &'a Layout,
     fill: &'a [u8],
 }
@@ -119,7 +119,7 @@ impl Rewrite<'_> {
             old.dtype.itemsize(),
         );
         let may_share = self.old.sparse || is_sole_owner(self.old.mapping.file());
-        let growth = |error| self.place.growth(error, self.layout);
+        let growth = |error| self.place.growth(error, self.layout.len());
         match relayout
             .prefix()
             .filter(|_| may_share && self.layout.array.offset == old.offset)

@@ -79,7 +79,7 @@ use crate::shape::Order;
 /// ```
 pub struct Store<A, D, M = ReadWrite> {
     /// Its dtype is `A::dtype()`, the rank of its shape fits `D`, its access is `M`'s, and its bytes are aligned for `A`.
-    pub(super) file: ArrayFile,
+    pub(crate) file: ArrayFile,
     dim: D,
     marker: PhantomData<(A, M)>,
 }
@@ -182,7 +182,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         clippy::result_large_err,
         reason = "what is refused is handed back, once"
     )]
-    pub(super) fn from_file(file: ArrayFile) -> Result<Self, DowncastError> {
+    pub(crate) fn from_file(file: ArrayFile) -> Result<Self, DowncastError> {
         match Self::check(&file) {
             Ok(dim) => Ok(Store {
                 file,
@@ -210,7 +210,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     }
 
     /// Checks that an array can be viewed as one of `A` and `D`: of a new file, before it takes the place of an old one.
-    pub(super) fn check_array(context: Context<'_>, array: &Array) -> Result<D> {
+    pub(crate) fn check_array(context: Context<'_>, array: &Array) -> Result<D> {
         const {
             assert!(size_of::<A>() > 0, "an element has at least one byte");
             assert!(

@@ -5,12 +5,10 @@ use std::io;
 
 use ndarray::{ArrayRef, Dimension};
 
+use super::pack;
 use crate::element::Element;
 use crate::shape::Order;
 use crate::sys;
-
-/// How many bytes of a strided array are packed at a time.
-const PACK: usize = 1 << 20;
 
 /// Writes one stretch of a file after another, while the disk already works on what lies behind.
 pub(super) struct Writer<'a> {
@@ -55,44 +53,11 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The order in which a file can take the elements as they lie in memory, by NumPy's rule: F if that is what they are in
-/// and C is not, else C.
-pub(super) fn memory_order<A, D: Dimension>(array: &ArrayRef<A, D>) -> Order {
-    if !array.is_standard_layout() && array.t().is_standard_layout() {
-        Order::F
-    } else {
-        Order::C
-    }
-}
-
 /// Writes the elements of `array` in `order`.
-///
-/// What lies in that order in memory is written as it is; any other array is packed piece by piece into one buffer.
 pub(super) fn write_elements<A: Element, D: Dimension>(
     writer: &mut Writer<'_>,
     array: &ArrayRef<A, D>,
     order: Order,
 ) -> io::Result<()> {
-    let view = match order {
-        Order::C => array.view(),
-        Order::F => array.t(),
-    };
-    if let Some(elements) = view.as_slice() {
-        return writer.write(bytemuck::cast_slice(elements));
-    }
-    let capacity = (PACK / size_of::<A>()).max(1);
-    let mut pack = Vec::with_capacity(capacity);
-    for row in view.rows() {
-        for piece in row.axis_chunks_iter(ndarray::Axis(0), capacity) {
-            if pack.len() + piece.len() > capacity {
-                writer.write(bytemuck::cast_slice(&pack))?;
-                pack.clear();
-            }
-            match piece.as_slice() {
-                Some(elements) => pack.extend_from_slice(elements),
-                None => pack.extend(piece),
-            }
-        }
-    }
-    writer.write(bytemuck::cast_slice(&pack))
+    pack::for_each_piece(array, order, |bytes| writer.write(bytes))
 }

@@ -11,6 +11,8 @@ mod file;
 #[allow(unsafe_code)]
 mod linux;
 mod lock;
+#[cfg(unix)]
+mod send;
 mod sync;
 
 pub(crate) use allocate::{
@@ -22,4 +24,6 @@ pub(crate) use draft::{Directory, Draft, Unpublished, preserve_attributes};
 pub(crate) use file::{FileId, kind_of_special, names, names_of, read_at, resolve, write_all_at};
 pub use lock::LockPolicy;
 pub(crate) use lock::{LockedFile, NotLocked, Patience};
+#[cfg(unix)]
+pub(crate) use send::{send_all, send_file};
 pub(crate) use sync::{start_writeback, step_from, sync_all, sync_data};

@@ -3,11 +3,15 @@
 mod allocations;
 mod create;
 mod elements;
+mod exchange;
 mod locks;
 mod modes;
+#[cfg(feature = "npz")]
+mod npz;
 #[cfg(unix)]
 mod paths;
 mod resize;
+mod stream;
 mod support;
 mod support_numpy;
 mod table;

@@ -1,0 +1,269 @@
+//! Arrays as bare bytes, in memory and in headerless files: NumPy's `tobytes`, `frombuffer`, `tofile` and `fromfile`.
+//!
+//! Bare bytes tell neither dtype nor shape nor order; whoever passes them on passes those on as well.
+
+use std::path::Path;
+
+use ndarray::{
+    Array, Array1, ArrayRef, ArrayView, Dimension, IntoDimension, Ix1, ShapeBuilder, StrideShape,
+};
+
+use crate::dtype::DType;
+use crate::element::Element;
+use crate::error::{Context, Error, ExchangeError, Result};
+use crate::mapping::Access;
+use crate::shape::{self, Order};
+use crate::store::{self, AccessMode, Options, Store};
+use crate::sys;
+
+/// The order in which [`to_bytes`] lays out elements: the `order` of NumPy's `tobytes`.
+///
+/// An [`Order`] turns into it, so `to_bytes(Order::F)` is fine, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MemoryOrder {
+    /// Row-major, whatever the order in memory. The default, as in NumPy.
+    #[default]
+    C,
+    /// Column-major, whatever the order in memory.
+    F,
+    /// Column-major if that is how the array lies in memory and row-major is not; else row-major. NumPy's `'A'`, and its
+    /// `'K'` means the same here.
+    A,
+}
+
+impl From<Order> for MemoryOrder {
+    fn from(order: Order) -> MemoryOrder {
+        match order {
+            Order::C => MemoryOrder::C,
+            Order::F => MemoryOrder::F,
+        }
+    }
+}
+
+/// Returns the bytes of all elements: NumPy's `array.tobytes(order)`.
+///
+/// The array may have any strides; what lies apart is packed. The bytes of each element stay as they are, so they are in
+/// the byte order of `A`. Where memory has another order, elements move in tiles, at the pace of the caches.
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndstore::{MemoryOrder, Order, to_bytes};
+///
+/// let a = array![[1_u8, 2], [3, 4]];
+/// assert_eq!(to_bytes(&a, Order::C), [1, 2, 3, 4]);
+/// assert_eq!(to_bytes(&a, Order::F), [1, 3, 2, 4]);
+/// assert_eq!(to_bytes(&a.t(), MemoryOrder::A), [1, 2, 3, 4]);
+/// ```
+pub fn to_bytes<A: Element, D: Dimension>(
+    array: &ArrayRef<A, D>,
+    order: impl Into<MemoryOrder>,
+) -> Vec<u8> {
+    let order = match order.into() {
+        MemoryOrder::C => Order::C,
+        MemoryOrder::F => Order::F,
+        MemoryOrder::A => store::memory_order(array),
+    };
+    store::pack(array, order)
+}
+
+impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
+    /// Returns a copy of the bytes of all elements: NumPy's `array.tobytes(order)`. See [`to_bytes`].
+    ///
+    /// [`as_bytes`](Store::as_bytes) lends them in the order of the file, without a copy.
+    pub fn to_bytes(&self, order: impl Into<MemoryOrder>) -> Vec<u8> {
+        to_bytes(&self.view(), order)
+    }
+}
+
+/// Makes an array of a copy of its bytes: NumPy's `frombuffer(bytes, dtype).reshape(shape, order=order)`.
+///
+/// The bytes may lie anywhere. The array is in `order` in memory, too.
+///
+/// # Errors
+///
+/// [`Error::Exchange`], as [`Length`](ExchangeError::Length) if there are more or fewer bytes than `shape` takes, or as
+/// [`TooLarge`](ExchangeError::TooLarge).
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndstore::{Order, from_bytes, to_bytes};
+///
+/// let a = array![[1.0, 2.0], [3.0, 4.0]];
+/// let b = from_bytes::<f64, _>(&to_bytes(&a, Order::F), (2, 2), Order::F)?;
+/// assert_eq!(a, b);
+/// # Ok::<(), ndstore::Error>(())
+/// ```
+pub fn from_bytes<A: Element, D: Dimension>(
+    bytes: &[u8],
+    shape: impl IntoDimension<Dim = D>,
+    order: Order,
+) -> Result<Array<A, D>> {
+    let shape = check(bytes, shape.into_dimension(), size_of::<A>(), order)?;
+    let elements = match bytemuck::try_cast_slice(bytes) {
+        Ok(elements) => elements.to_vec(),
+        Err(_) => bytemuck::pod_collect_to_vec(bytes),
+    };
+    Ok(Array::from_shape_vec(shape, elements)
+        .expect("the bytes are those of the shape, by `check`"))
+}
+
+/// As [`from_bytes`], for bytes that came with the name of their dtype: refuses them if `A` is not that.
+///
+/// `dtype` is NumPy's `array.dtype.str`, [`DType::descr`]. It has the byte order, which `dtype.name` leaves out.
+///
+/// # Errors
+///
+/// As [`from_bytes`]; [`DTypeMismatch`](ExchangeError::DTypeMismatch), and [`Error::Descr`] if the text is no dtype.
+///
+/// # Examples
+///
+/// ```
+/// # use ndstore::{Order, from_bytes_as};
+/// let bytes = [0, 0, 128, 63];
+/// assert_eq!(from_bytes_as::<f32, _>("<f4", &bytes, 1, Order::C)?[0], 1.0);
+/// assert!(from_bytes_as::<f32, _>("<i4", &bytes, 1, Order::C).is_err());
+/// # Ok::<(), ndstore::Error>(())
+/// ```
+pub fn from_bytes_as<A: Element, D: Dimension>(
+    dtype: &str,
+    bytes: &[u8],
+    shape: impl IntoDimension<Dim = D>,
+    order: Order,
+) -> Result<Array<A, D>> {
+    let found = DType::parse(dtype)?;
+    let expected = A::dtype();
+    if found != expected {
+        return Err(refused(ExchangeError::DTypeMismatch {
+            expected: expected.descr(),
+            found: found.descr(),
+        }));
+    }
+    from_bytes(bytes, shape, order)
+}
+
+/// Views bytes as an array, without a copy: NumPy's `frombuffer(bytes, dtype).reshape(shape, order=order)`.
+///
+/// # Errors
+///
+/// As [`from_bytes`]; [`Misaligned`](ExchangeError::Misaligned) if the bytes do not lie at a multiple of the alignment of
+/// `A`.
+pub fn view_bytes<A: Element, D: Dimension>(
+    bytes: &[u8],
+    shape: impl IntoDimension<Dim = D>,
+    order: Order,
+) -> Result<ArrayView<'_, A, D>> {
+    let shape = check(bytes, shape.into_dimension(), size_of::<A>(), order)?;
+    let elements = match bytemuck::try_cast_slice(bytes) {
+        Ok(elements) => elements,
+        Err(_) if bytes.is_empty() => &[],
+        Err(_) => {
+            return Err(refused(ExchangeError::Misaligned {
+                dtype: A::dtype().descr(),
+                align: align_of::<A>(),
+            }));
+        }
+    };
+    Ok(ArrayView::from_shape(shape, elements)
+        .expect("the bytes are those of the shape, by `check`"))
+}
+
+/// The shape as ndarray takes it, if `bytes` are all of its elements.
+fn check<D: Dimension>(
+    bytes: &[u8],
+    dim: D,
+    itemsize: usize,
+    order: Order,
+) -> Result<StrideShape<D>> {
+    let nbytes = shape::checked_nbytes(dim.slice(), itemsize).ok_or_else(|| {
+        refused(ExchangeError::TooLarge {
+            shape: dim.slice().iter().map(|&axis| axis as u64).collect(),
+            itemsize,
+        })
+    })?;
+    if bytes.len() != nbytes {
+        return Err(refused(ExchangeError::Length {
+            shape: dim.slice().to_vec(),
+            itemsize,
+            expected: nbytes as u64,
+            found: bytes.len() as u64,
+        }));
+    }
+    Ok(dim.set_f(order == Order::F).into())
+}
+
+fn refused(source: ExchangeError) -> Error {
+    let op = "make an array of bytes";
+    Error::Exchange { op, source }
+}
+
+/// Writes the bytes of all elements in C order to a file without a header: NumPy's `array.tofile(path)`.
+///
+/// It is [`Options::raw`] followed by [`Options::create_from`]: an old file is there until the new one is whole and durable.
+///
+/// # Errors
+///
+/// As [`Store::create`].
+pub fn to_file<A: Element, D: Dimension>(
+    path: impl AsRef<Path>,
+    array: &ArrayRef<A, D>,
+) -> Result<()> {
+    let options = Options::new().raw(0).order(Order::C);
+    options.create_from(path, array).map(drop)
+}
+
+/// Reads elements from a file without a header into memory: NumPy's `fromfile(path, dtype, count, offset=offset)`.
+///
+/// Takes `count` elements from byte `offset`, or all up to the end of the file. To view the file in place, open it with
+/// [`Options::raw`].
+///
+/// # Errors
+///
+/// - As [`Store::open`].
+/// - [`Error::NotAMultiple`] if there is no `count` and the file ends within an element. NumPy drops that element.
+/// - [`Error::Truncated`] if the file has fewer than `count` elements, or ends before `offset`. NumPy reads fewer.
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndstore::{from_file, to_file};
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("raw.bin");
+///
+/// to_file(&path, &array![[1_u16, 2], [3, 4]])?;
+/// assert_eq!(from_file::<u16>(&path, None, 0)?, array![1, 2, 3, 4]);
+/// assert_eq!(from_file::<u16>(&path, Some(2), 2)?, array![2, 3]);
+/// # Ok::<(), ndstore::Error>(())
+/// ```
+pub fn from_file<A: Element>(
+    path: impl AsRef<Path>,
+    count: Option<usize>,
+    offset: u64,
+) -> Result<Array1<A>> {
+    let options = Options::new().raw(offset);
+    let options = match count {
+        Some(count) => options.shape(count),
+        None => options,
+    };
+    // Open, the file is checked and locked. Its bytes are then read, which is faster than a page fault for each page.
+    let raw = store::open(path.as_ref(), Access::ReadOnly, &options, Some(A::dtype()))?;
+    let mut elements = bytemuck::zeroed_vec::<A>(raw.array.shape[0]);
+    let bytes = bytemuck::cast_slice_mut(&mut elements);
+    let (expected, context) = (bytes.len(), Context::new(path.as_ref(), "read"));
+    let read =
+        sys::read_at(raw.mapping.file(), bytes, offset).map_err(|error| context.io(error))?;
+    if read < expected {
+        return Err(Error::Truncated {
+            path: context.path(),
+            op: context.op,
+            expected: offset + expected as u64,
+            found: offset + read as u64,
+        });
+    }
+    Ok(Array::from_shape_vec(Ix1(elements.len()), elements)
+        .expect("as many elements as their number"))
+}

@@ -1,0 +1,147 @@
+//! Writing an archive: whole and durable under its name, or not there at all.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::Path;
+
+use ndarray::{ArrayRef, Dimension};
+use zip::CompressionMethod;
+use zip::result::ZipError;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+use super::SUFFIX;
+use crate::element::Element;
+use crate::error::{Context, Error, ExchangeError, NpzError, Result};
+use crate::exchange::stream;
+use crate::store::NewFile;
+
+/// What the start of a stored member is a multiple of. Its header is one, too, so its elements are aligned for any type.
+const ALIGN: u16 = 64;
+
+/// From here on a member needs the wide fields of zip64. Below, they would only take room.
+const WIDE: u64 = (1 << 32) - (1 << 20);
+
+/// A new archive of arrays, which NumPy's `load` reads.
+///
+/// It takes its name when it is [finished](NpzWriter::finish) and everything is durable, as a file of [`Store::create`] does.
+/// Dropped before, it leaves no file, and an old one as it was. An array whose addition failed is missing or cut: drop the
+/// writer then.
+///
+/// [`Store::create`]: crate::Store::create
+///
+/// # Examples
+///
+/// See [`Npz`](crate::Npz).
+pub struct NpzWriter {
+    zip: ZipWriter<BufWriter<File>>,
+    names: HashSet<String>,
+    file: NewFile,
+}
+
+impl NpzWriter {
+    /// Begins an archive that is to be at `path`, in place of an old one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::create`](crate::Store::create).
+    pub fn create(path: impl AsRef<Path>) -> Result<NpzWriter> {
+        let file = NewFile::create(path.as_ref())?;
+        let writer = file.file().try_clone();
+        let writer = writer.map_err(|error| file.context().io(error))?;
+        Ok(NpzWriter {
+            zip: ZipWriter::new(BufWriter::new(writer)),
+            names: HashSet::new(),
+            file,
+        })
+    }
+
+    /// Adds an array as it is, so that it can be opened in place. Its elements start at a multiple of 64 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Npz`] as [`DuplicateName`](NpzError::DuplicateName); [`Error::NoSpace`], [`Error::Io`].
+    pub fn add<A: Element, D: Dimension>(
+        &mut self,
+        name: &str,
+        array: &ArrayRef<A, D>,
+    ) -> Result<()> {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .with_alignment(ALIGN);
+        self.write(name, array, options)
+    }
+
+    /// Adds an array compressed, as `np.savez_compressed` does: smaller, but not to be opened in place.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](NpzWriter::add).
+    pub fn add_deflated<A: Element, D: Dimension>(
+        &mut self,
+        name: &str,
+        array: &ArrayRef<A, D>,
+    ) -> Result<()> {
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        self.write(name, array, options)
+    }
+
+    fn write<A: Element, D: Dimension>(
+        &mut self,
+        name: &str,
+        array: &ArrayRef<A, D>,
+        options: SimpleFileOptions,
+    ) -> Result<()> {
+        let Context { path, op } = self.file.context();
+        let refused = |source| Error::Npz {
+            path: path.to_owned(),
+            op,
+            source,
+        };
+        if !self.names.insert(name.to_owned()) {
+            return Err(refused(NpzError::DuplicateName));
+        }
+        let nbytes = (array.len() * size_of::<A>()) as u64;
+        let options = options.large_file(nbytes >= WIDE);
+        self.zip
+            .start_file(format!("{name}{SUFFIX}"), options)
+            .map_err(|error| failed(&self.file, nbytes, error))?;
+        stream::write_array(&mut self.zip, array).map_err(|source| match source {
+            ExchangeError::Io(error) => self.file.growth(error, nbytes),
+            source => {
+                let name = name.to_owned();
+                refused(NpzError::Member { name, source })
+            }
+        })
+    }
+
+    /// Writes the list of the arrays, makes the archive durable and gives it its name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::create`](crate::Store::create).
+    pub fn finish(self) -> Result<()> {
+        let NpzWriter { zip, file, .. } = self;
+        let written = zip.finish().map_err(|error| failed(&file, 0, error))?;
+        let flushed = written.into_inner();
+        flushed.map_err(|refused| file.growth(refused.into_error(), 0))?;
+        file.publish()
+    }
+}
+
+impl std::fmt::Debug for NpzWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NpzWriter")
+            .field("path", &self.file.context().path)
+            .field("names", &self.names)
+            .finish()
+    }
+}
+
+/// Why the crate `zip` could not write `needed` bytes.
+fn failed(file: &NewFile, needed: u64, error: ZipError) -> Error {
+    match error {
+        ZipError::Io(error) => file.growth(error, needed),
+        other => file.context().io(io::Error::other(other)),
+    }
+}

@@ -1,0 +1,70 @@
+//! From the file to a socket, by the kernel: the bytes do not pass through this process.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use ndarray::Dimension;
+
+use super::stream::cannot_write;
+use crate::element::Element;
+use crate::error::{ExchangeError, Result};
+use crate::mapping::Access;
+use crate::store::{AccessMode, AnyStore, ArrayFile, Store};
+use crate::sys;
+
+impl ArrayFile {
+    fn send(&self, to: BorrowedFd<'_>) -> Result<(), ExchangeError> {
+        let bytes = self.mapping.as_bytes();
+        sys::send_all(to, &self.npy_header()?)?;
+        match self.access {
+            // Its changes are not in the file.
+            Access::CopyOnWrite => sys::send_all(to, bytes),
+            Access::ReadOnly | Access::ReadWrite => {
+                sys::send_file(to, self.mapping.file(), self.array.offset, bytes)
+            }
+        }?;
+        Ok(())
+    }
+}
+
+impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
+    /// Sends the array as NPY to a socket, or to anything else with a descriptor: the bytes of
+    /// [`write_to`](Store::write_to), but on Linux the kernel takes them right from the page cache.
+    ///
+    /// Sends the elements as they are now, flushed or not, and nothing that the file has behind them. Returns when the
+    /// socket has taken all, also one that does not block; a time limit on writing ([`set_write_timeout`]) holds for each
+    /// step.
+    ///
+    /// What waits in the socket's queue are the pages of the file, not copies of them. Until the peer has them, leave the
+    /// elements alone; or use `write_to`, which copies.
+    ///
+    /// [`set_write_timeout`]: std::net::TcpStream::set_write_timeout
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exchange`](crate::Error::Exchange) if the socket fails.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use ndarray::Ix2;
+    /// use ndstore::Store;
+    ///
+    /// let socket = std::net::TcpStream::connect("[::1]:7000")?;
+    /// Store::<f64, Ix2>::open("temp.dat")?.send(&socket)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send(&self, socket: impl AsFd) -> Result<()> {
+        self.file.send(socket.as_fd()).map_err(cannot_write)
+    }
+}
+
+impl AnyStore {
+    /// Sends the array as NPY to a socket. See [`Store::send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::send`].
+    pub fn send(&self, socket: impl AsFd) -> Result<()> {
+        self.file.send(socket.as_fd()).map_err(cannot_write)
+    }
+}

@@ -1,0 +1,367 @@
+//! Arrays over streams: one NPY after another, through any writer and from any reader.
+//!
+//! An NPY says how long it is, so reading stops at its last element and the next array may follow. A stream ends where an
+//! array would begin. Bytes are read in chunks, so a header that claims more than comes costs no memory.
+
+use std::io::{self, Read, Write};
+
+use ndarray::{Array, ArrayRef, Dimension, IxDyn, ShapeBuilder};
+
+use crate::dtype::DType;
+use crate::element::Element;
+use crate::error::{Error, ExchangeError, Result};
+use crate::header::{self, Form, Header};
+use crate::shape::{self, Order};
+use crate::store::{self, AccessMode, AnyStore, ArrayFile, Options, Store};
+
+/// How many bytes are read, and allocated, at a time.
+pub(super) const CHUNK: usize = 64 << 10;
+
+/// Enough of an NPY to know how long its header is. No header is shorter.
+const PREFIX: usize = 12;
+
+pub(super) fn cannot_read(source: impl Into<ExchangeError>) -> Error {
+    let op = "read an array from a stream";
+    Error::Exchange {
+        op,
+        source: source.into(),
+    }
+}
+
+pub(super) fn cannot_write(source: impl Into<ExchangeError>) -> Error {
+    let op = "write an array to a stream";
+    Error::Exchange {
+        op,
+        source: source.into(),
+    }
+}
+
+/// Writes an array as NPY, byte for byte as `np.save` does.
+///
+/// The array may have any strides. It goes in Fortran order if that is how it lies in memory and C order is not. Arrays
+/// may follow one another in one stream, which is not flushed. To compress, wrap the writer: `ZlibEncoder` and
+/// `GzEncoder` of flate2 (feature `flate2`), or `Encoder` of zstd (feature `zstd`).
+///
+/// # Errors
+///
+/// [`Error::Exchange`] if the writer fails, or the dtype or the shape is more than an NPY can say.
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use ndstore::{read_npy, write_npy};
+///
+/// let mut stream = Vec::new();
+/// write_npy(&mut stream, &array![1.0, 2.0])?;
+/// write_npy(&mut stream, &array![[3_u8], [4]])?;
+///
+/// let mut stream = &stream[..];
+/// assert_eq!(read_npy::<f64, Ix1>(&mut stream)?, Some(array![1.0, 2.0]));
+/// assert_eq!(read_npy::<u8, Ix2>(&mut stream)?, Some(array![[3], [4]]));
+/// assert_eq!(read_npy::<u8, Ix2>(&mut stream)?, None);
+/// # Ok::<(), ndstore::Error>(())
+/// ```
+pub fn write_npy<A: Element, D: Dimension>(
+    writer: impl Write,
+    array: &ArrayRef<A, D>,
+) -> Result<()> {
+    write_array(writer, array).map_err(cannot_write)
+}
+
+/// What [`write_npy`] does, for whoever knows better where the stream goes.
+pub(super) fn write_array<A: Element, D: Dimension>(
+    mut writer: impl Write,
+    array: &ArrayRef<A, D>,
+) -> Result<(), ExchangeError> {
+    let order = store::memory_order(array);
+    writer.write_all(&npy_header(&A::dtype(), order, array.shape())?)?;
+    store::for_each_piece(array, order, |bytes| writer.write_all(bytes))?;
+    Ok(())
+}
+
+/// The header of `np.save` for an array.
+fn npy_header(dtype: &DType, order: Order, shape: &[usize]) -> Result<Vec<u8>, ExchangeError> {
+    let shape: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+    Ok(Header::encode(dtype, order, &shape, Form::Compact)?)
+}
+
+impl ArrayFile {
+    /// The header that the array goes by stream with: that of `np.save`, whatever the file's own.
+    pub(super) fn npy_header(&self) -> Result<Vec<u8>, ExchangeError> {
+        npy_header(&self.array.dtype, self.array.order, &self.array.shape)
+    }
+
+    fn write_to(&self, mut writer: impl Write) -> Result<(), ExchangeError> {
+        writer.write_all(&self.npy_header()?)?;
+        writer.write_all(self.mapping.as_bytes())?;
+        Ok(())
+    }
+}
+
+impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
+    /// Writes the array as NPY, byte for byte as `np.save` does. See [`write_npy`]; to a socket,
+    /// [`send`](Store::send) is faster.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_npy`].
+    pub fn write_to(&self, writer: impl Write) -> Result<()> {
+        self.file.write_to(writer).map_err(cannot_write)
+    }
+}
+
+impl AnyStore {
+    /// Writes the array as NPY, byte for byte as `np.save` does. See [`write_npy`].
+    ///
+    /// # Errors
+    ///
+    /// As [`write_npy`].
+    pub fn write_to(&self, writer: impl Write) -> Result<()> {
+        self.file.write_to(writer).map_err(cannot_write)
+    }
+}
+
+/// Reads the next array from a stream into memory, and nothing behind its last element. `None` at the end of the stream.
+///
+/// The memory that it takes is bounded by what has come, not by what the header claims; [`Options::max_nbytes`] bounds
+/// that. [`Store::receive`] reads an array straight into a file. To decompress, wrap the reader, and set
+/// [`Options::expect_end`], without which the decompressor does not check its sum.
+///
+/// # Errors
+///
+/// [`Error::Exchange`]: [`Header`](ExchangeError::Header) if what comes is no NPY,
+/// [`Truncated`](ExchangeError::Truncated) if the stream ends within the array,
+/// [`DTypeMismatch`](ExchangeError::DTypeMismatch), [`NdimMismatch`](ExchangeError::NdimMismatch),
+/// [`TooLarge`](ExchangeError::TooLarge), [`Io`](ExchangeError::Io). The stream then stands somewhere within the array.
+///
+/// # Examples
+///
+/// See [`write_npy`].
+pub fn read_npy<A: Element, D: Dimension>(reader: impl Read) -> Result<Option<Array<A, D>>> {
+    Options::new().read_npy(reader)
+}
+
+impl Options {
+    /// Reads the next array from a stream into memory. See [`read_npy`].
+    ///
+    /// What counts is [`shape`](Options::shape), [`order`](Options::order), which must be those of the array,
+    /// [`max_nbytes`](Options::max_nbytes), [`max_header_size`](Options::max_header_size) and
+    /// [`expect_end`](Options::expect_end).
+    ///
+    /// # Errors
+    ///
+    /// As [`read_npy`]; [`OverLimit`](ExchangeError::OverLimit), [`Trailing`](ExchangeError::Trailing),
+    /// [`ShapeMismatch`](ExchangeError::ShapeMismatch), [`OrderMismatch`](ExchangeError::OrderMismatch).
+    pub fn read_npy<A: Element, D: Dimension>(
+        &self,
+        reader: impl Read,
+    ) -> Result<Option<Array<A, D>>> {
+        read_array(reader, self).map_err(cannot_read)
+    }
+}
+
+/// What [`Options::read_npy`] does, for whoever knows better where the stream comes from.
+pub(super) fn read_array<A: Element, D: Dimension>(
+    mut reader: impl Read,
+    options: &Options,
+) -> Result<Option<Array<A, D>>, ExchangeError> {
+    let Some(incoming) = Incoming::read(&mut reader, options)? else {
+        return Ok(None);
+    };
+    let dim = incoming.check::<A, D>()?;
+    let elements = incoming.read_elements(&mut reader)?;
+    incoming.end(&mut reader, options)?;
+    let shape = dim.set_f(incoming.order == Order::F);
+    let array = Array::from_shape_vec(shape, elements);
+    Ok(Some(
+        array.expect("as many elements as the shape has were read"),
+    ))
+}
+
+/// An array that begins to come in: its header was read, its elements were not.
+pub(super) struct Incoming {
+    pub(super) dtype: DType,
+    pub(super) order: Order,
+    pub(super) shape: Vec<usize>,
+    header_len: u64,
+    nbytes: usize,
+}
+
+impl Incoming {
+    /// Reads a header. `None` if the stream ends before its first byte.
+    pub(super) fn read(
+        reader: &mut impl Read,
+        options: &Options,
+    ) -> Result<Option<Incoming>, ExchangeError> {
+        let limit = options.max_header_size;
+        let mut bytes = vec![0; PREFIX];
+        let found = fill(reader, &mut bytes)?;
+        if found == 0 {
+            return Ok(None);
+        }
+        // Only of a stream that has ended is the length known.
+        let len = if found < PREFIX {
+            found as u64
+        } else {
+            u64::MAX
+        };
+        let header_len = header::extent(&bytes[..found], len, limit)? as usize;
+        bytes.resize(header_len.max(PREFIX), 0);
+        let found = PREFIX + fill(reader, &mut bytes[PREFIX..])?;
+        if found < header_len {
+            return Err(ExchangeError::Truncated {
+                expected: header_len as u64,
+                found: found as u64,
+            });
+        }
+        let header = Header::decode(&bytes[..header_len], limit)?;
+        Incoming::new(header, options).map(Some)
+    }
+
+    fn new(header: Header, options: &Options) -> Result<Incoming, ExchangeError> {
+        let Header {
+            dtype,
+            order,
+            shape: wide,
+            offset: header_len,
+            ..
+        } = header;
+        let shape: Option<Vec<usize>> = wide.iter().map(|&axis| axis.try_into().ok()).collect();
+        let itemsize = dtype.itemsize();
+        let nbytes = shape
+            .as_deref()
+            .and_then(|shape| shape::checked_nbytes(shape, itemsize));
+        let (Some(shape), Some(nbytes)) = (shape, nbytes) else {
+            return Err(ExchangeError::TooLarge {
+                shape: wide,
+                itemsize,
+            });
+        };
+        if nbytes as u64 > options.max_nbytes {
+            return Err(ExchangeError::OverLimit {
+                nbytes: nbytes as u64,
+                limit: options.max_nbytes,
+            });
+        }
+        if let Some(expected) = options
+            .shape
+            .as_ref()
+            .filter(|&expected| *expected != shape)
+        {
+            return Err(ExchangeError::ShapeMismatch {
+                expected: expected.clone(),
+                found: shape,
+            });
+        }
+        if options.order.is_some_and(|expected| expected != order) {
+            return Err(ExchangeError::OrderMismatch);
+        }
+        Ok(Incoming {
+            dtype,
+            order,
+            shape,
+            header_len,
+            nbytes,
+        })
+    }
+
+    /// Its dtype, shape and order.
+    pub(super) fn array(&self) -> (DType, Vec<usize>, Order) {
+        (self.dtype.clone(), self.shape.clone(), self.order)
+    }
+
+    /// The dimension, if the elements are `A` and the rank is that of `D`.
+    pub(super) fn check<A: Element, D: Dimension>(&self) -> Result<D, ExchangeError> {
+        let dtype = A::dtype();
+        if self.dtype != dtype || dtype.itemsize() != size_of::<A>() {
+            return Err(ExchangeError::DTypeMismatch {
+                expected: dtype.descr(),
+                found: self.dtype.descr(),
+            });
+        }
+        D::from_dimension(&IxDyn(&self.shape)).ok_or_else(|| ExchangeError::NdimMismatch {
+            expected: D::NDIM.unwrap_or_default(),
+            found: self.shape.len(),
+            shape: self.shape.clone(),
+        })
+    }
+
+    fn read_elements<A: Element>(&self, reader: &mut impl Read) -> Result<Vec<A>, ExchangeError> {
+        let len = self.nbytes / size_of::<A>();
+        let chunk = (CHUNK / size_of::<A>()).max(1);
+        let mut elements = Vec::new();
+        while elements.len() < len {
+            let start = elements.len();
+            let end = len.min(start + chunk);
+            if end > elements.capacity() {
+                // Twice as much as has come, at most, and not more than there will be.
+                elements.reserve_exact(len.min(2 * start).max(end) - start);
+            }
+            elements.resize(end, A::zeroed());
+            let bytes = bytemuck::cast_slice_mut(&mut elements[start..]);
+            let expected = bytes.len();
+            let found = fill(reader, bytes)?;
+            if found < expected {
+                return Err(self.truncated(start * size_of::<A>() + found));
+            }
+        }
+        Ok(elements)
+    }
+
+    /// Passes the bytes of the elements on, chunk by chunk.
+    pub(super) fn copy<E>(
+        &self,
+        reader: &mut impl Read,
+        refused: impl Fn(ExchangeError) -> E,
+        mut write: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut chunk = vec![0; CHUNK.min(self.nbytes)];
+        let mut copied = 0;
+        while copied < self.nbytes {
+            let rest = self.nbytes - copied;
+            let part = &mut chunk[..rest.min(CHUNK)];
+            let expected = part.len();
+            let found = fill(reader, part).map_err(|error| refused(error.into()))?;
+            if found < expected {
+                return Err(refused(self.truncated(copied + found)));
+            }
+            write(part)?;
+            copied += found;
+        }
+        Ok(())
+    }
+
+    /// Looks for the end of the stream, if it is to be here.
+    pub(super) fn end(
+        &self,
+        reader: &mut impl Read,
+        options: &Options,
+    ) -> Result<(), ExchangeError> {
+        if options.expect_end && fill(reader, &mut [0])? > 0 {
+            return Err(ExchangeError::Trailing);
+        }
+        Ok(())
+    }
+
+    fn truncated(&self, found: usize) -> ExchangeError {
+        ExchangeError::Truncated {
+            expected: self.header_len + self.nbytes as u64,
+            found: self.header_len + found as u64,
+        }
+    }
+}
+
+/// Reads until `buffer` is full or the stream ends, and says how much it read.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

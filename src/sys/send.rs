@@ -1,0 +1,87 @@
+//! Bytes of a file into a socket, or whatever else a descriptor stands for, all of them, however little it takes at a time.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+
+use super::sync::retry;
+
+/// The most that the kernel sends in one call.
+#[cfg(target_os = "linux")]
+const MAX_SEND: usize = 0x7fff_f000;
+
+/// Writes all of `bytes`.
+pub(crate) fn send_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match when_ready(to, || rustix::io::write(to, bytes))? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            sent => bytes = &bytes[sent..],
+        }
+    }
+    Ok(())
+}
+
+/// Sends the bytes of `file` from `offset` on, of which `bytes` is a map.
+///
+/// On Linux the kernel takes them from the page cache, dirty pages of maps included. What it cannot send that way is written
+/// from the map.
+pub(crate) fn send_file(
+    to: BorrowedFd<'_>,
+    file: &File,
+    offset: u64,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let mut sent = 0;
+    #[cfg(target_os = "linux")]
+    while sent < bytes.len() {
+        let mut from = offset + sent as u64;
+        let step = (bytes.len() - sent).min(MAX_SEND);
+        let result = when_ready(to, || rustix::fs::sendfile(to, file, Some(&mut from), step));
+        match result {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(step) => sent += step,
+            Err(error) if is_incapable(&error) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, offset, &mut sent);
+    send_all(to, &bytes[sent..])
+}
+
+/// Whether the kernel has no way to send from this file system, or to that descriptor.
+#[cfg(target_os = "linux")]
+fn is_incapable(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
+    )
+}
+
+/// Calls, and waits while a descriptor that does not block has no room. Of one that blocks, "no room" is its own time limit
+/// (`SO_SNDTIMEO`) run out.
+fn when_ready(
+    to: BorrowedFd<'_>,
+    mut call: impl FnMut() -> rustix::io::Result<usize>,
+) -> io::Result<usize> {
+    loop {
+        match retry(|| Ok(call()?)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && !blocks(to)? => {
+                retry(|| {
+                    Ok(rustix::event::poll(
+                        &mut [PollFd::new(&to, PollFlags::OUT)],
+                        None,
+                    )?)
+                })?;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn blocks(to: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(!rustix::fs::fcntl_getfl(to)?.contains(rustix::fs::OFlags::NONBLOCK))
+}

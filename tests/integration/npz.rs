@@ -1,0 +1,469 @@
+//! NumPy's archives: in place and unpacked, whole or not there, and nothing in a hostile one believed.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use ndarray::prelude::*;
+use ndstore::{AnyStore, Error, ExchangeError, Npz, NpzError, NpzWriter, Order, Store, write_npy};
+use proptest::prelude::*;
+use tempfile::TempDir;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+use super::allocations::largest_during;
+use super::support_numpy::Snapshot;
+
+fn why(error: Error) -> NpzError {
+    match error {
+        Error::Npz { source, .. } => source,
+        other => panic!("not about an archive: {other}"),
+    }
+}
+
+/// A stored and a compressed array.
+fn sample(path: &Path) -> (Array2<f64>, Array1<u16>) {
+    let stored = Array::from_shape_fn((5, 7).f(), |(i, j)| i as f64 - j as f64 / 4.0);
+    let deflated = Array::from_shape_fn(40_000, |i| (i / 100) as u16);
+    let mut npz = NpzWriter::create(path).unwrap();
+    npz.add("stored", &stored).unwrap();
+    npz.add_deflated("deflated", &deflated).unwrap();
+    npz.finish().unwrap();
+    (stored, deflated)
+}
+
+/// An archive with these bytes as its members.
+fn archive(path: &Path, method: zip::CompressionMethod, members: &[(&str, &[u8])]) {
+    let mut zip = ZipWriter::new(fs::File::create(path).unwrap());
+    for (name, bytes) in members {
+        let options = SimpleFileOptions::default().compression_method(method);
+        zip.start_file(*name, options).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
+/// Where these bytes stand in the archive, each time.
+fn places(bytes: &[u8], wanted: &[u8]) -> Vec<usize> {
+    (0..bytes.len())
+        .filter(|&at| bytes[at..].starts_with(wanted))
+        .collect()
+}
+
+#[test]
+fn an_archive_lists_its_arrays_and_gives_them_back() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npz");
+    let (stored, deflated) = sample(&path);
+    let npz = Npz::open(&path).unwrap();
+    assert_eq!(npz.names().collect::<Vec<_>>(), ["stored", "deflated"]);
+    let members: Vec<_> = npz.members().map(|member| member.unwrap()).collect();
+    let seen = members.iter().map(|m| {
+        (
+            m.name(),
+            m.dtype().name(),
+            m.shape(),
+            m.order(),
+            m.is_compressed(),
+        )
+    });
+    assert!(seen.eq([
+        ("stored", "float64".to_owned(), &[5, 7][..], Order::F, false),
+        (
+            "deflated",
+            "uint16".to_owned(),
+            &[40_000][..],
+            Order::C,
+            true
+        ),
+    ]));
+    assert_eq!(npz.read::<f64, Ix2>("stored").unwrap(), stored);
+    assert_eq!(npz.read::<u16, Ix1>("deflated").unwrap(), deflated);
+    let before = fs::read_dir(directory.path()).unwrap().count();
+    let unpacked = npz
+        .unpack::<u16, Ix1>("deflated", directory.path())
+        .unwrap();
+    assert_eq!(unpacked.view(), deflated);
+    assert_eq!(
+        npz.unpack::<f64, Ix2>("stored", directory.path())
+            .unwrap()
+            .view(),
+        stored
+    );
+    assert_eq!(
+        fs::read_dir(directory.path()).unwrap().count(),
+        before,
+        "it has no name"
+    );
+    assert!(matches!(
+        why(npz.member("other").unwrap_err()),
+        NpzError::NoMember { .. }
+    ));
+    assert!(matches!(
+        why(npz.read::<f32, Ix2>("stored").unwrap_err()),
+        NpzError::Member {
+            source: ExchangeError::DTypeMismatch { .. },
+            ..
+        }
+    ));
+    assert!(matches!(
+        why(npz
+            .unpack::<u16, Ix2>("deflated", directory.path())
+            .unwrap_err()),
+        NpzError::Member {
+            source: ExchangeError::NdimMismatch { .. },
+            ..
+        }
+    ));
+    assert!(matches!(
+        npz.unpack::<u16, Ix1>("deflated", directory.path().join("none")),
+        Err(Error::NotFound { .. })
+    ));
+}
+
+#[test]
+fn a_stored_array_is_viewed_in_place() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npz");
+    let (stored, _) = sample(&path);
+    let npz = Npz::open(&path).unwrap();
+    let store = npz.open_member::<f64, Ix2>("stored").unwrap();
+    assert_eq!(store.view(), stored);
+    assert_eq!(
+        store.view().as_ptr().cast(),
+        store.as_bytes().as_ptr(),
+        "the view stands on the map"
+    );
+    assert_eq!(store.as_bytes().as_ptr() as usize % 64, 0);
+    let offset = store.offset() as usize;
+    assert_eq!(offset % 64, 0);
+    assert_eq!(
+        fs::read(&path).unwrap()[offset..][..store.nbytes()],
+        *store.as_bytes()
+    );
+    assert_eq!(store.path(), npz.path());
+
+    // It is the file itself, not a copy: what changes there shows. (Nobody should; here it proves the point.)
+    let any = npz.open_member_any("stored").unwrap();
+    assert_eq!((any.shape(), any.order()), (&[5, 7][..], Order::F));
+    let mut private = npz.open_member_cow::<f64, Ix2>("stored").unwrap();
+    private.view_mut().fill(0.0);
+    assert_eq!(store.view(), stored);
+    drop(npz);
+    assert_eq!(
+        store.view(),
+        stored,
+        "a store outlives the archive that it came from"
+    );
+    let mut sent = Vec::new();
+    store.write_to(&mut sent).unwrap();
+    let copy = Store::<f64, Ix2>::receive(&sent[..], directory.path().join("a.npy"))
+        .unwrap()
+        .unwrap();
+    assert_eq!(copy.view(), stored);
+
+    let npz = Npz::open(&path).unwrap();
+    assert!(matches!(
+        why(npz.open_member::<u16, Ix1>("deflated").unwrap_err()),
+        NpzError::Compressed { .. }
+    ));
+    assert!(matches!(
+        npz.open_member::<f32, Ix2>("stored"),
+        Err(Error::DTypeMismatch { .. })
+    ));
+    assert!(matches!(
+        npz.open_member::<f64, Ix1>("stored"),
+        Err(Error::NdimMismatch { .. })
+    ));
+}
+
+#[test]
+fn an_array_that_lies_askew_is_refused_with_the_types_that_view_it() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npz");
+    let mut npy = Vec::new();
+    write_npy(&mut npy, &array![1.0, 2.0]).unwrap();
+    archive(&path, zip::CompressionMethod::Stored, &[("ab.npy", &npy)]);
+    let npz = Npz::open(&path).unwrap();
+    let any = npz.open_member_any("ab").unwrap();
+    assert_ne!(any.offset() % 8, 0, "30 bytes of header and the name");
+    assert_eq!(any.as_bytes(), bytemuck::bytes_of(&[1.0, 2.0]));
+    let refused = npz.open_member::<f64, Ix1>("ab").unwrap_err();
+    assert!(matches!(refused, Error::Misaligned { .. }), "{refused}");
+    assert!(refused.to_string().contains("Le<T>"), "{refused}");
+    assert_eq!(npz.read::<f64, Ix1>("ab").unwrap(), array![1.0, 2.0]);
+}
+
+#[test]
+fn an_archive_is_there_whole_or_not_at_all() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npz");
+    let nothing = Snapshot::of(&path);
+    let mut npz = NpzWriter::create(&path).unwrap();
+    npz.add("x", &array![1]).unwrap();
+    drop(npz);
+    assert_eq!(Snapshot::of(&path), nothing);
+    sample(&path);
+    let before = Snapshot::of(&path);
+    let mut npz = NpzWriter::create(&path).unwrap();
+    npz.add("x", &array![1]).unwrap();
+    assert!(matches!(
+        why(npz.add_deflated("x", &array![2]).unwrap_err()),
+        NpzError::DuplicateName
+    ));
+    assert!(
+        matches!(NpzWriter::create(&path), Err(Error::Locked { .. })),
+        "one writer at a time"
+    );
+    drop(npz);
+    assert_eq!(Snapshot::of(&path), before);
+    let reader = Npz::open(&path).unwrap();
+    assert!(
+        matches!(NpzWriter::create(&path), Err(Error::Locked { .. })),
+        "none beside a reader"
+    );
+    drop(reader);
+    let mut npz = NpzWriter::create(&path).unwrap();
+    npz.add("y", &arr0(3)).unwrap();
+    npz.add_deflated("empty", &Array2::<f32>::zeros((0, 3)))
+        .unwrap();
+    npz.finish().unwrap();
+    let npz = Npz::open(&path).unwrap();
+    assert_eq!(npz.open_member::<i32, Ix0>("y").unwrap().view(), arr0(3));
+    assert_eq!(npz.read::<f32, Ix2>("empty").unwrap().dim(), (0, 3));
+    // An archive that was replaced meanwhile is not the one whose list was read.
+    fs::rename(&path, directory.path().join("b.npz")).unwrap();
+    fs::copy(directory.path().join("b.npz"), &path).unwrap();
+    assert!(matches!(
+        npz.open_member::<i32, Ix0>("y"),
+        Err(Error::Moved { .. })
+    ));
+}
+
+#[test]
+fn strange_members_are_refused_by_name() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npz");
+    let mut npy = Vec::new();
+    write_npy(&mut npy, &array![1_u8, 2]).unwrap();
+    let longer = [&npy[..], b"!"].concat();
+    for method in [
+        zip::CompressionMethod::Stored,
+        zip::CompressionMethod::Deflated,
+    ] {
+        let members: [(&str, &[u8]); 5] = [
+            ("a.npy", &npy),
+            ("none.npy", b""),
+            ("text.npy", b"no array"),
+            ("long.npy", &longer),
+            ("readme.txt", b"hello"),
+        ];
+        archive(&path, method, &members);
+        let npz = Npz::open(&path).unwrap();
+        assert_eq!(
+            npz.names().collect::<Vec<_>>(),
+            ["a", "none", "text", "long"]
+        );
+        assert_eq!(npz.read::<u8, Ix1>("a").unwrap(), array![1, 2]);
+        for name in ["none", "text"] {
+            assert!(matches!(
+                why(npz.member(name).unwrap_err()),
+                NpzError::Member {
+                    source: ExchangeError::Header(_),
+                    ..
+                }
+            ));
+            assert!(npz.read::<u8, Ix1>(name).is_err());
+            assert!(npz.open_member_any(name).is_err());
+        }
+        assert!(matches!(
+            why(npz.read::<u8, Ix1>("long").unwrap_err()),
+            NpzError::Member {
+                source: ExchangeError::Trailing,
+                ..
+            }
+        ));
+    }
+
+    // The crate `zip` writes neither of these, so they are made by hand.
+    archive(
+        &path,
+        zip::CompressionMethod::Stored,
+        &[("a.npy", &npy), ("b.npy", &npy)],
+    );
+    let good = fs::read(&path).unwrap();
+    let mut twice = good.clone();
+    for at in places(&good, b"b.npy") {
+        twice[at] = b'a';
+    }
+    fs::write(&path, &twice).unwrap();
+    assert!(matches!(
+        why(Npz::open(&path).unwrap_err()),
+        NpzError::DuplicateName
+    ));
+
+    let mut encrypted = good.clone();
+    for (magic, flags) in [(b"PK\x01\x02", 8), (b"PK\x03\x04", 6)] {
+        encrypted[places(&good, magic)[0] + flags] |= 1;
+    }
+    fs::write(&path, &encrypted).unwrap();
+    let npz = Npz::open(&path).unwrap();
+    for error in [
+        npz.read::<u8, Ix1>("a").unwrap_err(),
+        npz.open_member_any("a").unwrap_err(),
+        npz.member("a").unwrap_err(),
+    ] {
+        assert!(matches!(why(error), NpzError::Encrypted { .. }));
+    }
+    assert!(npz.read::<u8, Ix1>("b").is_ok());
+
+    let mut unknown = good.clone();
+    unknown[places(&good, b"PK\x01\x02")[0] + 10] = 14;
+    drop(npz);
+    fs::write(&path, &unknown).unwrap();
+    let npz = Npz::open(&path).unwrap();
+    assert!(matches!(
+        why(npz.read::<u8, Ix1>("a").unwrap_err()),
+        NpzError::Method { .. }
+    ));
+}
+
+#[test]
+fn a_wrong_sum_is_found_wherever_elements_are_read() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npz");
+    sample(&path);
+    let good = fs::read(&path).unwrap();
+    for (name, at) in [("stored.npy", 16), ("deflated.npy", 16)] {
+        let mut bad = good.clone();
+        // The list of members is behind them, and has each name 46 bytes in.
+        let entry = places(&good, name.as_bytes()).last().unwrap() - 46;
+        bad[entry + at] ^= 1;
+        fs::write(&path, &bad).unwrap();
+        let npz = Npz::open(&path).unwrap();
+        let unpacked = match name {
+            "stored.npy" => [
+                npz.read::<f64, Ix2>("stored").map(drop),
+                npz.unpack::<f64, Ix2>("stored", directory.path()).map(drop),
+            ],
+            _ => [
+                npz.read::<u16, Ix1>("deflated").map(drop),
+                npz.unpack::<u16, Ix1>("deflated", directory.path())
+                    .map(drop),
+            ],
+        };
+        for result in unpacked {
+            assert!(matches!(
+                why(result.unwrap_err()),
+                NpzError::Member {
+                    source: ExchangeError::Io(_),
+                    ..
+                }
+            ));
+        }
+    }
+}
+
+#[test]
+fn sizes_that_are_only_claimed_are_never_allocated() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npz");
+    let mut npy = Vec::new();
+    write_npy(&mut npy, &Array1::<u8>::zeros(1000)).unwrap();
+    let at = places(&npy, b"(1000,)")[0];
+    npy[at..at + 18].copy_from_slice(b"(1099511627776,), ");
+    for method in [
+        zip::CompressionMethod::Stored,
+        zip::CompressionMethod::Deflated,
+    ] {
+        archive(&path, method, &[("a.npy", &npy)]);
+        let good = fs::read(&path).unwrap();
+        let entry = places(&good, b"PK\x01\x02")[0];
+        for sizes in [false, true] {
+            let mut bytes = good.clone();
+            if sizes {
+                // Both sizes, in the list and before the member.
+                for at in [entry + 20, entry + 24, 18, 22] {
+                    bytes[at..at + 4].copy_from_slice(&0xf000_0000_u32.to_le_bytes());
+                }
+            }
+            fs::write(&path, &bytes).unwrap();
+            let npz = Npz::open(&path).unwrap();
+            let (read, largest) = largest_during(|| npz.read::<u8, Ix1>("a"));
+            assert!(read.is_err() && largest < 300_000, "{largest}");
+            let (unpacked, largest) =
+                largest_during(|| npz.unpack::<u8, Ix1>("a", directory.path()));
+            assert!(unpacked.is_err() && largest < 300_000, "{largest}");
+            assert!(npz.open_member_any("a").is_err());
+        }
+    }
+    // A list that claims more members than there are bytes.
+    let mut bytes = fs::read(&path).unwrap();
+    let end = places(&bytes, b"PK\x05\x06")[0];
+    bytes[end + 8..end + 12].fill(0xff);
+    fs::write(&path, &bytes).unwrap();
+    let (opened, largest) = largest_during(|| Npz::open(&path));
+    assert!(opened.is_err() && largest < 1 << 20, "{largest}");
+}
+
+/// Goes through everything that an archive offers. What it gives must be an array or an error.
+fn look(path: &Path, directory: &Path) {
+    let Ok(npz) = Npz::open(path) else { return };
+    for name in npz.names() {
+        let _ = npz.member(name);
+        let _ = npz.read::<u16, Ix1>(name);
+        let _ = npz.unpack::<u16, Ix1>(name, directory);
+        if let Ok(any) = npz.open_member_any(name) {
+            assert!(
+                any.offset() + any.as_bytes().len() as u64 <= fs::metadata(path).unwrap().len()
+            );
+        }
+    }
+}
+
+#[test]
+fn an_archive_cut_anywhere_is_an_error() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npz");
+    let mut npz = NpzWriter::create(&path).unwrap();
+    npz.add("x", &array![1_u16, 2]).unwrap();
+    npz.add_deflated("y", &array![3_u16, 4]).unwrap();
+    npz.finish().unwrap();
+    let whole = fs::read(&path).unwrap();
+    for cut in 0..whole.len() {
+        fs::write(&path, &whole[..cut]).unwrap();
+        assert!(
+            matches!(why(Npz::open(&path).unwrap_err()), NpzError::Archive { .. }),
+            "cut at {cut}"
+        );
+    }
+    fs::write(&path, b"\x93NUMPY").unwrap();
+    assert!(matches!(
+        why(Npz::open(&path).unwrap_err()),
+        NpzError::Archive { .. }
+    ));
+    assert!(matches!(
+        Npz::open(directory.path()),
+        Err(Error::NotAFile { .. })
+    ));
+    assert!(matches!(AnyStore::open(&path), Err(Error::Header { .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn damaged_archives_never_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("a.npz");
+        let mut npy = Vec::new();
+        write_npy(&mut npy, &array![1_u16, 2]).unwrap();
+        archive(&path, zip::CompressionMethod::Deflated, &[("x.npy", &npy), ("yy.npy", &npy)]);
+        let mut bytes = fs::read(&path).unwrap();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        fs::write(&path, &bytes).unwrap();
+        look(&path, directory.path());
+    }
+}
