@@ -49,7 +49,7 @@ pub enum Error {
 
     /// The operating system denies access to the file or to its directory.
     #[error(
-        "cannot {op} {path:?}: no permission to {needed} ({source}); check the owner and mode with `ls -ld`"
+        "cannot {op} {path:?}: no permission to {needed} ({source}); check the owner and mode with `ls -ld`, and its flags with `lsattr`"
     )]
     PermissionDenied {
         /// The file.
@@ -433,9 +433,7 @@ impl<'a> Context<'a> {
         let path = self.path();
         match source.kind() {
             io::ErrorKind::NotFound => self.not_found(),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                self.denied("do that", source)
-            }
+            io::ErrorKind::PermissionDenied => self.denied("do that", source),
             io::ErrorKind::IsADirectory => self.not_a_file("a directory"),
             _ => Error::Io { path, op, source },
         }
@@ -464,14 +462,18 @@ impl<'a> Context<'a> {
 
     pub(crate) fn not_found(self) -> Error {
         let parent = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let (what, remedy) = match parent {
-            Some(dir) if !dir.exists() => {
-                ("its directory", "check the path, or make the directory")
-            }
-            _ => (
+        let (what, remedy) = if parent.is_some_and(|dir| !dir.exists()) {
+            ("its directory", "check the path, or make the directory")
+        } else if self.op == "open" {
+            (
                 "the file",
                 "check the path, or make the file with `Store::create`",
-            ),
+            )
+        } else {
+            (
+                "the file, or the directory that a link leads to,",
+                "check the path and what it links to",
+            )
         };
         Error::NotFound {
             path: self.path(),

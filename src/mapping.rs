@@ -41,7 +41,7 @@ pub enum Advice {
     Sequential,
     /// Here and there: the kernel reads just the pages that are touched.
     Random,
-    /// All of it, soon: the kernel starts to read it in now.
+    /// All of it, soon: the kernel starts to read in now what its read-ahead window holds, some MiB from the start.
     WillNeed,
 }
 

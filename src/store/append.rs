@@ -53,12 +53,14 @@ impl ArrayFile {
                 reason,
             });
         }
-        let len = self
-            .mapping
-            .file()
-            .metadata()
-            .map_err(|error| context.io(error))?
-            .len();
+        self.check_trailing(op)
+    }
+
+    /// Checks that nothing stands behind the array in the file but rows that were never published, or what may go.
+    pub(super) fn check_trailing(&self, op: &'static str) -> Result<()> {
+        let context = self.context(op);
+        let metadata = self.mapping.file().metadata();
+        let len = metadata.map_err(|error| context.io(error))?.len();
         let end = self.extent().end;
         if len > end && !self.drop_trailing && !self.is_native(context)? {
             return Err(Error::TrailingBytes {

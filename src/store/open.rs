@@ -9,7 +9,7 @@ use super::options::Options;
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
 use crate::header::{BLOCK, Header, MAX_NDIM, extent};
-use crate::mapping::{Access, Mapping};
+use crate::mapping::{Access, Advice, Mapping};
 use crate::shape;
 use crate::sys::{self, LockedFile, NotLocked, Patience};
 
@@ -40,12 +40,17 @@ pub(crate) fn open(
     let nbytes = check_length(context, &array, len)?;
     let mapping = Mapping::new(file, &metadata, access, array.offset, nbytes)
         .map_err(|error| context.step("map").io(error))?;
-    if options.advice != Default::default() {
-        mapping
-            .advise(options.advice)
-            .map_err(|error| context.step("advise the kernel about").io(error))?;
-    }
+    advise(context, &mapping, options.advice)?;
     Ok(ArrayFile::new(mapping, array, path, access, options))
+}
+
+/// Passes on how a new map will be read, unless it is what the kernel takes for granted.
+pub(super) fn advise(context: Context<'_>, mapping: &Mapping, advice: Advice) -> Result<()> {
+    if advice == Advice::Normal {
+        return Ok(());
+    }
+    let advised = mapping.advise(advice);
+    advised.map_err(|error| context.step("advise the kernel about").io(error))
 }
 
 /// The path from the root, so that it stays right when the current directory changes.
@@ -198,7 +203,7 @@ fn raw_array(
 ) -> Result<Array> {
     let Context { op, .. } = context;
     let Some(dtype) = dtype else {
-        let reason = "a raw file does not tell its dtype; open it as a typed `Store`";
+        let reason = "a raw file does not tell its dtype; give it with `Options::dtype`, or open a typed `Store`";
         return Err(Error::InvalidOption {
             path: context.path(),
             op,
@@ -217,6 +222,14 @@ fn raw_array(
                 });
             };
             let itemsize = dtype.itemsize();
+            if itemsize == 0 {
+                let reason = "its elements have no bytes, so its length does not tell its shape; give that with `Options::shape`";
+                return Err(Error::InvalidOption {
+                    path: context.path(),
+                    op,
+                    reason,
+                });
+            }
             if !nbytes.is_multiple_of(itemsize as u64) {
                 return Err(Error::NotAMultiple {
                     path: context.path(),

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::ops::RangeBounds;
 use std::path::Path;
 
-use ndarray::{ArrayRef, ArrayView, ArrayViewMut, Dimension, IxDyn, ShapeBuilder};
+use ndarray::{ArrayRef, ArrayView, ArrayViewMut, Dimension, IntoDimension, IxDyn, ShapeBuilder};
 
 use super::any::{AnyStore, DowncastError};
 use super::file::{Array, ArrayFile};
@@ -413,7 +413,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// - Those of [`create`](Store::create), and [`Poisoned`](Error::Poisoned).
     ///
     /// If the very last step fails, the sync of the directory ([`Error::Io`]), the store is on the new file and poisoned.
-    pub fn resize(&mut self, shape: impl ShapeBuilder<Dim = D>) -> Result<()> {
+    pub fn resize(&mut self, shape: impl IntoDimension<Dim = D>) -> Result<()> {
         self.resize_with(shape, A::zeroed())
     }
 
@@ -422,8 +422,8 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// # Errors
     ///
     /// As [`resize`](Store::resize).
-    pub fn resize_with(&mut self, shape: impl ShapeBuilder<Dim = D>, fill: A) -> Result<()> {
-        let dim = shape.into_shape_with_order().raw_dim().clone();
+    pub fn resize_with(&mut self, shape: impl IntoDimension<Dim = D>, fill: A) -> Result<()> {
+        let dim = shape.into_dimension();
         let resized = self.file.resize(dim.slice(), bytemuck::bytes_of(&fill));
         self.update_dim();
         resized

@@ -7,7 +7,7 @@ use std::path::Path;
 
 #[cfg(target_os = "linux")]
 use super::linux;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 use super::sync::retry;
 
 /// Gives `range` of the file blocks of its own, which read as zero where nothing was written, and makes the file at least
@@ -18,13 +18,14 @@ pub(crate) fn allocate(file: &File, range: Range<u64>) -> io::Result<()> {
     if range.is_empty() {
         return Ok(());
     }
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     {
         let flags = rustix::fs::FallocateFlags::empty();
         let len = range.end - range.start;
         retry(|| Ok(rustix::fs::fallocate(file, flags, range.start, len)?))
     }
-    #[cfg(not(unix))]
+    // Elsewhere the call, if there is one, may cut the file or leave its holes.
+    #[cfg(not(target_os = "linux"))]
     {
         let _ = file;
         Err(io::ErrorKind::Unsupported.into())
@@ -34,13 +35,13 @@ pub(crate) fn allocate(file: &File, range: Range<u64>) -> io::Result<()> {
 /// Reserves blocks for `range`, at the end of the file, and leaves its length alone. `ErrorKind::Unsupported` as for
 /// [`allocate`].
 pub(crate) fn reserve(file: &File, range: Range<u64>) -> io::Result<()> {
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     {
         let flags = rustix::fs::FallocateFlags::KEEP_SIZE;
         let len = range.end - range.start;
         retry(|| Ok(rustix::fs::fallocate(file, flags, range.start, len)?))
     }
-    #[cfg(not(unix))]
+    #[cfg(not(target_os = "linux"))]
     {
         let _ = (file, range);
         Err(io::ErrorKind::Unsupported.into())
@@ -178,18 +179,37 @@ fn stats(path: &Path) -> Option<fs2::FsStats> {
         .filter(|stats| stats.total_space() > 0)
 }
 
-/// Makes writes to a new, empty file go to its own blocks on a file system that otherwise copies on write (btrfs), where
-/// reserved blocks are no protection from a full disk. Elsewhere, and where it is refused, this does nothing.
-pub(crate) fn write_in_place(file: &File) {
+/// Whether each write to the file goes to a new block (btrfs), so that no reserve is a protection from a full disk.
+pub(crate) fn copies_on_write(file: &File) -> bool {
     #[cfg(target_os = "linux")]
     {
-        const BTRFS_SUPER_MAGIC: i64 = 0x9123_683e;
-        let on_btrfs =
-            rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type == BTRFS_SUPER_MAGIC);
-        if on_btrfs && let Ok(flags) = rustix::fs::ioctl_getflags(file) {
-            let _ = rustix::fs::ioctl_setflags(file, flags | rustix::fs::IFlags::NOCOW);
-        }
+        on_btrfs(file)
+            && !rustix::fs::ioctl_getflags(file)
+                .is_ok_and(|flags| flags.contains(rustix::fs::IFlags::NOCOW))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        false
+    }
+}
+
+/// Makes writes to a new, empty file go to the blocks it has, where they otherwise would not ([`copies_on_write`]).
+/// Elsewhere, and where it is refused, this does nothing.
+pub(crate) fn write_in_place(file: &File) {
+    #[cfg(target_os = "linux")]
+    if on_btrfs(file)
+        && let Ok(flags) = rustix::fs::ioctl_getflags(file)
+    {
+        let _ = rustix::fs::ioctl_setflags(file, flags | rustix::fs::IFlags::NOCOW);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = file;
+}
+
+#[cfg(target_os = "linux")]
+fn on_btrfs(file: &File) -> bool {
+    const BTRFS_SUPER_MAGIC: u32 = 0x9123_683e;
+    // The width of the field differs between architectures; the magic numbers have 32 bits.
+    rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type as u32 == BTRFS_SUPER_MAGIC)
 }

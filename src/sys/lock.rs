@@ -64,7 +64,8 @@ pub(crate) enum NotLocked {
 #[derive(Debug)]
 pub(crate) struct LockedFile {
     file: File,
-    locked: bool,
+    /// The process that locked it.
+    locked: Option<u32>,
 }
 
 impl LockedFile {
@@ -117,7 +118,12 @@ impl LockedFile {
                 (_, false) => fs2::FileExt::try_lock_shared(&file),
             };
             let error = match attempt {
-                Ok(()) => return Ok(LockedFile { file, locked: true }),
+                Ok(()) => {
+                    return Ok(LockedFile {
+                        file,
+                        locked: Some(std::process::id()),
+                    });
+                }
                 Err(error) => error,
             };
             match error.kind() {
@@ -144,16 +150,15 @@ impl LockedFile {
 
     /// Locks an open file exclusively, if nothing stands in the way.
     pub(crate) fn lock_if_possible(file: File) -> LockedFile {
-        let locked = fs2::FileExt::try_lock_exclusive(&file).is_ok();
+        let locked = fs2::FileExt::try_lock_exclusive(&file)
+            .is_ok()
+            .then(std::process::id);
         LockedFile { file, locked }
     }
 
     /// A file that its caller promises to be the only one to touch.
     pub(crate) fn unlocked(file: File) -> LockedFile {
-        LockedFile {
-            file,
-            locked: false,
-        }
+        LockedFile { file, locked: None }
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -162,7 +167,8 @@ impl LockedFile {
 
     /// Gives the lock back and keeps the file.
     pub(crate) fn release(&mut self) {
-        if std::mem::take(&mut self.locked) {
+        // In a forked child the lock is still the parent's: it belongs to the open file, which both have.
+        if self.locked.take() == Some(std::process::id()) {
             // Closing the file releases the lock as well, just not in the presence of a fork.
             let _ = fs2::FileExt::unlock(&self.file);
         }
