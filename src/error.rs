@@ -153,10 +153,12 @@ pub enum Error {
     Descr(#[from] DescrError),
 
     /// The file holds elements of another dtype.
-    #[error("cannot open {path:?} as {expected}: it holds {found}; {remedy}")]
+    #[error("cannot {op} {path:?} as {expected}: it holds {found}; {remedy}")]
     DTypeMismatch {
         /// The file.
         path: PathBuf,
+        /// What was asked.
+        op: &'static str,
         /// The descr of the element type that was asked for.
         expected: String,
         /// The descr in the file.
@@ -249,11 +251,13 @@ pub enum Error {
 
     /// The elements do not lie at a multiple of their alignment, so they cannot be viewed in place.
     #[error(
-        "cannot open {path:?} as {dtype}: its data starts at byte {offset}, not at a multiple of {align}; {remedy}"
+        "cannot {op} {path:?} as {dtype}: its data starts at byte {offset}, not at a multiple of {align}; {remedy}"
     )]
     Misaligned {
         /// The file.
         path: PathBuf,
+        /// What was asked.
+        op: &'static str,
         /// The descr of the element type.
         dtype: String,
         /// Where the data starts.

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use crate::dtype::{DType, Literal, Reader, SyntaxError, Tuple};
 use crate::error::HeaderError;
-use crate::shape::{self, Order};
+use crate::shape::{self, MAX_NDIM, Order};
 
 /// The default limit of a header in characters: NumPy's own `max_header_size`.
 pub(crate) const DEFAULT_LIMIT: usize = 10_000;
@@ -23,9 +23,6 @@ const COMPACT_ALIGN: usize = 64;
 
 /// The characters for which NumPy leaves room so that the axis that grows can be rewritten in place.
 const GROWTH_DIGITS: usize = 21;
-
-/// How many dimensions NumPy allows.
-pub(crate) const MAX_NDIM: usize = 64;
 
 /// How many bytes an array in a file can have, on any machine.
 const MAX_NBYTES: u64 = i64::MAX as u64;
@@ -266,10 +263,9 @@ fn not_npy(found: &[u8]) -> HeaderError {
 
 /// Cuts the blanks off the end. Nearly all of a native header is padding, hence the wide steps.
 fn trim_blanks(text: &[u8]) -> &[u8] {
-    const LINE: [u8; 32] = [b' '; 32];
     let mut text = text.strip_suffix(b"\n").unwrap_or(text);
-    while let Some((rest, line)) = text.split_last_chunk()
-        && *line == LINE
+    while let Some((rest, line)) = text.split_last_chunk::<64>()
+        && line.iter().fold(0, |other, byte| other | (byte ^ b' ')) == 0
     {
         text = rest;
     }

@@ -100,6 +100,9 @@ pub use store::{
 };
 pub use sys::LockPolicy;
 
+pub use bytemuck;
+pub use ndarray;
+
 /// What [`record!`] expands to.
 #[doc(hidden)]
 pub mod __private {

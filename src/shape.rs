@@ -7,6 +7,9 @@ use std::ops::{Bound, Range, RangeBounds};
 
 use ndarray::{Array, Dimension, Shape};
 
+/// How many dimensions NumPy allows, of an array and of a sub-array.
+pub(crate) const MAX_NDIM: usize = 64;
+
 /// The order in which the elements of an array lie in its file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Order {

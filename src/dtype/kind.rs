@@ -39,6 +39,7 @@ impl ByteOrder {
 
 /// What the elements of a dtype are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Kind {
     /// A truth value of one byte: `b1`.
     Bool,

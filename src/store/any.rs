@@ -12,6 +12,7 @@ use super::typed::Store;
 use crate::dtype::DType;
 use crate::element::{AnyElement, Element};
 use crate::error::{Error, Result};
+use crate::mapping::Advice;
 use crate::shape::{self, Order};
 
 /// An N-dimensional array in a file, mapped into memory, of any dtype and rank.
@@ -124,6 +125,48 @@ impl AnyStore {
     /// The mode that the file is open in.
     pub fn mode(&self) -> Mode {
         self.file.access.into()
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.shape().contains(&0)
+    }
+
+    /// The bytes of all elements.
+    pub fn nbytes(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Waits until every change is on the disk. See [`Store::flush`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::flush`].
+    pub fn flush(&self) -> Result<()> {
+        self.file.flush()
+    }
+
+    /// Flushes, unmaps, unlocks and closes.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](AnyStore::flush). The file is closed all the same.
+    pub fn close(self) -> Result<()> {
+        self.flush()
+    }
+
+    /// Tells the kernel how the array will be read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the kernel refuses.
+    pub fn advise(&self, advice: Advice) -> Result<()> {
+        self.file.advise(advice)
     }
 
     /// The element at an index, to be printed, or `None` if the array has no such index.

@@ -15,7 +15,7 @@ use super::write::{self, Writer};
 use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
-use crate::header::{Form, Header};
+use crate::header::{Form, Header, extent};
 use crate::mapping::{Access, Mapping};
 use crate::shape::Order;
 use crate::sys::{self, Directory, Draft, LockedFile, Patience, Unpublished};
@@ -70,7 +70,15 @@ impl Layout {
                 } else {
                     Form::Native
                 };
-                Layout::with_header(context, dtype, shape, order, form)
+                let layout = Layout::with_header(context, dtype, shape, order, form)?;
+                // What could not be opened again by these very options must not be made.
+                let readable = extent(&layout.header, layout.len(), options.max_header_size);
+                readable.map_err(|source| Error::Header {
+                    path: context.path(),
+                    op,
+                    source,
+                })?;
+                Ok(layout)
             }
         }
     }

@@ -8,7 +8,7 @@ use super::file::{Array, ArrayFile};
 use super::options::Options;
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
-use crate::header::{BLOCK, Header, MAX_NDIM, extent};
+use crate::header::{BLOCK, Header, extent};
 use crate::mapping::{Access, Advice, Mapping};
 use crate::shape;
 use crate::sys::{self, LockedFile, NotLocked, Patience};
@@ -267,7 +267,7 @@ pub(super) fn check_length(context: Context<'_>, array: &Array, len: u64) -> Res
 
 /// The bytes of an array, if a map can hold them.
 pub(super) fn check_size(context: Context<'_>, shape: &[usize], itemsize: usize) -> Result<usize> {
-    if shape.len() > MAX_NDIM {
+    if shape.len() > shape::MAX_NDIM {
         return Err(Error::InvalidOption {
             path: context.path(),
             op: context.op,

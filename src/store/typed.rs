@@ -222,6 +222,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         if array.dtype != dtype || dtype.itemsize() != size_of::<A>() {
             return Err(Error::DTypeMismatch {
                 path: context.path(),
+                op: context.op,
                 expected: dtype.descr(),
                 found: array.dtype.descr(),
                 remedy: mismatch_remedy(&dtype, &array.dtype),
@@ -239,10 +240,12 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         if dim.size() > 0 && !array.offset.is_multiple_of(align_of::<A>() as u64) {
             return Err(Error::Misaligned {
                 path: context.path(),
+                op: context.op,
                 dtype: dtype.descr(),
                 offset: array.offset,
                 align: align_of::<A>(),
                 remedy: match (array.dtype.kind(), array.dtype.byte_order()) {
+                    _ if context.op == "create" => "choose an offset that is one",
                     (Kind::Record, _) => {
                         "declare the record as `#[repr(C, packed)]`, or its fields as `Le<T>` or `Be<T>`"
                     }
@@ -452,7 +455,8 @@ fn mismatch_remedy(expected: &DType, found: &DType) -> &'static str {
     let [expected_big, found_big] =
         [expected, found].map(|dtype| dtype.with_byte_order(ByteOrder::Big));
     match (found.kind(), found.byte_order()) {
-        _ if expected_big != found_big || expected == found => {
+        _ if expected == found => "its `Element::dtype` has another size than the type; mend that",
+        _ if expected_big != found_big => {
             "open it with the type for that, or with `AnyStore`, which takes any"
         }
         (Kind::Record, _) => {
