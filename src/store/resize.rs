@@ -127,6 +127,8 @@ impl Rewrite<'_> {
             }
             _ => {
                 self.place.reserve(file, self.layout, self.old.sparse)?;
+                // Runs of one extent that land apart would keep it whole, and each a second reference to it for ever.
+                let may_share = may_share && (self.old.sparse || !sys::copies_on_write(file));
                 self.copy(file, relayout, may_share).map_err(growth)
             }
         }

@@ -136,15 +136,28 @@ fn stats(path: &Path) -> Option<fs2::FsStats> {
         .filter(|stats| stats.total_space() > 0)
 }
 
+/// Whether the file system (btrfs) copies on write any extent that has more than one reference, two in one file included.
+pub(crate) fn copies_on_write(file: &File) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        const BTRFS_SUPER_MAGIC: i64 = 0x9123_683e;
+        rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type == BTRFS_SUPER_MAGIC)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        false
+    }
+}
+
 /// Makes writes to a new, empty file go to its own blocks on a file system that otherwise copies on write (btrfs), where
 /// reserved blocks are no protection from a full disk. Elsewhere, and where it is refused, this does nothing.
 pub(crate) fn write_in_place(file: &File) {
     #[cfg(target_os = "linux")]
     {
-        const BTRFS_SUPER_MAGIC: i64 = 0x9123_683e;
-        let on_btrfs =
-            rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type == BTRFS_SUPER_MAGIC);
-        if on_btrfs && let Ok(flags) = rustix::fs::ioctl_getflags(file) {
+        if copies_on_write(file)
+            && let Ok(flags) = rustix::fs::ioctl_getflags(file)
+        {
             let _ = rustix::fs::ioctl_setflags(file, flags | rustix::fs::IFlags::NOCOW);
         }
     }
