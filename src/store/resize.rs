@@ -70,6 +70,7 @@ impl ArrayFile {
         let synced = place.sync_directory();
         // From here on the store is on the new file, whatever else fails. The old map goes: unmapped, unlocked, closed.
         self.mapping = mapping;
+        settle(self.mapping.file(), &place);
         if !self.locked {
             self.mapping.release_lock();
         }
@@ -224,6 +225,19 @@ impl Rewrite<'_> {
 /// file would else last, and the first write to each could find the disk full.
 fn is_sole_owner(file: &File) -> bool {
     sys::has_one_name(file) && sys::blocks(file, 0..u64::MAX).is_ok_and(|blocks| !blocks.shared)
+}
+
+/// Waits, though not for long, until the kernel has freed the old file: while the blocks are shared, a write to them takes
+/// room. xfs frees files in the background; to be asked for its free space hurries it.
+fn settle(new: &File, place: &Place<'_>) {
+    let shared = || sys::blocks(new, 0..u64::MAX).is_ok_and(|blocks| blocks.shared);
+    for _ in 0..100 {
+        if !shared() {
+            return;
+        }
+        sys::free_space(place.target());
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
 }
 
 /// Small pieces of the new file, gathered and written in order.
