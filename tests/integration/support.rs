@@ -53,7 +53,7 @@ impl Peer {
     pub(crate) fn traced(calls: &str, log: &Path, path: &Path) -> Peer {
         let mut strace = Command::new("strace");
         strace
-            .args(["-f", "-y", "-e", calls, "-o"])
+            .args(["-f", "-y", "-s", "1", "-e", calls, "-o"])
             .arg(log)
             .arg(program());
         Peer::start(strace, path, None)
