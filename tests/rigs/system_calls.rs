@@ -3,6 +3,7 @@
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
+use std::process::Command;
 
 use ndarray::prelude::*;
 use ndstore::Store;
@@ -21,7 +22,11 @@ impl Log {
     /// Has a traced process open the path, if it is to, and do `order`.
     fn of(path: &Path, open: bool, order: &str) -> Log {
         let file = path.with_extension("log");
-        let mut peer = Peer::traced(CALLS, &file, path);
+        let mut strace = Command::new("strace");
+        strace
+            .args(["-f", "-y", "-s", "1", "-e", CALLS, "-o"])
+            .arg(&file);
+        let mut peer = Peer::by_way_of(strace, path);
         if open {
             peer.ask("open_rw").unwrap();
         }
