@@ -80,10 +80,15 @@ fn prefix(len: usize) -> Vec<u8> {
 
 /// An element that tells which it is.
 fn element<A: Element>(number: usize) -> A {
-    let bytes: Vec<u8> = (0..size_of::<A>())
-        .map(|byte| (number.wrapping_mul(2654435761) >> (byte % 4 * 8)) as u8 | 1)
-        .collect();
-    bytemuck::pod_read_unaligned(&bytes)
+    let mut element = A::zeroed();
+    let bytes = number.wrapping_mul(2_654_435_761).to_le_bytes();
+    for (byte, number) in bytemuck::bytes_of_mut(&mut element)
+        .iter_mut()
+        .zip(bytes.into_iter().cycle())
+    {
+        *byte = number | 1;
+    }
+    element
 }
 
 fn numbered<A: Element>(shape: &[usize]) -> ArrayD<A> {
@@ -213,7 +218,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn long_runs_move_as_short_ones_do(case in case(large_shapes())) {
@@ -292,6 +297,14 @@ fn what_was_not_flushed_is_resized_too() {
 fn holes_stay_holes_and_data_stay_data() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");
+    let count = |bytes: &[u8]| -> usize {
+        let pages = bytes.chunks(4096);
+        pages
+            .filter(|&page| page != &[0; 4096][..page.len()])
+            .flatten()
+            .filter(|&&byte| byte == 9)
+            .count()
+    };
     let sparse = Options::new().sparse(true);
     let mut store = sparse.create::<u8, _>(&path, (64, 1 << 20)).unwrap();
     let cells = [
@@ -307,20 +320,14 @@ fn holes_stay_holes_and_data_stay_data() {
     for shape in [(70, 1 << 20), (70, 3 << 19), (64, 3 << 19)] {
         store.resize(shape).unwrap();
         assert!(cells.iter().all(|&cell| store.view()[cell] == 9));
-        assert_eq!(
-            store.as_bytes().iter().filter(|&&byte| byte != 0).count(),
-            5
-        );
+        assert_eq!(count(store.as_bytes()), 5);
         store.flush().unwrap();
         let blocks = fs::metadata(&path).unwrap().blocks() * 512;
         assert!(blocks < 1 << 20, "{shape:?}: {blocks} bytes of blocks");
     }
     // Shorter runs than the kernel copies.
     store.resize((64, 40_000)).unwrap();
-    assert_eq!(
-        store.as_bytes().iter().filter(|&&byte| byte != 0).count(),
-        3
-    );
+    assert_eq!(count(store.as_bytes()), 3);
 }
 
 #[test]
