@@ -13,13 +13,15 @@ use std::path::Path;
 use std::thread;
 
 use common::{Bench, HEADER, Side};
-use ndarray::{Array1, Ix1};
+use ndarray::{Array1, Array2, Ix1, ShapeBuilder};
 use ndstore::flate2::{Compression, write::ZlibEncoder};
-use ndstore::{Npz, NpzWriter, ReadOnly, Store};
+use ndstore::{Npz, NpzWriter, Order, ReadOnly, Store, to_bytes};
 
 const SEND: &str = "send over loopback";
 const OPEN_ARCHIVE: &str = "open an archive and an array in it";
 const OPEN_MEMBER: &str = "open an array in an open archive";
+
+const REORDER: &str = "bytes of a Fortran array in C order";
 
 /// zlib's default, and Python's.
 const LEVEL: u32 = 6;
@@ -124,6 +126,26 @@ fn archive(bench: &Bench, npy: &Path, array: &Array1<f64>) {
     bench.pairs(OPEN_MEMBER, OPENINGS, &mut sides);
 }
 
+/// A power of two is the worst side for caches: a column's elements all want the same place there.
+fn reorder(bench: &Bench) {
+    let side = (bench.nbytes() / 4 / size_of::<f64>())
+        .isqrt()
+        .next_power_of_two();
+    let array = Array2::<f64>::ones((side, side).f());
+    let text = side.to_string();
+    let mut sides = vec![
+        Side::new("to_bytes", || to_bytes(&array, Order::C)),
+        Side::new("a plain copy", || to_bytes(&array, Order::F)),
+        Side::new("ndarray's assign", || {
+            let mut packed = Array2::<f64>::zeros((side, side));
+            packed.assign(&array);
+            packed
+        }),
+    ];
+    sides.extend(Side::numpy("tobytes", "tobytes", &[text.as_ref()]));
+    bench.pairs(REORDER, 1, &mut sides);
+}
+
 fn main() {
     let bench = Bench::new();
     if [SEND, OPEN_ARCHIVE, OPEN_MEMBER]
@@ -134,6 +156,9 @@ fn main() {
         drop(Store::create_from(&path, &array).unwrap());
         send(&bench, &path);
         archive(&bench, &path, &array);
+    }
+    if bench.wants(REORDER) {
+        reorder(&bench);
     }
     compress(&bench, "zlib of noise", |i| {
         (i as f64 * 0.618_033_988_749_894_9).fract()

@@ -118,6 +118,11 @@ def resize(path, new_path, rows, columns):
     return fresh(new_path, fill)
 
 
+def tobytes(side):
+    array = np.ones((int(side), int(side)), order="F")
+    return whole(lambda: array.tobytes("C"))
+
+
 def zlib_compress(path, level):
     array = np.load(path)
     return whole(lambda: zlib.compress(array, int(level)))
@@ -132,6 +137,7 @@ def main(job, *arguments):
         write_memmap,
         write_save,
         resize,
+        tobytes,
         zlib_compress,
     ]
     run = {job.__name__: job for job in jobs}[job](*arguments)

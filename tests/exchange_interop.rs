@@ -46,10 +46,11 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// How a view is cut out of an array.
+type Cut<A> = fn(&ArrayD<A>) -> ArrayViewD<'_, A>;
+
 /// Arrays of every layout: dense in C, in F and in both, empty, without axes, and with gaps.
-fn layouts<A: Element>(
-    element: impl Fn(usize) -> A,
-) -> Vec<(ArrayD<A>, fn(&ArrayD<A>) -> ArrayViewD<'_, A>, &'static str)> {
+fn layouts<A: Element>(element: impl Fn(usize) -> A) -> Vec<(ArrayD<A>, Cut<A>, &'static str)> {
     let array = |shape: &[usize], order: Order| {
         let mut indices = 0..;
         let c = ArrayD::from_shape_simple_fn(IxDyn(shape), || element(indices.next().unwrap()));
@@ -98,51 +99,40 @@ fn agrees<A: Element + PartialEq + std::fmt::Debug>(element: impl Fn(usize) -> A
         let plain =
             from_bytes::<A, _>(&to_bytes(&array, Order::C), array.raw_dim(), Order::C).unwrap();
         drop(Store::create_from(&source, &plain).unwrap());
+        let file = |name: &str| fs::read(directory.path().join(name)).unwrap();
+        let script = format!(
+            "import os
+a = np.load(sys.argv[1]); os.chdir(sys.argv[2]); a = {expression}
+for order in 'CFAK': open(order, 'wb').write(a.tobytes(order))
+a.tofile('raw')
+assert np.array_equal(np.fromfile('raw', {descr:?}).reshape(a.shape), a)
+np.save('saved.npy', a)"
+        );
+        python(&script, &[text(&source), text(directory.path())]);
         for (letter, order) in [
             ("C", MemoryOrder::C),
             ("F", MemoryOrder::F),
             ("A", MemoryOrder::A),
             ("K", MemoryOrder::C),
         ] {
-            let script = format!(
-                "a = np.load(sys.argv[1]); open(sys.argv[2], 'wb').write(({expression}).tobytes({letter:?}))"
-            );
-            python(&script, &[text(&source), text(&raw)]);
-            let theirs = fs::read(&raw).unwrap();
+            let theirs = file(letter);
             assert_eq!(
                 to_bytes(&view, order),
                 theirs,
                 "{descr} {expression} {letter}"
             );
-            if letter != "K" && letter != "A" {
-                let order = if letter == "F" { Order::F } else { Order::C };
-                assert_eq!(
-                    from_bytes_as::<A, _>(&descr, &theirs, view.raw_dim(), order).unwrap(),
-                    view
-                );
-            }
         }
-        python(
-            &format!("a = np.load(sys.argv[1]); ({expression}).tofile(sys.argv[2])"),
-            &[text(&source), text(&raw)],
-        );
-        let theirs = fs::read(&raw).unwrap();
+        for (letter, order) in [("C", Order::C), ("F", Order::F)] {
+            let back = from_bytes_as::<A, _>(&descr, &file(letter), view.raw_dim(), order);
+            assert_eq!(back.unwrap(), view);
+        }
+        let theirs = file("raw");
         to_file(&raw, &view).unwrap();
-        assert_eq!(fs::read(&raw).unwrap(), theirs, "{descr} {expression}");
-        let script = format!(
-            "a = np.load(sys.argv[1]); b = np.fromfile(sys.argv[2], {descr:?}).reshape(({expression}).shape)
-np.testing.assert_array_equal(b, {expression})"
-        );
-        python(&script, &[text(&source), text(&raw)]);
+        assert_eq!(file("raw"), theirs, "{descr} {expression}");
         // A stream is np.save's, byte for byte.
-        let saved = directory.path().join("saved.npy");
-        python(
-            &format!("a = np.load(sys.argv[1]); np.save(sys.argv[2], {expression})"),
-            &[text(&source), text(&saved)],
-        );
         let mut stream = Vec::new();
         write_npy(&mut stream, &view).unwrap();
-        assert_eq!(stream, fs::read(&saved).unwrap(), "{descr} {expression}");
+        assert_eq!(stream, file("saved.npy"), "{descr} {expression}");
         assert_eq!(read_npy::<A, IxDyn>(&stream[..]).unwrap().unwrap(), view);
     }
 }
