@@ -1,8 +1,7 @@
 //! How long does it take to read one element of `f64`, here and there in a large array?
 //!
 //! `cargo bench --bench random`. The file is in the page cache and each page of the map has been touched. Every read goes to
-//! a new random place, so most of them miss the processor's caches; all Rust sides follow the same sequence of
-//! places.
+//! a new random place, so most of them miss the processor's caches; the sides in Rust follow the same sequence of places.
 
 mod common;
 

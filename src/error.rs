@@ -5,12 +5,14 @@
 
 mod exchange;
 mod header;
+mod text;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub use exchange::{ExchangeError, NpzError};
 pub use header::{DescrError, HeaderError};
+pub use text::TextError;
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -47,7 +49,7 @@ pub enum Error {
 
     /// The operating system denies access to the file or to its directory.
     #[error(
-        "cannot {op} {path:?}: no permission to {needed} ({source}); check the owner and mode with `ls -ld`"
+        "cannot {op} {path:?}: no permission to {needed} ({source}); check the owner and mode with `ls -ld`, and its flags with `lsattr`"
     )]
     PermissionDenied {
         /// The file.
@@ -151,10 +153,12 @@ pub enum Error {
     Descr(#[from] DescrError),
 
     /// The file holds elements of another dtype.
-    #[error("cannot open {path:?} as {expected}: it holds {found}; {remedy}")]
+    #[error("cannot {op} {path:?} as {expected}: it holds {found}; {remedy}")]
     DTypeMismatch {
         /// The file.
         path: PathBuf,
+        /// What was asked.
+        op: &'static str,
         /// The descr of the element type that was asked for.
         expected: String,
         /// The descr in the file.
@@ -165,7 +169,8 @@ pub enum Error {
 
     /// The array has another rank.
     #[error(
-        "cannot {op} {path:?} with {expected} dimensions: it has {found}, shape {shape:?}; choose `Ix{found}` or `IxDyn`"
+        "cannot {op} {path:?} with {expected} dimensions: it has {found}, shape {shape:?}; choose {}",
+        dimension_text(*found)
     )]
     NdimMismatch {
         /// The file.
@@ -246,11 +251,13 @@ pub enum Error {
 
     /// The elements do not lie at a multiple of their alignment, so they cannot be viewed in place.
     #[error(
-        "cannot open {path:?} as {dtype}: its data starts at byte {offset}, not at a multiple of {align}; {remedy}"
+        "cannot {op} {path:?} as {dtype}: its data starts at byte {offset}, not at a multiple of {align}; {remedy}"
     )]
     Misaligned {
         /// The file.
         path: PathBuf,
+        /// What was asked.
+        op: &'static str,
         /// The descr of the element type.
         dtype: String,
         /// Where the data starts.
@@ -291,6 +298,21 @@ pub enum Error {
         end: usize,
         /// How many rows there are.
         rows: usize,
+    },
+
+    /// Bytes stand behind the array that are not this crate's unpublished rows.
+    #[error(
+        "cannot {op} {path:?}: {found} bytes of something else follow the array at byte {offset}; allow them to be dropped with `Options::drop_trailing`, or copy the array into a new file"
+    )]
+    TrailingBytes {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// Where the array ends.
+        offset: u64,
+        /// How many bytes follow it.
+        found: u64,
     },
 
     /// An earlier flush failed: the kernel reports a lost write only once, so what is on the disk is unknown.
@@ -369,6 +391,14 @@ impl std::fmt::Display for LockHolder {
     }
 }
 
+/// The dimension types for a rank: those of ndarray end at 6.
+fn dimension_text(ndim: usize) -> String {
+    match ndim {
+        0..=6 => format!("`Ix{ndim}` or `IxDyn`"),
+        _ => "`IxDyn`".to_owned(),
+    }
+}
+
 fn free_text(free: Option<u64>) -> String {
     free.map_or_else(String::new, |free| format!(" and {free} are free"))
 }
@@ -407,9 +437,7 @@ impl<'a> Context<'a> {
         let path = self.path();
         match source.kind() {
             io::ErrorKind::NotFound => self.not_found(),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                self.denied("do that", source)
-            }
+            io::ErrorKind::PermissionDenied => self.denied("do that", source),
             io::ErrorKind::IsADirectory => self.not_a_file("a directory"),
             _ => Error::Io { path, op, source },
         }
@@ -438,14 +466,18 @@ impl<'a> Context<'a> {
 
     pub(crate) fn not_found(self) -> Error {
         let parent = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let (what, remedy) = match parent {
-            Some(dir) if !dir.exists() => {
-                ("its directory", "check the path, or make the directory")
-            }
-            _ => (
+        let (what, remedy) = if parent.is_some_and(|dir| !dir.exists()) {
+            ("its directory", "check the path, or make the directory")
+        } else if self.op == "open" {
+            (
                 "the file",
                 "check the path, or make the file with `Store::create`",
-            ),
+            )
+        } else {
+            (
+                "the file, or the directory that a link leads to,",
+                "check the path and what it links to",
+            )
         };
         Error::NotFound {
             path: self.path(),

@@ -10,12 +10,12 @@ use std::borrow::Cow;
 
 use crate::dtype::{DType, Literal, Reader, SyntaxError, Tuple};
 use crate::error::HeaderError;
-use crate::shape::Order;
+use crate::shape::{self, MAX_NDIM, Order};
 
 /// The default limit of a header in characters: NumPy's own `max_header_size`.
 pub(crate) const DEFAULT_LIMIT: usize = 10_000;
 
-/// The size of a native header, or what it is a multiple of.
+/// The size of a native header, or what it is a multiple of where readers allow that.
 pub(crate) const BLOCK: usize = 4096;
 
 /// What the size of a compact header is a multiple of: NumPy's own.
@@ -24,8 +24,8 @@ const COMPACT_ALIGN: usize = 64;
 /// The characters for which NumPy leaves room so that the axis that grows can be rewritten in place.
 const GROWTH_DIGITS: usize = 21;
 
-/// How many dimensions NumPy allows.
-pub(crate) const MAX_NDIM: usize = 64;
+/// How many bytes an array in a file can have, on any machine.
+const MAX_NBYTES: u64 = i64::MAX as u64;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
@@ -43,8 +43,8 @@ pub(crate) struct Header {
 /// The layout of a header to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Padded to whole blocks of [`BLOCK`] bytes, so that the data start on a page. The order stands as it was asked
-    /// for, also where C and F coincide.
+    /// Padded to whole blocks of [`BLOCK`] bytes, so that the data start on a page, unless that alone would take the
+    /// text past [`DEFAULT_LIMIT`]: then as the compact form. The order stands as it was asked for, also where C and F coincide.
     Native,
     /// The very bytes of `np.save`, which calls an array Fortran-ordered only where that differs from C order.
     Compact,
@@ -120,12 +120,7 @@ impl Header {
     ) -> Result<Vec<u8>, HeaderError> {
         check_shape(shape, dtype.itemsize())?;
         let fortran = order == Order::F && (form == Form::Native || !is_c_contiguous(shape));
-        let mut text = format!(
-            "{{'descr': {}, 'fortran_order': {}, 'shape': {}, }}",
-            dtype.literal(),
-            if fortran { "True" } else { "False" },
-            Tuple(shape),
-        );
+        let mut text = dict(dtype, fortran, shape);
         let growing = if fortran { shape.last() } else { shape.first() };
         if let (Form::Compact, Some(dim)) = (form, growing) {
             let digits = dim.checked_ilog10().map_or(1, |log| log as usize + 1);
@@ -133,14 +128,19 @@ impl Header {
         }
         let latin1: Option<Vec<u8>> = text.chars().map(|char| u8::try_from(char).ok()).collect();
         let is_latin1 = latin1.is_some();
+        let chars = text.chars().count();
         let text = latin1.unwrap_or_else(|| text.into_bytes());
 
         let padded = |start: usize| {
             let len = start + text.len() + 1;
+            let blocks = len.next_multiple_of(BLOCK);
+            // NumPy adds a whole 64 spaces where none are missing.
+            let compact = (len + 1).next_multiple_of(COMPACT_ALIGN);
+            let is_readable =
+                |padded: usize| chars + (padded - start - text.len()) <= DEFAULT_LIMIT;
             match form {
-                Form::Native => len.next_multiple_of(BLOCK),
-                // NumPy adds a whole 64 spaces where none are missing.
-                Form::Compact => (len + 1).next_multiple_of(COMPACT_ALIGN),
+                Form::Native if is_readable(blocks) || !is_readable(compact) => blocks,
+                Form::Native | Form::Compact => compact,
             }
         };
         let mut bytes = MAGIC.to_vec();
@@ -166,6 +166,43 @@ impl Header {
         bytes.push(b'\n');
         Ok(bytes)
     }
+}
+
+/// The device writes this many bytes whole or not at all. See docs/format.md.
+const SECTOR: usize = 512;
+
+/// The header `old` with another shape and nothing else moved: as long, and with all that changes inside the first sector of
+/// the file, so that one write replaces it whole. `None` if it has no room for that.
+pub(crate) fn with_shape(old: &[u8], shape: &[u64]) -> Result<Option<Vec<u8>>, HeaderError> {
+    let header = Header::decode(old, usize::MAX)?;
+    check_shape(shape, header.dtype.itemsize())?;
+    let Claim { version, start, .. } = Claim::read(old)?;
+    let text = dict(&header.dtype, header.order == Order::F, shape);
+    let text = match version {
+        (3, 0) => text.into_bytes(),
+        // What was read from Latin-1 is written in it.
+        _ => text.chars().map(|char| char as u8).collect(),
+    };
+    let mut new = old.to_vec();
+    let end = start + text.len();
+    if end >= new.len() {
+        return Ok(None);
+    }
+    new[start..end].copy_from_slice(&text);
+    let last = new.len() - 1;
+    new[end..last].fill(b' ');
+    new[last] = b'\n';
+    Ok((new[SECTOR.min(new.len())..] == old[SECTOR.min(old.len())..]).then_some(new))
+}
+
+/// The text of a header, as NumPy spells it.
+fn dict(dtype: &DType, fortran: bool, shape: &[u64]) -> String {
+    let fortran = if fortran { "True" } else { "False" };
+    format!(
+        "{{'descr': {}, 'fortran_order': {fortran}, 'shape': {}, }}",
+        dtype.literal(),
+        Tuple(shape)
+    )
 }
 
 /// What the first bytes of a file claim about its header.
@@ -226,10 +263,9 @@ fn not_npy(found: &[u8]) -> HeaderError {
 
 /// Cuts the blanks off the end. Nearly all of a native header is padding, hence the wide steps.
 fn trim_blanks(text: &[u8]) -> &[u8] {
-    const LINE: [u8; 32] = [b' '; 32];
     let mut text = text.strip_suffix(b"\n").unwrap_or(text);
-    while let Some((rest, line)) = text.split_last_chunk()
-        && *line == LINE
+    while let Some((rest, line)) = text.split_last_chunk::<64>()
+        && line.iter().fold(0, |other, byte| other | (byte ^ b' ')) == 0
     {
         text = rest;
     }
@@ -368,19 +404,12 @@ fn check_shape(shape: &[u64], itemsize: usize) -> Result<(), HeaderError> {
     if shape.len() > MAX_NDIM {
         return Err(HeaderError::TooManyAxes { ndim: shape.len() });
     }
-    let fits = |bytes: &u64| *bytes <= i64::MAX as u64;
-    if let Some(axis) = shape.iter().position(|dim| !fits(dim)) {
+    if let Some(axis) = shape.iter().position(|&dim| dim > MAX_NBYTES) {
         return Err(HeaderError::DimTooLarge { axis });
     }
-    let nbytes = shape
-        .iter()
-        .filter(|&&dim| dim != 0)
-        .try_fold(itemsize.max(1) as u64, |nbytes, &dim| {
-            nbytes.checked_mul(dim)
-        });
-    match nbytes.filter(fits) {
-        Some(_) => Ok(()),
-        None => Err(HeaderError::TooBig {
+    match shape::fits(shape.iter().copied(), itemsize, MAX_NBYTES) {
+        true => Ok(()),
+        false => Err(HeaderError::TooBig {
             shape: shape.to_vec(),
             itemsize,
         }),

@@ -34,6 +34,9 @@
 //! **Work** with [`view`](Store::view) and [`view_mut`](Store::view_mut): plain ndarray views, zero-copy.
 //! [`flush`](Store::flush) returns when every change is on the disk.
 //!
+//! **Elements** are numbers, strings, times and records: [`Element`] lists the types. A struct becomes one with
+//! [`record!`]; [`Be`] and [`Le`] read the other byte order, and data that are not aligned, in place.
+//!
 //! **Resize** any axes with [`resize`](Store::resize) or [`resize_with`](Store::resize_with): elements keep their index.
 //!
 //! **Leave the file** and come back: as bytes with [`to_bytes`] and [`from_bytes`], or in headerless files with [`to_file`]
@@ -76,8 +79,13 @@ mod store;
 mod sys;
 
 pub use dtype::{ByteOrder, DType, Field, Kind, TimeUnit};
-pub use element::{Bool8, Element};
-pub use error::{DescrError, Error, ExchangeError, HeaderError, LockHolder, NpzError, Result};
+pub use element::{
+    AnyElement, Be, Bool8, ByteOrdered, Bytes, Datetime64, Element, Le, Pad, RecordField, Text,
+    Timedelta64, Void, unit,
+};
+pub use error::{
+    DescrError, Error, ExchangeError, HeaderError, LockHolder, NpzError, Result, TextError,
+};
 pub use exchange::{
     MemoryOrder, from_bytes, from_bytes_as, from_file, read_npy, to_bytes, to_file, view_bytes,
     write_npy,
@@ -87,11 +95,21 @@ pub use exchange::{Npz, NpzMember, NpzWriter};
 pub use mapping::Advice;
 pub use shape::Order;
 pub use store::{
-    AccessMode, AnyStore, CopyOnWrite, DowncastError, Mode, Options, ReadOnly, ReadWrite, Store,
-    Writable,
+    AccessMode, AnyStore, Appender, CopyOnWrite, DowncastError, Mode, Options, ReadOnly, ReadWrite,
+    Store, Writable,
 };
 pub use sys::LockPolicy;
 
+pub use bytemuck;
+pub use ndarray;
+
+/// What [`record!`] expands to.
+#[doc(hidden)]
+pub mod __private {
+    pub use bytemuck::{Pod, Zeroable};
+
+    pub use crate::element::{field, field_name, record_dtype};
+}
 #[cfg(feature = "flate2")]
 pub use flate2;
 #[cfg(feature = "zstd")]

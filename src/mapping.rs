@@ -41,7 +41,7 @@ pub enum Advice {
     Sequential,
     /// Here and there: the kernel reads just the pages that are touched.
     Random,
-    /// All of it, soon: the kernel starts to read it in now.
+    /// All of it, soon: the kernel starts to read in now what its read-ahead window holds, some MiB from the start.
     WillNeed,
 }
 
@@ -56,9 +56,9 @@ enum Map {
 ///
 /// # Invariants
 ///
-/// 1. The map covers exactly the `nbytes` from `offset` that [`Mapping::new`] was given, and the file was at least that
-///    long when it was mapped, which was under the lock if there is one.
-/// 2. The file is not shortened by way of this value while the map lives.
+/// 1. The map covers exactly the `nbytes` from `offset` that [`Mapping::new`] or, later, [`Mapping::resize`] was given, and
+///    the file was at least that long when it was mapped, which was under the lock if there is one.
+/// 2. The file is not shortened by way of this value to less than the map.
 /// 3. `map` is dropped before `file`: unmapped, then unlocked, then closed. Fields drop in the order of their declaration.
 ///
 /// That nobody else shortens or changes the file meanwhile is the one assumption of the crate, stated at
@@ -67,7 +67,32 @@ enum Map {
 pub(crate) struct Mapping {
     map: Map,
     file: LockedFile,
+    access: Access,
     offset: u64,
+}
+
+impl Map {
+    /// Maps `nbytes`, at least one, of a file that the caller found to be that long. See [`Mapping`].
+    fn new(file: &File, access: Access, offset: u64, nbytes: usize) -> io::Result<Map> {
+        let mut options = MmapOptions::new();
+        options.offset(offset).len(nbytes);
+        Ok(match access {
+            Access::ReadOnly => {
+                // SAFETY: the file is long enough, by the checks of `Mapping::new` and `Mapping::resize`. It stays so,
+                // unchanged, as the invariants of `Mapping` say: its `file` holds the shared lock, or the opener promised as
+                // much (`Options::no_lock`).
+                Map::ReadOnly(unsafe { options.map(file)? })
+            }
+            Access::ReadWrite => {
+                // SAFETY: as for `ReadOnly`, under the exclusive lock.
+                Map::Writable(unsafe { options.map_mut(file)? })
+            }
+            Access::CopyOnWrite => {
+                // SAFETY: as for `ReadOnly`; what is written goes to private pages.
+                Map::Writable(unsafe { options.no_reserve_swap().map_copy(file)? })
+            }
+        })
+    }
 }
 
 impl Mapping {
@@ -92,27 +117,43 @@ impl Mapping {
             return Ok(Mapping {
                 map: Map::Empty,
                 file,
+                access,
                 offset,
             });
         }
-        let mut options = MmapOptions::new();
-        options.offset(offset).len(nbytes);
-        let map = match access {
-            Access::ReadOnly => {
-                // SAFETY: the file is at least `end` long, by the check above. It stays so, unchanged, as the invariants of
-                // `Mapping` say: `file` holds the shared lock, or its opener promised as much (`Options::no_lock`).
-                Map::ReadOnly(unsafe { options.map(file.file())? })
-            }
-            Access::ReadWrite => {
-                // SAFETY: as for `ReadOnly`, under the exclusive lock.
-                Map::Writable(unsafe { options.map_mut(file.file())? })
-            }
-            Access::CopyOnWrite => {
-                // SAFETY: as for `ReadOnly`; what is written goes to private pages.
-                Map::Writable(unsafe { options.no_reserve_swap().map_copy(file.file())? })
-            }
+        let map = Map::new(file.file(), access, offset, nbytes)?;
+        Ok(Mapping {
+            map,
+            file,
+            access,
+            offset,
+        })
+    }
+
+    /// Makes the map `nbytes` long, after the file was made long enough or before it is cut. It may move.
+    ///
+    /// `UnexpectedEof` if the file ends before that. After a failure the map is as it was. Keeps the invariants: the
+    /// length is checked against the file under the lock that `new` was given.
+    pub(crate) fn resize(&mut self, nbytes: usize) -> io::Result<()> {
+        let end = self
+            .offset
+            .checked_add(nbytes as u64)
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        if self.file().metadata()?.len() < end {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        #[cfg(target_os = "linux")]
+        if let (Map::Writable(map), 1..) = (&mut self.map, nbytes) {
+            let options = memmap2::RemapOptions::new().may_move(true);
+            // SAFETY: the file is at least `end` long, by the check above, and stays so as at `Mapping::new`. Nobody
+            // holds a reference into the map, for they all borrow from `self`.
+            return unsafe { map.remap(nbytes, options) };
+        }
+        self.map = match nbytes {
+            0 => Map::Empty,
+            _ => Map::new(self.file.file(), self.access, self.offset, nbytes)?,
         };
-        Ok(Mapping { map, file, offset })
+        Ok(())
     }
 
     pub(crate) fn file(&self) -> &File {

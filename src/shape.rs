@@ -7,6 +7,9 @@ use std::ops::{Bound, Range, RangeBounds};
 
 use ndarray::{Array, Dimension, Shape};
 
+/// How many dimensions NumPy allows, of an array and of a sub-array.
+pub(crate) const MAX_NDIM: usize = 64;
+
 /// The order in which the elements of an array lie in its file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Order {
@@ -26,13 +29,16 @@ pub(crate) use relayout::{Relayout, Segment};
 /// As in NumPy and ndarray, the axes that are not zero must multiply to at most `isize::MAX`, in elements and in bytes,
 /// also when another axis is zero and the array is empty.
 pub(crate) fn checked_nbytes(shape: &[usize], itemsize: usize) -> Option<usize> {
-    let axes = shape.iter().filter(|&&axis| axis != 0);
-    let len = axes.copied().try_fold(1_usize, usize::checked_mul)?;
-    let nbytes = len.checked_mul(itemsize)?;
-    if len.max(nbytes) > isize::MAX as usize {
-        return None;
-    }
-    Some(if shape.contains(&0) { 0 } else { nbytes })
+    let axes = shape.iter().map(|&axis| axis as u64);
+    // No step of the product is more than what was checked, also where an axis is zero.
+    fits(axes, itemsize, isize::MAX as u64).then(|| itemsize * shape.iter().product::<usize>())
+}
+
+/// Whether the axes that are not zero multiply to at most `max`, in elements and in bytes.
+pub(crate) fn fits(axes: impl Iterator<Item = u64>, itemsize: usize, max: u64) -> bool {
+    axes.filter(|&axis| axis != 0)
+        .try_fold(itemsize.max(1) as u64, u64::checked_mul)
+        .is_some_and(|nbytes| nbytes <= max)
 }
 
 /// The dimension and the order of a shape as ndarray writes it: `(3, 4)` or `(3, 4).f()`.
@@ -69,6 +75,19 @@ pub(crate) fn slowest_axis(ndim: usize, order: Order) -> Option<usize> {
     match order {
         Order::C => (ndim > 0).then_some(0),
         Order::F => ndim.checked_sub(1),
+    }
+}
+
+/// How many elements lie before the one at `index` in the file, or `None` if the array has no such index.
+pub(crate) fn position(index: &[usize], shape: &[usize], order: Order) -> Option<usize> {
+    if index.len() != shape.len() {
+        return None;
+    }
+    let mut axes = index.iter().zip(shape);
+    let step = |position, (&index, &axis)| (index < axis).then(|| position * axis + index);
+    match order {
+        Order::C => axes.try_fold(0, step),
+        Order::F => axes.rev().try_fold(0, step),
     }
 }
 

@@ -160,7 +160,7 @@ impl Display for Entry<'_> {
 }
 
 /// A string as Python's `repr` writes it.
-struct Quoted<'a>(&'a str);
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl Display for Quoted<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

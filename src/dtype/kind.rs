@@ -39,6 +39,7 @@ impl ByteOrder {
 
 /// What the elements of a dtype are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Kind {
     /// A truth value of one byte: `b1`.
     Bool,
@@ -132,7 +133,7 @@ pub enum TimeUnit {
 }
 
 impl TimeUnit {
-    pub(super) const ALL: [TimeUnit; 14] = [
+    pub(crate) const ALL: [TimeUnit; 14] = [
         TimeUnit::Year,
         TimeUnit::Month,
         TimeUnit::Week,
@@ -166,6 +167,26 @@ impl TimeUnit {
             TimeUnit::Femtosecond => "fs",
             TimeUnit::Attosecond => "as",
             TimeUnit::Generic => "generic",
+        }
+    }
+
+    /// One unit as NumPy says it; more of them have an `s`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            TimeUnit::Year => "year",
+            TimeUnit::Month => "month",
+            TimeUnit::Week => "week",
+            TimeUnit::Day => "day",
+            TimeUnit::Hour => "hour",
+            TimeUnit::Minute => "minute",
+            TimeUnit::Second => "second",
+            TimeUnit::Millisecond => "millisecond",
+            TimeUnit::Microsecond => "microsecond",
+            TimeUnit::Nanosecond => "nanosecond",
+            TimeUnit::Picosecond => "picosecond",
+            TimeUnit::Femtosecond => "femtosecond",
+            TimeUnit::Attosecond => "attosecond",
+            TimeUnit::Generic => "generic time unit",
         }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) mod strategy;
 
 use std::sync::Arc;
 
-pub(crate) use format::Tuple;
+pub(crate) use format::{Quoted, Tuple};
 pub use kind::{ByteOrder, Kind, TimeUnit};
 pub(crate) use literal::{Literal, Reader, SyntaxError};
 pub use record::Field;

@@ -9,9 +9,6 @@ use crate::error::DescrError;
 /// How deep records may nest: the brackets of more levels are too deep for CPython's parser.
 const MAX_DEPTH: usize = 99;
 
-/// How many dimensions NumPy allows.
-const MAX_NDIM: usize = 64;
-
 /// The content of a record dtype.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct Record {
@@ -71,7 +68,7 @@ impl Field {
     /// The same field as a sub-array in C order. An empty shape is one element.
     pub(crate) fn with_shape(mut self, shape: &[usize]) -> Result<Field, DescrError> {
         let name = || self.name.to_string();
-        if shape.len() > MAX_NDIM {
+        if shape.len() > crate::shape::MAX_NDIM {
             return Err(DescrError::SubarrayRank {
                 name: name(),
                 ndim: shape.len(),

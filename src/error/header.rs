@@ -179,7 +179,7 @@ pub enum HeaderError {
     },
     /// The header is longer than the caller allows.
     #[error(
-        "the header takes {found} characters, over the limit of {limit}: raise the limit if the file is trusted"
+        "the header takes {found} characters, over the limit of {limit}: if the file is trusted, raise it with `Options::max_header_size`"
     )]
     TooLong {
         /// Its length.

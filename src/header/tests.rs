@@ -94,6 +94,37 @@ fn a_long_native_header_takes_more_blocks() {
 }
 
 #[test]
+fn padding_alone_makes_no_header_too_long_to_read() {
+    let encode = |name: &str, len: usize| {
+        let descr = format!("[('{}', '<f8')]", name.repeat(len));
+        encode(&descr, Order::C, &[7], Form::Native)
+    };
+    let text = encode("n", 1).trim_ascii_end().len() - 1;
+    for (name, version) in [("n", 1), ("é", 1), ("数", 3)] {
+        let mut seen = BTreeSet::new();
+        for len in [3000, 8000].into_iter().chain((9_800..10_000).step_by(9)) {
+            let bytes = encode(name, len);
+            assert_eq!(bytes[6], version);
+            // The text, its line feed, and the blank that NumPy's padding has at least.
+            let fits = text - 10 + len + 2 <= DEFAULT_LIMIT - COMPACT_ALIGN;
+            let readable = read(&bytes, DEFAULT_LIMIT).is_ok();
+            assert!(readable || !fits, "{name} {len}");
+            let width = if bytes.len() % BLOCK == 0 {
+                BLOCK
+            } else {
+                COMPACT_ALIGN
+            };
+            assert_eq!(bytes.len() % width, 0);
+            seen.insert((readable, width));
+        }
+        assert_eq!(
+            seen,
+            BTreeSet::from([(true, 64), (true, BLOCK), (false, BLOCK)])
+        );
+    }
+}
+
+#[test]
 fn a_compact_header_is_that_of_np_save() {
     for (descr, order, shape, len, dict) in [
         (

@@ -5,14 +5,15 @@ use std::path::Path;
 
 use ndarray::Dimension;
 
-use super::file::ArrayFile;
+use super::file::{Array, ArrayFile};
 use super::mode::{AccessMode, Mode};
 use super::options::Options;
 use super::typed::Store;
 use crate::dtype::DType;
-use crate::element::Element;
+use crate::element::{AnyElement, Element};
 use crate::error::{Error, Result};
-use crate::shape::Order;
+use crate::mapping::Advice;
+use crate::shape::{self, Order};
 
 /// An N-dimensional array in a file, mapped into memory, of any dtype and rank.
 ///
@@ -124,6 +125,75 @@ impl AnyStore {
     /// The mode that the file is open in.
     pub fn mode(&self) -> Mode {
         self.file.access.into()
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape().iter().product()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.shape().contains(&0)
+    }
+
+    /// The bytes of all elements.
+    pub fn nbytes(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Waits until every change is on the disk. See [`Store::flush`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::flush`].
+    pub fn flush(&self) -> Result<()> {
+        self.file.flush()
+    }
+
+    /// Flushes, unmaps, unlocks and closes.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](AnyStore::flush). The file is closed all the same.
+    pub fn close(self) -> Result<()> {
+        self.flush()
+    }
+
+    /// Tells the kernel how the array will be read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the kernel refuses.
+    pub fn advise(&self, advice: Advice) -> Result<()> {
+        self.file.advise(advice)
+    }
+
+    /// The element at an index, to be printed, or `None` if the array has no such index.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use ndstore::{AnyStore, Store};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("temp.dat");
+    /// # Store::create_from(&path, &array![[1.5, 2.0], [f64::NAN, 1e20]])?.close()?;
+    ///
+    /// let any = AnyStore::open(&path)?;
+    /// assert_eq!(any.element(&[0, 0]).unwrap().to_string(), "1.5");
+    /// assert_eq!(any.element(&[1, 1]).unwrap().to_string(), "1e+20");
+    /// assert!(any.element(&[2, 0]).is_none());
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn element(&self, index: &[usize]) -> Option<AnyElement<'_>> {
+        let Array {
+            dtype,
+            order,
+            shape,
+            ..
+        } = &self.file.array;
+        let start = shape::position(index, shape, *order)? * dtype.itemsize();
+        let bytes = &self.as_bytes()[start..][..dtype.itemsize()];
+        Some(AnyElement::new(dtype, bytes))
     }
 
     /// The bytes of the elements, in the order of the file.

@@ -44,8 +44,7 @@ pub(crate) fn open_within(
         array,
         context.path(),
         access,
-        true,
-        false,
+        &options,
     ))
 }
 
@@ -59,7 +58,12 @@ pub(crate) fn create_nameless(
 ) -> Result<ArrayFile> {
     let path = absolute(path, "create")?;
     let context = Context::new(&path, "create");
-    let layout = Layout::new(context, dtype, shape, order, &Options::new())?;
+    // It needs no lock: nobody else can open a file without a name.
+    let options = Options {
+        lock: None,
+        ..Options::new()
+    };
+    let layout = Layout::new(context, dtype, shape, order, &options)?;
     let place = Place::find(context)?;
     let directory = place.target().parent().unwrap_or(&path);
     let file = tempfile::tempfile_in(directory).map_err(|error| match error.kind() {
@@ -67,7 +71,6 @@ pub(crate) fn create_nameless(
         _ => place.growth(error, layout.len()),
     })?;
     fill::run(write, &place, &file, &layout)?;
-    // It needs no lock: nobody else can open a file without a name.
     let file = LockedFile::unlocked(file);
     let mapping = place.finish(file, Access::ReadOnly, &layout)?;
     let Layout { array, .. } = layout;
@@ -76,8 +79,7 @@ pub(crate) fn create_nameless(
         array,
         context.path(),
         Access::ReadOnly,
-        false,
-        false,
+        &options,
     ))
 }
 
@@ -97,7 +99,7 @@ impl NewFile {
         let context = Context::new(&path, "create");
         let place = Place::find(context)?;
         let old = create::find_old(context, &place, Existing::Replace, Some(Patience::None))?;
-        let draft = place.new_draft(true, 0)?;
+        let draft = place.new_draft(true, old.is_some(), 0)?;
         Ok(NewFile { place, old, draft })
     }
 

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayRef, Dimension};
 
 use super::file::{Array, ArrayFile};
-use super::open::{absolute, check_size, lock, refusal};
+use super::open::{self, absolute, check_size, lock, refusal};
 use super::options::Options;
 use super::pack;
 use super::typed::Store;
-use super::write;
+use super::write::{self, Writer};
 use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
-use crate::header::{Form, Header};
+use crate::header::{Form, Header, extent};
 use crate::mapping::{Access, Mapping};
 use crate::shape::Order;
 use crate::sys::{self, Directory, Draft, LockedFile, Patience, Unpublished};
@@ -70,7 +70,15 @@ impl Layout {
                 } else {
                     Form::Native
                 };
-                Layout::with_header(context, dtype, shape, order, form)
+                let layout = Layout::with_header(context, dtype, shape, order, form)?;
+                // What could not be opened again by these very options must not be made.
+                let readable = extent(&layout.header, layout.len(), options.max_header_size);
+                readable.map_err(|source| Error::Header {
+                    path: context.path(),
+                    op,
+                    source,
+                })?;
+                Ok(layout)
             }
         }
     }
@@ -160,7 +168,11 @@ pub(super) fn create_zeros(
     options: &Options,
 ) -> Result<ArrayFile> {
     create(path, layout, existing, options, |place, file, layout| {
-        place.reserve(file, layout, options.sparse)
+        if !place.reserve(file, layout, options.sparse)? {
+            let zeros = sys::write_zeros(file, 0..layout.len());
+            zeros.map_err(|error| place.growth(error, layout.len()))?;
+        }
+        Ok(())
     })
 }
 
@@ -186,7 +198,8 @@ pub(super) fn create_from<A: Element, D: Dimension>(
         options,
         |place, file, layout| {
             place.reserve(file, layout, options.sparse)?;
-            let written = write::write_array(file, layout.array.offset, array, order);
+            let written =
+                write::write_elements(&mut Writer::new(file, layout.array.offset), array, order);
             written.map_err(|error| place.growth(error, layout.len()))
         },
     )?;
@@ -199,11 +212,20 @@ pub(super) struct Place {
     op: &'static str,
     target: PathBuf,
     directory: Directory,
+    /// The bytes that this user could write there before anything was made.
+    free: Option<u64>,
 }
 
 impl Place {
     /// Finds the place that `context.path` names.
     pub(super) fn find(context: Context<'_>) -> Result<Place> {
+        let text = context.path.as_os_str().as_encoded_bytes();
+        if text
+            .last()
+            .is_some_and(|&last| std::path::is_separator(last.into()))
+        {
+            return Err(context.not_a_file("a directory, by the separator at its end"));
+        }
         let target = sys::resolve(context.path).map_err(|error| context.io(error))?;
         let directory = Directory::of(&target).map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => {
@@ -214,6 +236,7 @@ impl Place {
         Ok(Place {
             path: context.path(),
             op: context.op,
+            free: sys::free_space(directory.path()),
             target,
             directory,
         })
@@ -228,22 +251,26 @@ impl Place {
     }
 
     /// Makes a whole file beside the target: `fill` gives it blocks and data, then it gets its header and is mapped.
+    ///
+    /// One that `replaces` a file is private until it has that one's mode.
     pub(super) fn draft(
         &self,
         layout: &Layout,
         locked: bool,
+        replaces: bool,
         fill: impl FnOnce(&Place, &File, &Layout) -> Result<()>,
     ) -> Result<(Mapping, Unpublished)> {
-        let draft = self.new_draft(locked, layout.len())?;
+        let draft = self.new_draft(locked, replaces, layout.len())?;
         fill(self, draft.file(), layout)?;
         let (file, name) = draft.into_parts();
         Ok((self.finish(file, Access::ReadWrite, layout)?, name))
     }
 
     /// Makes an empty file beside the target, which is to be `len` bytes long.
-    pub(super) fn new_draft(&self, locked: bool, len: u64) -> Result<Draft> {
+    pub(super) fn new_draft(&self, locked: bool, replaces: bool, len: u64) -> Result<Draft> {
         let context = self.context();
-        Draft::new(&self.directory, &self.target, locked).map_err(|refused| match refused {
+        let draft = Draft::new(&self.directory, &self.target, locked, replaces);
+        draft.map_err(|refused| match refused {
             sys::NotLocked::Open(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 context.denied("make a file in its directory", error)
             }
@@ -268,7 +295,9 @@ impl Place {
     }
 
     /// Makes the empty `file` as long as the layout: with blocks of its own that read as zero, or with a hole.
-    pub(super) fn reserve(&self, file: &File, layout: &Layout, sparse: bool) -> Result<()> {
+    ///
+    /// False if it is still empty, because the file system reserves no blocks: then every byte has to be written.
+    pub(super) fn reserve(&self, file: &File, layout: &Layout, sparse: bool) -> Result<bool> {
         let len = layout.len();
         let reserve = || {
             if sparse {
@@ -276,14 +305,13 @@ impl Place {
             }
             self.check_room(len)?;
             sys::write_in_place(file);
-            match sys::allocate(file, 0..len) {
-                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                    sys::write_zeros(file, 0..len)
-                }
-                result => result,
-            }
+            sys::allocate(file, 0..len)
         };
-        reserve().map_err(|error| self.growth(error, len))
+        match reserve() {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(false),
+            Err(error) => Err(self.growth(error, len)),
+        }
     }
 
     /// Refuses at once what the file system has no room for.
@@ -296,8 +324,7 @@ impl Place {
 
     /// Says why the new file did not get as long as it was to be.
     pub(super) fn growth(&self, error: io::Error, len: u64) -> Error {
-        self.context()
-            .growth(error, len, sys::free_space(self.directory.path()))
+        self.context().growth(error, len, self.free)
     }
 
     /// Puts the draft in the place of `old`, which stays locked until then. Nothing has changed if this fails.
@@ -320,9 +347,15 @@ impl Place {
         patience: Option<Patience>,
     ) -> Result<()> {
         loop {
-            if let Some(old) = &old {
-                self.replace(old.file(), new, name)?;
-                break;
+            if let Some(file) = &old {
+                // Again, for filling the new file may have taken hours, and only a file that is locked may be replaced.
+                let current = file.id().and_then(|id| sys::names(&self.target, id));
+                if current.map_err(|error| self.context().io(error))? {
+                    self.replace(file.file(), new, name)?;
+                    break;
+                }
+                old = find_old(self.context(), self, existing, patience)?;
+                continue;
             }
             self.sync_draft(new)?;
             name = match name.publish_new(&self.target) {
@@ -362,22 +395,20 @@ pub(super) fn create(
     let place = Place::find(context)?;
     let patience = options.lock.map(Patience::from);
     let old = find_old(context, &place, existing, patience)?;
-    let (mut mapping, name) = place.draft(&layout, options.lock.is_some(), fill)?;
+    let (mut mapping, name) = place.draft(&layout, options.lock.is_some(), old.is_some(), fill)?;
+    // Before the file gets its name: a refusal must change nothing.
+    open::advise(context, &mapping, options.advice)?;
     place.publish(old, mapping.file(), name, existing, patience)?;
     if options.lock.is_none() {
         mapping.release_lock();
     }
-    mapping
-        .advise(options.advice)
-        .map_err(|error| context.step("advise the kernel about").io(error))?;
     let Layout { array, .. } = layout;
     Ok(ArrayFile::new(
         mapping,
         array,
         path.clone(),
         Access::ReadWrite,
-        options.lock.is_some(),
-        options.sparse,
+        options,
     ))
 }
 
@@ -388,17 +419,18 @@ pub(super) fn find_old(
     existing: Existing,
     patience: Option<Patience>,
 ) -> Result<Option<LockedFile>> {
+    // A link that leads nowhere is a name that is taken.
+    if existing == Existing::Refuse && context.path.symlink_metadata().is_ok() {
+        return Err(Error::AlreadyExists {
+            path: context.path(),
+        });
+    }
     if place
         .target()
         .symlink_metadata()
         .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     {
         return Ok(None);
-    }
-    if existing == Existing::Refuse {
-        return Err(Error::AlreadyExists {
-            path: context.path(),
-        });
     }
     match lock(context, place.target(), true, patience) {
         Ok((old, _)) => Ok(Some(old)),

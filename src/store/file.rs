@@ -2,8 +2,9 @@
 
 use std::ops::RangeBounds;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::options::Options;
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
 use crate::mapping::{Access, Advice, Mapping};
@@ -23,7 +24,16 @@ pub(crate) struct ArrayFile {
     pub(super) locked: bool,
     /// Whether a rewrite leaves holes.
     pub(super) sparse: bool,
-    poisoned: AtomicBool,
+    /// Whether what stands behind the array may be dropped.
+    pub(super) drop_trailing: bool,
+    /// Bytes of rows behind the array that no header names yet.
+    pub(super) unpublished: u64,
+    /// Up to here blocks were reserved, or 0.
+    pub(super) reserved: u64,
+    /// How the map is read.
+    advice: Mutex<Advice>,
+    /// Whether a write to the disk failed. Held while one is under way: the kernel tells only one of two threads that sync.
+    poisoned: Mutex<bool>,
 }
 
 /// What the array in a file is, and where in the file.
@@ -44,17 +54,20 @@ impl ArrayFile {
         array: Array,
         path: PathBuf,
         access: Access,
-        locked: bool,
-        sparse: bool,
+        options: &Options,
     ) -> ArrayFile {
         ArrayFile {
             mapping,
             array,
             path,
             access,
-            locked,
-            sparse,
-            poisoned: AtomicBool::new(false),
+            locked: options.lock.is_some(),
+            sparse: options.sparse,
+            drop_trailing: options.drop_trailing,
+            unpublished: 0,
+            reserved: 0,
+            advice: Mutex::new(options.advice),
+            poisoned: Mutex::new(false),
         }
     }
 
@@ -62,18 +75,27 @@ impl ArrayFile {
         Context::new(&self.path, op)
     }
 
+    fn poisoned(&self) -> MutexGuard<'_, bool> {
+        // Nothing panics while it is held, and a flag cannot be half set.
+        self.poisoned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Refuses further writes: what the disk holds is not known any more.
     pub(super) fn poison(&self) {
-        self.poisoned.store(true, Ordering::Relaxed);
+        *self.poisoned() = true;
     }
 
     pub(super) fn check_poison(&self, op: &'static str) -> Result<()> {
-        match self.poisoned.load(Ordering::Relaxed) {
-            true => Err(Error::Poisoned {
-                path: self.path.clone(),
-                op,
-            }),
+        match *self.poisoned() {
+            true => Err(self.poison_error(op)),
             false => Ok(()),
+        }
+    }
+
+    fn poison_error(&self, op: &'static str) -> Error {
+        Error::Poisoned {
+            path: self.path.clone(),
+            op,
         }
     }
 
@@ -83,12 +105,15 @@ impl ArrayFile {
         op: &'static str,
         step: impl FnOnce(&Mapping) -> std::io::Result<()>,
     ) -> Result<()> {
-        self.check_poison(op)?;
+        let mut poisoned = self.poisoned();
+        if *poisoned {
+            return Err(self.poison_error(op));
+        }
         if !self.access.writes_file() {
             return Ok(());
         }
         step(&self.mapping).map_err(|error| {
-            self.poison();
+            *poisoned = true;
             self.context(op).io(error)
         })
     }
@@ -117,20 +142,28 @@ impl ArrayFile {
     }
 
     pub(super) fn advise(&self, advice: Advice) -> Result<()> {
+        let mut current = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
         self.mapping
             .advise(advice)
-            .map_err(|error| self.context("advise the kernel about").io(error))
+            .map_err(|error| self.context("advise the kernel about").io(error))?;
+        *current = advice;
+        Ok(())
+    }
+
+    /// Gives a map the advice that this array has.
+    pub(super) fn readvise(&self, mapping: &Mapping) -> std::io::Result<()> {
+        mapping.advise(*self.advice.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The part of the file that the array fills.
-    fn extent(&self) -> std::ops::Range<u64> {
+    pub(super) fn extent(&self) -> std::ops::Range<u64> {
         self.array.offset..self.array.offset + self.mapping.as_bytes().len() as u64
     }
 
     pub(super) fn is_allocated(&self) -> Result<bool> {
         let blocks = sys::blocks(self.mapping.file(), self.extent());
         let blocks = blocks.map_err(|error| self.context("look up the blocks of").io(error))?;
-        Ok(blocks.allocated && !blocks.shared)
+        Ok(blocks.allocated && !blocks.shared && !sys::copies_on_write(self.mapping.file()))
     }
 
     pub(super) fn allocate(&self) -> Result<()> {
@@ -147,6 +180,9 @@ impl ArrayFile {
             _ => context.growth(error, needed, sys::free_space(&self.path)),
         };
         let file = self.mapping.file();
+        if sys::copies_on_write(file) {
+            return Err(refused(std::io::ErrorKind::Unsupported.into()));
+        }
         sys::allocate(file, extent.clone()).map_err(refused)?;
         #[cfg(target_os = "linux")]
         if sys::blocks(file, extent.clone()).is_ok_and(|blocks| blocks.shared) {

@@ -1,6 +1,7 @@
 //! Arrays in files: opening, creating, resizing, and the typed and untyped faces of an open one.
 
 mod any;
+mod append;
 #[cfg(feature = "npz")]
 mod archive;
 mod create;
@@ -24,6 +25,7 @@ pub(crate) use open::{absolute, lock};
 pub(crate) use pack::{for_each_piece, memory_order, pack};
 
 pub use any::{AnyStore, DowncastError};
+pub use append::Appender;
 pub use mode::{AccessMode, CopyOnWrite, Mode, ReadOnly, ReadWrite, Writable};
 pub use options::Options;
 pub use typed::Store;

@@ -8,8 +8,8 @@ use super::file::{Array, ArrayFile};
 use super::options::Options;
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
-use crate::header::{BLOCK, Header, MAX_NDIM, extent};
-use crate::mapping::{Access, Mapping};
+use crate::header::{BLOCK, Header, extent};
+use crate::mapping::{Access, Advice, Mapping};
 use crate::shape;
 use crate::sys::{self, LockedFile, NotLocked, Patience};
 
@@ -33,22 +33,24 @@ pub(crate) fn open(
         Some(offset) => raw_array(context, len, offset, options, dtype)?,
         None => read_array(context, file.file(), 0..len, options)?,
     };
+    if access.writes_file() && sys::has_reserve(file.file(), &metadata) {
+        // Left by a writer that died. Nobody misses them if this fails.
+        let _ = file.file().set_len(len);
+    }
     let nbytes = check_length(context, &array, len)?;
     let mapping = Mapping::new(file, &metadata, access, array.offset, nbytes)
         .map_err(|error| context.step("map").io(error))?;
-    if options.advice != Default::default() {
-        mapping
-            .advise(options.advice)
-            .map_err(|error| context.step("advise the kernel about").io(error))?;
+    advise(context, &mapping, options.advice)?;
+    Ok(ArrayFile::new(mapping, array, path, access, options))
+}
+
+/// Passes on how a new map will be read, unless it is what the kernel takes for granted.
+pub(super) fn advise(context: Context<'_>, mapping: &Mapping, advice: Advice) -> Result<()> {
+    if advice == Advice::Normal {
+        return Ok(());
     }
-    Ok(ArrayFile::new(
-        mapping,
-        array,
-        path,
-        access,
-        options.lock.is_some(),
-        options.sparse,
-    ))
+    let advised = mapping.advise(advice);
+    advised.map_err(|error| context.step("advise the kernel about").io(error))
 }
 
 /// The path from the root, so that it stays right when the current directory changes.
@@ -67,12 +69,7 @@ pub(crate) fn lock(
     write: bool,
     patience: Option<Patience>,
 ) -> Result<(LockedFile, Metadata)> {
-    let (file, metadata) = LockedFile::open(path, write, patience)
-        .map_err(|refused| refusal(context, write, refused))?;
-    match sys::kind_of_special(&metadata) {
-        Some(found) => Err(context.not_a_file(found)),
-        None => Ok((file, metadata)),
-    }
+    LockedFile::open(path, write, patience).map_err(|refused| refusal(context, write, refused))
 }
 
 /// Says why a file was not opened or not locked.
@@ -90,6 +87,7 @@ pub(super) fn refusal(context: Context<'_>, write: bool, refused: NotLocked) -> 
             op,
             source,
         },
+        NotLocked::Special(found) => context.not_a_file(found),
         NotLocked::Io(error) => context.io(error),
         NotLocked::Open(error) => match std::fs::metadata(context.path)
             .ok()
@@ -205,7 +203,7 @@ fn raw_array(
 ) -> Result<Array> {
     let Context { op, .. } = context;
     let Some(dtype) = dtype else {
-        let reason = "a raw file does not tell its dtype; open it as a typed `Store`";
+        let reason = "a raw file does not tell its dtype; give it with `Options::dtype`, or open a typed `Store`";
         return Err(Error::InvalidOption {
             path: context.path(),
             op,
@@ -224,6 +222,14 @@ fn raw_array(
                 });
             };
             let itemsize = dtype.itemsize();
+            if itemsize == 0 {
+                let reason = "its elements have no bytes, so its length does not tell its shape; give that with `Options::shape`";
+                return Err(Error::InvalidOption {
+                    path: context.path(),
+                    op,
+                    reason,
+                });
+            }
             if !nbytes.is_multiple_of(itemsize as u64) {
                 return Err(Error::NotAMultiple {
                     path: context.path(),
@@ -261,7 +267,7 @@ pub(super) fn check_length(context: Context<'_>, array: &Array, len: u64) -> Res
 
 /// The bytes of an array, if a map can hold them.
 pub(super) fn check_size(context: Context<'_>, shape: &[usize], itemsize: usize) -> Result<usize> {
-    if shape.len() > MAX_NDIM {
+    if shape.len() > shape::MAX_NDIM {
         return Err(Error::InvalidOption {
             path: context.path(),
             op: context.op,

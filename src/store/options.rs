@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use ndarray::{ArrayRef, Dimension, ShapeBuilder};
+use ndarray::{ArrayRef, Dimension, IntoDimension, ShapeBuilder};
 
 use super::any::AnyStore;
 use super::create::{self, Existing};
 use super::mode::{AccessMode, CopyOnWrite, Mode, ReadOnly, ReadWrite};
 use super::open;
 use super::typed::Store;
+use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
 use crate::header::DEFAULT_LIMIT;
@@ -41,8 +42,10 @@ pub struct Options {
     /// `None` takes no lock.
     pub(super) lock: Option<LockPolicy>,
     pub(super) raw: Option<u64>,
+    pub(super) dtype: Option<DType>,
     pub(super) compact: bool,
     pub(super) sparse: bool,
+    pub(super) drop_trailing: bool,
     pub(super) advice: Advice,
     pub(crate) max_header_size: usize,
     /// Of an array that comes by stream.
@@ -58,8 +61,10 @@ impl Default for Options {
             shape: None,
             lock: Some(LockPolicy::default()),
             raw: None,
+            dtype: None,
             compact: false,
             sparse: false,
+            drop_trailing: false,
             advice: Advice::default(),
             max_header_size: DEFAULT_LIMIT,
             max_nbytes: u64::MAX,
@@ -85,8 +90,8 @@ impl Options {
 
     /// Sets the shape to expect in a file that is opened. A raw file without it is one-dimensional, as long as the file;
     /// of a file with a header, it must be the shape.
-    pub fn shape(self, shape: impl ShapeBuilder) -> Options {
-        let shape = shape.into_shape_with_order().raw_dim().slice().to_vec();
+    pub fn shape(self, shape: impl IntoDimension) -> Options {
+        let shape = shape.into_dimension().slice().to_vec();
         Options {
             shape: Some(shape),
             ..self
@@ -106,8 +111,10 @@ impl Options {
     /// # Safety
     ///
     /// As long as the store lives, the caller makes sure of what the lock would: nobody shortens the file, and nobody
-    /// writes to bytes of it that are being viewed. Several processes may write to it if each keeps to rows of its own
-    /// and looks at no others.
+    /// writes to the array while a view of this store is alive, which always spans all of it.
+    ///
+    /// So writers of disjoint rows in several processes, a common use of `np.memmap`, take turns: each makes its view, writes,
+    /// and drops the view.
     #[allow(unsafe_code)]
     pub unsafe fn no_lock(self) -> Options {
         Options { lock: None, ..self }
@@ -121,6 +128,14 @@ impl Options {
         }
     }
 
+    /// Sets the dtype of a raw file that [`open_any`](Options::open_any) opens. A typed store has the one of its element type.
+    pub fn dtype(self, dtype: DType) -> Options {
+        Options {
+            dtype: Some(dtype),
+            ..self
+        }
+    }
+
     /// Writes the header as `np.save` does: as short as it can be (128 bytes, mostly) instead of 4096, for readers
     /// that cannot take more. The data then do not start on a page.
     pub fn compact(self, compact: bool) -> Options {
@@ -128,9 +143,19 @@ impl Options {
     }
 
     /// Leaves holes in a new file, as NumPy does, instead of allocating its blocks: an array may then be larger than the
-    /// disk, and a store into a hole of a full disk is a SIGBUS that kills the process. A resized store stays as it is.
+    /// disk, and a store into a hole of a full disk is a SIGBUS that kills the process. A file that has holes keeps them when it
+    /// is resized.
     pub fn sparse(self, sparse: bool) -> Options {
         Options { sparse, ..self }
+    }
+
+    /// Lets [`append`](Store::append) and [`truncate`](Store::truncate) drop bytes that stand behind the array in a file
+    /// which this crate did not write. In one that it did, they are rows that were never published, and go anyway.
+    pub fn drop_trailing(self, drop: bool) -> Options {
+        Options {
+            drop_trailing: drop,
+            ..self
+        }
     }
 
     /// Sets how the map will be read.
@@ -203,7 +228,7 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// As [`AnyStore::open_mode`]; [`Error::InvalidOption`] for a raw file, which does not tell its dtype.
+    /// As [`AnyStore::open_mode`]; [`Error::InvalidOption`] for a raw file without [`dtype`](Options::dtype).
     pub fn open_any(&self, path: impl AsRef<Path>, mode: Mode) -> Result<AnyStore> {
         let path = path.as_ref();
         let access = match mode {
@@ -220,7 +245,7 @@ impl Options {
                 });
             }
         };
-        open::open(path, access, self, None).map(|file| AnyStore { file })
+        open::open(path, access, self, self.dtype.clone()).map(|file| AnyStore { file })
     }
 
     fn open_as<A: Element, D: Dimension, M: AccessMode>(

@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 
 use super::create::{Layout, Place};
 use super::file::{Array, ArrayFile};
 use super::write::Writer;
 use crate::error::{Context, Error, Result};
 use crate::header::{BLOCK, Form};
+use crate::mapping::Advice;
 use crate::shape::{self, Relayout, Segment};
 use crate::sys::{self, FileId};
 
@@ -21,28 +23,34 @@ impl ArrayFile {
     /// Gives the array another shape of the same rank. New elements have the bytes of `fill`.
     pub(super) fn resize(&mut self, new_shape: &[usize], fill: &[u8]) -> Result<()> {
         self.check_poison("resize")?;
+        self.check_trailing("resize")?;
+        let shape = &self.array.shape;
+        if new_shape.len() != shape.len() {
+            return Err(Error::NdimMismatch {
+                path: self.path.clone(),
+                op: "resize",
+                expected: new_shape.len(),
+                found: shape.len(),
+                shape: shape.clone(),
+            });
+        }
+        if new_shape == &shape[..] {
+            return Ok(());
+        }
+        self.rewrite(new_shape, fill)
+    }
+
+    /// Puts a whole new file in the place of this one: resize, also to the same shape, where the header has to change.
+    pub(super) fn rewrite(&mut self, new_shape: &[usize], fill: &[u8]) -> Result<()> {
         let path = self.path.clone();
         let context = Context::new(&path, "resize");
         let Array {
             dtype,
             order,
-            shape,
             offset,
             raw,
+            ..
         } = self.array.clone();
-        if new_shape.len() != shape.len() {
-            let (expected, found) = (new_shape.len(), shape.len());
-            return Err(Error::NdimMismatch {
-                path: context.path(),
-                op: context.op,
-                expected,
-                found,
-                shape,
-            });
-        }
-        if new_shape == shape {
-            return Ok(());
-        }
         let new_shape = new_shape.to_vec();
         let layout = if raw {
             Layout::raw(context, dtype, new_shape, order, offset)?
@@ -56,19 +64,20 @@ impl ArrayFile {
         };
         let place = Place::find(context)?;
         self.check_place(&place)?;
-        let rewrite = Rewrite {
-            old: self,
-            place: &place,
-            layout: &layout,
-            fill,
-        };
-        let (mapping, name) = place.draft(&layout, self.locked, |_, file, _| rewrite.run(file))?;
+        let rewrite = Rewrite::new(self, &place, &layout, fill);
+        let drafted = place.draft(&layout, self.locked, true, |_, file, _| rewrite.run(file));
+        // Copying may have set another advice, and the old map stays if it failed.
+        self.readvise(&self.mapping)
+            .map_err(|error| context.io(error))?;
+        let (mapping, name) = drafted?;
+        self.readvise(&mapping).map_err(|error| context.io(error))?;
         // Again, for copying may have taken hours.
         self.check_place(&place)?;
         place.replace(self.mapping.file(), mapping.file(), name)?;
         let synced = place.sync_directory();
         // From here on the store is on the new file, whatever else fails. The old map goes: unmapped, unlocked, closed.
         self.mapping = mapping;
+        self.reserved = 0;
         if !self.locked {
             self.mapping.release_lock();
         }
@@ -99,9 +108,32 @@ struct Rewrite<'a> {
     place: &'a Place,
     layout: &'a Layout,
     fill: &'a [u8],
+    /// Whether the new file has holes: it was asked for, or the old one has them.
+    sparse: bool,
+    /// Whether the new file may have the blocks of the old one.
+    may_share: bool,
 }
 
-impl Rewrite<'_> {
+impl<'a> Rewrite<'a> {
+    fn new(old: &'a ArrayFile, place: &'a Place, layout: &'a Layout, fill: &'a [u8]) -> Self {
+        let file = old.mapping.file();
+        let blocks = sys::blocks(file, old.extent());
+        let sparse = old.sparse || blocks.as_ref().is_ok_and(|blocks| !blocks.allocated);
+        // A second name, or a snapshot, would keep them shared, and the first write could then find the disk full.
+        let one_name = file
+            .metadata()
+            .is_ok_and(|metadata| sys::names_of(&metadata) == 1);
+        let may_share = sparse || one_name && blocks.is_ok_and(|blocks| !blocks.shared);
+        Rewrite {
+            old,
+            place,
+            layout,
+            fill,
+            sparse,
+            may_share,
+        }
+    }
+
     /// Gives the empty `file` its blocks and all bytes but the header's.
     fn run(&self, file: &File) -> Result<()> {
         let old = &self.old.array;
@@ -111,22 +143,23 @@ impl Rewrite<'_> {
             &in_file(&self.layout.array),
             old.dtype.itemsize(),
         );
-        let may_share = self.old.sparse || is_sole_owner(self.old.mapping.file());
         let growth = |error| self.place.growth(error, self.layout.len());
-        match relayout
-            .prefix()
-            .filter(|_| may_share && self.layout.array.offset == old.offset)
-        {
+        let same_place = self.layout.array.offset == old.offset;
+        match relayout.prefix().filter(|_| self.may_share && same_place) {
             Some(kept) if self.clone_prefix(file, kept).map_err(growth)? => {
-                let mut gather = Gather::new(file, old.offset + kept, self.fill, self.old.sparse);
+                let mut gather = Gather::new(file, old.offset + kept, self.fill, true, self.sparse);
                 gather
                     .fill(self.layout.nbytes as u64 - kept)
                     .and_then(|()| gather.flush())
                     .map_err(growth)
             }
             _ => {
-                self.place.reserve(file, self.layout, self.old.sparse)?;
-                self.copy(file, relayout, may_share).map_err(growth)
+                if self.sparse {
+                    // Holes are looked for, and a dirty page may lie over what the file system still has for one.
+                    self.old.flush()?;
+                }
+                let blank = self.place.reserve(file, self.layout, self.sparse)?;
+                self.copy(file, relayout, blank).map_err(growth)
             }
         }
     }
@@ -138,7 +171,7 @@ impl Rewrite<'_> {
     /// has no other name. Then they belong to the new file alone, and a write to it needs no room.
     fn clone_prefix(&self, file: &File, kept: u64) -> io::Result<bool> {
         let (kept_end, len) = (self.layout.array.offset + kept, self.layout.len());
-        if !self.old.sparse {
+        if !self.sparse {
             sys::write_in_place(file);
         }
         if !sys::clone_file(self.old.mapping.file(), file) {
@@ -146,7 +179,7 @@ impl Rewrite<'_> {
         }
         // Cut first: what is behind the kept elements must read as zero, not as what the old file has there.
         file.set_len(kept_end)?;
-        if self.old.sparse {
+        if self.sparse {
             file.set_len(len)?;
         } else {
             sys::allocate(file, kept_end..len)?;
@@ -154,31 +187,28 @@ impl Rewrite<'_> {
         Ok(true)
     }
 
-    fn copy(&self, file: &File, relayout: Relayout, may_share: bool) -> io::Result<()> {
-        let ArrayFile {
-            mapping,
-            array,
-            sparse,
-            ..
-        } = self.old;
+    /// Writes the new array into `file`, which reads as zero where nothing is written if it is `blank`.
+    fn copy(&self, file: &File, relayout: Relayout, blank: bool) -> io::Result<()> {
+        let ArrayFile { mapping, array, .. } = self.old;
         let (old_file, bytes) = (mapping.file(), mapping.as_bytes());
-        if *sparse {
-            // Holes are looked for below, and a dirty page may lie over one that the file system still has for a hole.
-            mapping.flush()?;
-        }
         if array.raw {
-            self.copy_run(old_file, 0..array.offset, file, 0, may_share)?;
+            self.copy_run(&mut Writer::new(file, 0), old_file, 0..array.offset)?;
         }
-        // The old map is read once, from front to back, and then goes.
-        mapping.advise(crate::mapping::Advice::Sequential)?;
-        let mut gather = Gather::new(file, self.layout.array.offset, self.fill, *sparse);
+        // Small runs are read once, from front to back.
+        mapping.advise(Advice::Sequential)?;
+        let mut gather = Gather::new(
+            file,
+            self.layout.array.offset,
+            self.fill,
+            blank,
+            self.sparse,
+        );
         for segment in relayout {
             match segment {
                 Segment::Copy { from, len } if len >= KERNEL_RUN => {
                     gather.flush()?;
                     let source = array.offset + from..array.offset + from + len;
-                    self.copy_run(old_file, source, file, gather.writer.offset(), may_share)?;
-                    gather.writer.skip(len);
+                    self.copy_run(&mut gather.writer, old_file, source)?;
                 }
                 Segment::Copy { from, len } => {
                     gather.push(&bytes[from as usize..][..len as usize])?
@@ -189,33 +219,18 @@ impl Rewrite<'_> {
         gather.flush()
     }
 
-    fn copy_run(
-        &self,
-        from: &File,
-        source: std::ops::Range<u64>,
-        to: &File,
-        target: u64,
-        may_share: bool,
-    ) -> io::Result<()> {
-        let parts = if self.old.sparse {
-            sys::data_ranges(from, source.clone())?
-        } else {
-            vec![source.clone()]
-        };
-        for part in parts {
-            let target = target + (part.start - source.start);
-            sys::copy_range(from, part, to, target, may_share)?;
+    fn copy_run(&self, writer: &mut Writer<'_>, from: &File, source: Range<u64>) -> io::Result<()> {
+        if !self.sparse {
+            return writer.copy(from, source, self.may_share);
         }
-        Ok(())
+        let mut offset = source.start;
+        for part in sys::data_ranges(from, source.clone())? {
+            writer.skip(part.start - offset)?;
+            offset = part.end;
+            writer.copy(from, part, self.may_share)?;
+        }
+        writer.skip(source.end - offset)
     }
-}
-
-/// Whether the blocks of the file are nobody else's: it has one name, and no snapshot shares them. Sharing them with a new
-/// file would else last, and the first write to each could find the disk full.
-fn is_sole_owner(file: &File) -> bool {
-    file.metadata()
-        .is_ok_and(|metadata| sys::names_of(&metadata) == 1)
-        && sys::blocks(file, 0..u64::MAX).is_ok_and(|blocks| !blocks.shared)
 }
 
 /// Small pieces of the new file, gathered and written in order.
@@ -224,14 +239,14 @@ struct Gather<'a> {
     buffer: Vec<u8>,
     /// The bytes of new elements, many of them in a row.
     pattern: Vec<u8>,
-    /// Whether the pattern is zero, as is all of the new file that nobody wrote to.
-    zero: bool,
+    /// Whether new elements are what the file reads as where nobody wrote to it.
+    blank: bool,
     /// Whether to write no zeros at all.
     sparse: bool,
 }
 
 impl<'a> Gather<'a> {
-    fn new(file: &'a File, offset: u64, element: &[u8], sparse: bool) -> Gather<'a> {
+    fn new(file: &'a File, offset: u64, element: &[u8], blank: bool, sparse: bool) -> Gather<'a> {
         let repeats = (KERNEL_RUN as usize)
             .checked_div(element.len())
             .unwrap_or(0)
@@ -240,7 +255,7 @@ impl<'a> Gather<'a> {
             writer: Writer::new(file, offset),
             buffer: Vec::with_capacity(GATHER),
             pattern: element.repeat(repeats),
-            zero: element.iter().all(|&byte| byte == 0),
+            blank: blank && element.iter().all(|&byte| byte == 0),
             sparse,
         }
     }
@@ -255,10 +270,9 @@ impl<'a> Gather<'a> {
 
     /// Appends `len` bytes of new elements.
     fn fill(&mut self, mut len: u64) -> io::Result<()> {
-        if self.zero && len >= KERNEL_RUN {
+        if self.blank && len >= KERNEL_RUN {
             self.flush()?;
-            self.writer.skip(len);
-            return Ok(());
+            return self.writer.skip(len);
         }
         let pattern = std::mem::take(&mut self.pattern);
         while len > 0 {
@@ -272,7 +286,7 @@ impl<'a> Gather<'a> {
 
     fn flush(&mut self) -> io::Result<()> {
         if self.sparse && self.buffer.iter().all(|&byte| byte == 0) {
-            self.writer.skip(self.buffer.len() as u64);
+            self.writer.skip(self.buffer.len() as u64)?;
         } else {
             self.writer.write(&self.buffer)?;
         }

@@ -5,13 +5,13 @@ use std::marker::PhantomData;
 use std::ops::RangeBounds;
 use std::path::Path;
 
-use ndarray::{ArrayRef, ArrayView, ArrayViewMut, Dimension, IxDyn, ShapeBuilder};
+use ndarray::{ArrayRef, ArrayView, ArrayViewMut, Dimension, IntoDimension, IxDyn, ShapeBuilder};
 
 use super::any::{AnyStore, DowncastError};
 use super::file::{Array, ArrayFile};
 use super::mode::{AccessMode, CopyOnWrite, Mode, ReadOnly, ReadWrite, Writable};
 use super::options::Options;
-use crate::dtype::DType;
+use crate::dtype::{ByteOrder, DType, Kind};
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
 use crate::mapping::Advice;
@@ -19,10 +19,10 @@ use crate::shape::Order;
 
 /// An N-dimensional array in a file, mapped into memory: what `np.memmap` is to Python.
 ///
-/// `A` is the type of the elements, `D` the dimension ([`Ix2`](ndarray::Ix2), or [`IxDyn`] for a rank known only at run
-/// time), `M` the access: [`ReadOnly`], [`ReadWrite`] or [`CopyOnWrite`]. The constructors stand on `Store<A, D>` and
-/// return the access that they open. [`Options`] has more of them; [`AnyStore`](crate::AnyStore) opens an array whose
-/// type is not known.
+/// `A` is the type of the elements, `D` the dimension ([`Ix2`](type@ndarray::Ix2), or [`IxDyn`](type@IxDyn) for a rank
+/// known only at run time), `M` the access: [`ReadOnly`], [`ReadWrite`] or [`CopyOnWrite`]. The constructors stand on
+/// `Store<A, D>` and return the access that they open. [`Options`] has more of them; [`AnyStore`](crate::AnyStore) opens
+/// an array whose type is not known.
 ///
 /// The store owns the file, its lock and its map together. Views borrow from it.
 ///
@@ -220,17 +220,12 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         }
         let dtype = A::dtype();
         if array.dtype != dtype || dtype.itemsize() != size_of::<A>() {
-            let swapped = array.dtype.with_byte_order(dtype.byte_order()) == dtype;
             return Err(Error::DTypeMismatch {
                 path: context.path(),
+                op: context.op,
                 expected: dtype.descr(),
                 found: array.dtype.descr(),
-                remedy: match swapped {
-                    true => {
-                        "its bytes are in the other order; read them with `AnyStore`, or convert the file"
-                    }
-                    false => "open it with the type for that, or with `AnyStore`, which takes any",
-                },
+                remedy: mismatch_remedy(&dtype, &array.dtype),
             });
         }
         let shape = IxDyn(&array.shape);
@@ -245,10 +240,20 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         if dim.size() > 0 && !array.offset.is_multiple_of(align_of::<A>() as u64) {
             return Err(Error::Misaligned {
                 path: context.path(),
+                op: context.op,
                 dtype: dtype.descr(),
                 offset: array.offset,
                 align: align_of::<A>(),
-                remedy: "view it as `Le<T>` or `Be<T>`, which lie anywhere, or copy it into a new file",
+                remedy: match (array.dtype.kind(), array.dtype.byte_order()) {
+                    _ if context.op == "create" => "choose an offset that is one",
+                    (Kind::Record, _) => {
+                        "declare the record as `#[repr(C, packed)]`, or its fields as `Le<T>` or `Be<T>`"
+                    }
+                    (_, ByteOrder::Big) => {
+                        "open it as `Be<T>` of that type, which has no alignment"
+                    }
+                    (_, _) => "open it as `Le<T>` of that type, which has no alignment",
+                },
             });
         }
         Ok(dim)
@@ -406,12 +411,12 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// - [`NdimMismatch`](Error::NdimMismatch) if `shape` has another rank, which only [`IxDyn`] can.
+    /// - [`NdimMismatch`](Error::NdimMismatch) if `shape` has another rank, which only [`IxDyn`](type@IxDyn) can.
     /// - [`Moved`](Error::Moved) if the path no longer names the file of this store.
     /// - Those of [`create`](Store::create), and [`Poisoned`](Error::Poisoned).
     ///
     /// If the very last step fails, the sync of the directory ([`Error::Io`]), the store is on the new file and poisoned.
-    pub fn resize(&mut self, shape: impl ShapeBuilder<Dim = D>) -> Result<()> {
+    pub fn resize(&mut self, shape: impl IntoDimension<Dim = D>) -> Result<()> {
         self.resize_with(shape, A::zeroed())
     }
 
@@ -420,14 +425,18 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// # Errors
     ///
     /// As [`resize`](Store::resize).
-    pub fn resize_with(&mut self, shape: impl ShapeBuilder<Dim = D>, fill: A) -> Result<()> {
-        let dim = shape.into_shape_with_order().raw_dim().clone();
+    pub fn resize_with(&mut self, shape: impl IntoDimension<Dim = D>, fill: A) -> Result<()> {
+        let dim = shape.into_dimension();
         let resized = self.file.resize(dim.slice(), bytemuck::bytes_of(&fill));
-        // Also after a failure: one that came after the new file took the name.
-        if self.file.array.shape == dim.slice() {
-            self.dim = dim;
-        }
+        self.update_dim();
         resized
+    }
+
+    /// Takes over the shape of the file, which may have changed even if an operation failed: in its last step.
+    pub(super) fn update_dim(&mut self) {
+        for (axis, &found) in self.dim.slice_mut().iter_mut().zip(&self.file.array.shape) {
+            *axis = found;
+        }
     }
 
     /// Gives every element a block of its own on the disk, as in a file that this crate created. Elements keep their value.
@@ -438,6 +447,23 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// - [`Unsupported`](Error::Unsupported) if the file system cannot reserve blocks.
     pub fn allocate(&mut self) -> Result<()> {
         self.file.allocate()
+    }
+}
+
+/// The way out for who asked for `expected` and met `found`.
+fn mismatch_remedy(expected: &DType, found: &DType) -> &'static str {
+    let [expected_big, found_big] =
+        [expected, found].map(|dtype| dtype.with_byte_order(ByteOrder::Big));
+    match (found.kind(), found.byte_order()) {
+        _ if expected == found => "its `Element::dtype` has another size than the type; mend that",
+        _ if expected_big != found_big => {
+            "open it with the type for that, or with `AnyStore`, which takes any"
+        }
+        (Kind::Record, _) => {
+            "its fields are in another byte order; declare them as `Be<T>` or `Le<T>`"
+        }
+        (_, ByteOrder::Big) => "its bytes are in the other order; open it as `Be<T>` of that type",
+        (_, _) => "its bytes are in the other order; open it as `Le<T>` of that type",
     }
 }
 

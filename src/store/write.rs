@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 
 use ndarray::{ArrayRef, Dimension};
 
@@ -27,39 +28,59 @@ impl<'a> Writer<'a> {
         }
     }
 
-    pub(super) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let step = sys::step_from(self.offset);
-            let (piece, rest) = bytes.split_at(step.min(bytes.len() as u64) as usize);
-            sys::write_all_at(self.file, piece, self.offset)?;
-            self.offset += piece.len() as u64;
-            if piece.len() as u64 == step {
-                sys::start_writeback(self.file, self.started..self.offset)?;
-                self.started = self.offset;
-            }
-            bytes = rest;
-        }
-        Ok(())
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.in_steps(bytes.len() as u64, |file, done, offset| {
+            let piece = &bytes[done.start as usize..done.end as usize];
+            sys::write_all_at(file, piece, offset)
+        })
+    }
+
+    /// Lets the kernel copy `source` of another file. See [`sys::copy_range`].
+    pub(super) fn copy(
+        &mut self,
+        from: &File,
+        source: Range<u64>,
+        may_share: bool,
+    ) -> io::Result<()> {
+        self.in_steps(source.end - source.start, |file, done, offset| {
+            let piece = source.start + done.start..source.start + done.end;
+            sys::copy_range(from, piece, file, offset, may_share)
+        })
     }
 
     /// Leaves `len` bytes as they are.
-    pub(super) fn skip(&mut self, len: u64) {
-        self.offset += len;
-        self.started = self.offset;
+    pub(super) fn skip(&mut self, len: u64) -> io::Result<()> {
+        self.in_steps(len, |_, _, _| Ok(()))
     }
 
-    pub(super) fn offset(&self) -> u64 {
-        self.offset
+    /// Takes `len` bytes of the file in pieces that end where its steps do, and starts the writeback of each step that
+    /// is complete.
+    fn in_steps(
+        &mut self,
+        len: u64,
+        mut each: impl FnMut(&File, Range<u64>, u64) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut done = 0;
+        while done < len {
+            let step = sys::step_from(self.offset);
+            let piece = step.min(len - done);
+            each(self.file, done..done + piece, self.offset)?;
+            self.offset += piece;
+            done += piece;
+            if piece == step {
+                sys::start_writeback(self.file, self.started..self.offset)?;
+                self.started = self.offset;
+            }
+        }
+        Ok(())
     }
 }
 
-/// Writes the elements of `array` in `order` from `offset` of the file.
-pub(super) fn write_array<A: Element, D: Dimension>(
-    file: &File,
-    offset: u64,
+/// Writes the elements of `array` in `order`.
+pub(super) fn write_elements<A: Element, D: Dimension>(
+    writer: &mut Writer<'_>,
     array: &ArrayRef<A, D>,
     order: Order,
 ) -> io::Result<()> {
-    let mut writer = Writer::new(file, offset);
     pack::for_each_piece(array, order, |bytes| writer.write(bytes))
 }

@@ -1,13 +1,13 @@
 //! Blocks, room and limits: a file whose blocks are its own cannot run out of disk under a map.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 
 #[cfg(target_os = "linux")]
 use super::linux;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 use super::sync::retry;
 
 /// Gives `range` of the file blocks of its own, which read as zero where nothing was written, and makes the file at least
@@ -18,16 +18,59 @@ pub(crate) fn allocate(file: &File, range: Range<u64>) -> io::Result<()> {
     if range.is_empty() {
         return Ok(());
     }
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     {
         let flags = rustix::fs::FallocateFlags::empty();
         let len = range.end - range.start;
         retry(|| Ok(rustix::fs::fallocate(file, flags, range.start, len)?))
     }
-    #[cfg(not(unix))]
+    // Elsewhere the call, if there is one, may cut the file or leave its holes.
+    #[cfg(not(target_os = "linux"))]
     {
         let _ = file;
         Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Reserves blocks for `range`, at the end of the file, and leaves its length alone. `ErrorKind::Unsupported` as for
+/// [`allocate`].
+pub(crate) fn reserve(file: &File, range: Range<u64>) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let flags = rustix::fs::FallocateFlags::KEEP_SIZE;
+        let len = range.end - range.start;
+        retry(|| Ok(rustix::fs::fallocate(file, flags, range.start, len)?))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, range);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Whether blocks are reserved behind the end of the file: the leaving of a process that died while it appended.
+pub(crate) fn has_reserve(file: &File, metadata: &Metadata) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt;
+        // The block in which the file ends is its own, whatever its size.
+        const LARGEST_BLOCK: u64 = 64 << 10;
+        let behind = metadata.len().next_multiple_of(LARGEST_BLOCK)..i64::MAX as u64;
+        let mut found = false;
+        let listed = linux::for_each_extent(file, behind.clone(), |extent| {
+            found = extent.logical + extent.length > behind.start;
+            !found
+        });
+        match listed {
+            Ok(()) => found,
+            // tmpfs does not list extents, and counts nothing but data.
+            Err(_) => metadata.blocks().saturating_mul(512) > behind.start,
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, metadata);
+        false
     }
 }
 
@@ -66,7 +109,7 @@ pub(crate) struct Blocks {
     pub(crate) shared: bool,
 }
 
-/// Looks up the blocks under `range`. Dirty pages in it are written out first.
+/// Looks up the blocks under `range`.
 ///
 /// Where the file system does not list its extents (tmpfs, for one) the count of the file's blocks has to do.
 pub(crate) fn blocks(file: &File, range: Range<u64>) -> io::Result<Blocks> {
@@ -136,18 +179,37 @@ fn stats(path: &Path) -> Option<fs2::FsStats> {
         .filter(|stats| stats.total_space() > 0)
 }
 
-/// Makes writes to a new, empty file go to its own blocks on a file system that otherwise copies on write (btrfs), where
-/// reserved blocks are no protection from a full disk. Elsewhere, and where it is refused, this does nothing.
-pub(crate) fn write_in_place(file: &File) {
+/// Whether each write to the file goes to a new block (btrfs), so that no reserve is a protection from a full disk.
+pub(crate) fn copies_on_write(file: &File) -> bool {
     #[cfg(target_os = "linux")]
     {
-        const BTRFS_SUPER_MAGIC: i64 = 0x9123_683e;
-        let on_btrfs =
-            rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type == BTRFS_SUPER_MAGIC);
-        if on_btrfs && let Ok(flags) = rustix::fs::ioctl_getflags(file) {
-            let _ = rustix::fs::ioctl_setflags(file, flags | rustix::fs::IFlags::NOCOW);
-        }
+        on_btrfs(file)
+            && !rustix::fs::ioctl_getflags(file)
+                .is_ok_and(|flags| flags.contains(rustix::fs::IFlags::NOCOW))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        false
+    }
+}
+
+/// Makes writes to a new, empty file go to the blocks it has, where they otherwise would not ([`copies_on_write`]).
+/// Elsewhere, and where it is refused, this does nothing.
+pub(crate) fn write_in_place(file: &File) {
+    #[cfg(target_os = "linux")]
+    if on_btrfs(file)
+        && let Ok(flags) = rustix::fs::ioctl_getflags(file)
+    {
+        let _ = rustix::fs::ioctl_setflags(file, flags | rustix::fs::IFlags::NOCOW);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = file;
+}
+
+#[cfg(target_os = "linux")]
+fn on_btrfs(file: &File) -> bool {
+    const BTRFS_SUPER_MAGIC: u32 = 0x9123_683e;
+    // The width of the field differs between architectures; the magic numbers have 32 bits.
+    rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type as u32 == BTRFS_SUPER_MAGIC)
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 #[cfg(target_os = "linux")]
 use super::sync::retry;
-use super::{start_writeback, step_from, write_all_at};
+use super::write_all_at;
 
 /// Makes the empty file `to` a copy of `from` that shares its blocks. False where the file system has no such thing.
 pub(crate) fn clone_file(from: &File, to: &File) -> bool {
@@ -19,7 +19,7 @@ pub(crate) fn clone_file(from: &File, to: &File) -> bool {
     }
 }
 
-/// Copies `source` of `from` to offset `target` of `to`, and starts to write it to the disk.
+/// Copies `source` of `from` to offset `target` of `to`.
 ///
 /// The kernel copies. With `may_share` it may let both files have the same blocks; without, `to` gets its own.
 pub(crate) fn copy_range(
@@ -32,20 +32,17 @@ pub(crate) fn copy_range(
     let mut done = 0;
     let len = source.end - source.start;
     while done < len {
-        let step = (len - done).min(step_from(target + done));
-        let copied = copy_some(
+        match copy_some(
             from,
             source.start + done,
             to,
             target + done,
-            step,
+            len - done,
             may_share,
-        )?;
-        if copied == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        )? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            copied => done += copied,
         }
-        start_writeback(to, target + done..target + done + copied)?;
-        done += copied;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use tempfile::TempPath;
 
 use super::file::{self, FileId};
 use super::lock::{LockedFile, NotLocked, Patience};
+#[cfg(unix)]
 use super::sync::sync_directory;
 
 /// More creators of one file at a time than anyone has.
@@ -25,6 +26,8 @@ const MAX_NAME: usize = 255;
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
+    /// Elsewhere a directory cannot be opened as a file, nor synced.
+    #[cfg(unix)]
     handle: File,
 }
 
@@ -35,8 +38,11 @@ impl Directory {
             .parent()
             .ok_or(io::ErrorKind::IsADirectory)?
             .to_owned();
-        let handle = File::open(&path)?;
-        Ok(Directory { path, handle })
+        Ok(Directory {
+            #[cfg(unix)]
+            handle: File::open(&path)?,
+            path,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -45,7 +51,9 @@ impl Directory {
 
     /// Waits until the names in the directory are on the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        sync_directory(&self.handle)
+        #[cfg(unix)]
+        sync_directory(&self.handle)?;
+        Ok(())
     }
 }
 
@@ -58,10 +66,13 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// Makes an empty, locked file for `target` in `directory`. Where there are no locks, `need_lock` decides.
+    ///
+    /// A `private` one is for its owner alone until it gets the mode of the file that it replaces, which may be private.
     pub(crate) fn new(
         directory: &Directory,
         target: &Path,
         need_lock: bool,
+        private: bool,
     ) -> Result<Draft, NotLocked> {
         let name = target
             .file_name()
@@ -71,7 +82,7 @@ impl Draft {
             let place = directory.path.join(draft_name(name, number));
             let found = clear(&place).map_err(NotLocked::Io)?;
             if made.is_none() {
-                made = Draft::at(&place, need_lock)?;
+                made = Draft::at(&place, need_lock, private)?;
             } else if found == Found::Nothing {
                 // Numbers are taken from below: behind a free one there are hardly others.
                 break;
@@ -83,14 +94,17 @@ impl Draft {
     }
 
     /// Makes the file at `place`, or `None` if somebody else has that name.
-    fn at(place: &Path, need_lock: bool) -> Result<Option<Draft>, NotLocked> {
+    fn at(place: &Path, need_lock: bool, private: bool) -> Result<Option<Draft>, NotLocked> {
         // Not `NamedTempFile`: its files are private (0600), and a new array gets 0666 less the umask, as in NumPy.
-        let file = match OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(place)
-        {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        if private {
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        #[cfg(not(unix))]
+        let _ = private;
+        let file = match options.open(place) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
             Err(error) => return Err(NotLocked::Open(error)),
@@ -208,7 +222,7 @@ pub(crate) fn preserve_attributes(old: &File, new: &File) -> io::Result<()> {
             .or_else(|_| fchown(new, None, Some(from.gid())));
     }
     #[cfg(target_os = "linux")]
-    copy_xattrs(old, new);
+    copy_xattrs(old, new)?;
     // Last, for a change of owner clears the set-id bits.
     new.set_permissions(from.permissions())
 }
@@ -219,23 +233,54 @@ pub(crate) fn preserve_attributes(old: &File, new: &File) -> io::Result<()> {
     new.set_permissions(old.metadata()?.permissions())
 }
 
-/// Copies the extended attributes, POSIX ACLs among them, that may be read and set.
+/// Gives `new` the extended attributes of `old`, POSIX ACLs among them, and takes away what it has beyond them: a directory
+/// can have a default ACL, which the old file need not have.
+///
+/// Some attributes belong to the system, and some file systems have none: what may not be changed stays.
 #[cfg(target_os = "linux")]
-fn copy_xattrs(old: &File, new: &File) {
-    use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
-    use std::ffi::CStr;
-    // The kernel's own limits: 64 KiB for the names of a file, and for each value.
-    let (mut names, mut value) = (vec![0; 1 << 16], Vec::new());
-    let Ok(len) = flistxattr(old, &mut names[..]) else {
-        return;
+fn copy_xattrs(old: &File, new: &File) -> io::Result<()> {
+    use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
+    use rustix::io::Errno;
+    let refused = |error: &Errno| {
+        matches!(
+            *error,
+            Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NODATA
+        )
     };
-    for name in names[..len]
-        .split_inclusive(|&byte| byte == 0)
-        .filter_map(|name| CStr::from_bytes_with_nul(name).ok())
-    {
-        value.resize(1 << 16, 0);
-        if let Ok(len) = fgetxattr(old, name, &mut value[..]) {
-            let _ = fsetxattr(new, name, &value[..len], XattrFlags::empty());
+    let tolerate = |result: Result<(), Errno>| match result {
+        Err(error) if !refused(&error) => Err(io::Error::from(error)),
+        _ => Ok(()),
+    };
+    let (wanted, found) = (xattr_names(old), xattr_names(new));
+    for name in found.iter().filter(|name| !wanted.contains(name)) {
+        tolerate(fremovexattr(new, name.as_c_str()))?;
+    }
+    let mut value = vec![0; MAX_XATTR];
+    for name in wanted {
+        if let Ok(len) = fgetxattr(old, name.as_c_str(), &mut value[..]) {
+            tolerate(fsetxattr(
+                new,
+                name.as_c_str(),
+                &value[..len],
+                XattrFlags::empty(),
+            ))?;
         }
     }
+    Ok(())
+}
+
+/// The kernel's own limit on the names of a file's extended attributes, and on each of their values.
+#[cfg(target_os = "linux")]
+const MAX_XATTR: usize = 1 << 16;
+
+/// The names of the extended attributes; none where the file system has no such thing.
+#[cfg(target_os = "linux")]
+fn xattr_names(file: &File) -> Vec<std::ffi::CString> {
+    let mut names = vec![0; MAX_XATTR];
+    let len = rustix::fs::flistxattr(file, &mut names[..]).unwrap_or(0);
+    let names = names[..len].split(|&byte| byte == 0);
+    names
+        .filter(|name| !name.is_empty())
+        .filter_map(|name| std::ffi::CString::new(name).ok())
+        .collect()
 }

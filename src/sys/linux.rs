@@ -75,10 +75,8 @@ struct Fiemap {
 const FS_IOC_FIEMAP: u32 =
     rustix::ioctl::opcode::read_write::<[u8; offset_of!(Fiemap, extents)]>(b'f', 11) as u32;
 
-/// Write out what the file system has only promised a place for, so that the answer is about blocks.
-const FIEMAP_FLAG_SYNC: u32 = 1;
-
-/// Calls `visit` with each extent that lies in `range`, in order, until it returns false.
+/// Calls `visit` with each extent that lies in `range`, in order, until it returns false. What the file system has promised
+/// a place but not given one yet counts as an extent, too.
 pub(crate) fn for_each_extent(
     file: &File,
     range: Range<u64>,
@@ -89,7 +87,7 @@ pub(crate) fn for_each_extent(
         let mut request = Fiemap {
             start,
             length: range.end - start,
-            flags: FIEMAP_FLAG_SYNC,
+            flags: 0,
             mapped_extents: 0,
             extent_count: BATCH as u32,
             reserved: 0,

@@ -47,6 +47,8 @@ impl From<LockPolicy> for Patience {
 pub(crate) enum NotLocked {
     /// The file could not be opened.
     Open(io::Error),
+    /// It is no regular file but this.
+    Special(&'static str),
     /// Somebody else holds the lock.
     Held(LockHolder),
     /// The file system has no locks.
@@ -62,11 +64,14 @@ pub(crate) enum NotLocked {
 #[derive(Debug)]
 pub(crate) struct LockedFile {
     file: File,
-    locked: bool,
+    /// The process that locked it.
+    locked: Option<u32>,
 }
 
 impl LockedFile {
     /// Opens the file that `path` names and locks it, exclusively if it is to be written. `None` takes no lock.
+    ///
+    /// Only a regular file is locked for long, or exclusively: the lock of a device may mean something to somebody else.
     ///
     /// The lock belongs to the inode, and the file may have been replaced before it was taken; then the new one is opened
     /// instead. A writer must be sure of that, or its work would go to a file without a name: it looks the path up again.
@@ -78,18 +83,27 @@ impl LockedFile {
         write: bool,
         patience: Option<Patience>,
     ) -> Result<(LockedFile, Metadata), NotLocked> {
+        let regular = |file: &File| {
+            let metadata = file.metadata().map_err(NotLocked::Io)?;
+            match file::kind_of_special(&metadata) {
+                Some(found) => Err(NotLocked::Special(found)),
+                None => Ok(metadata),
+            }
+        };
         loop {
             let file = file::open(path, write).map_err(NotLocked::Open)?;
             let Some(patience) = patience else {
-                let metadata = file.metadata().map_err(NotLocked::Io)?;
+                let metadata = regular(&file)?;
                 return Ok((LockedFile::unlocked(file), metadata));
             };
+            let passing = !write && matches!(patience, Patience::None);
+            if !passing {
+                regular(&file)?;
+            }
             let file = LockedFile::lock(file, write, patience)?;
-            let metadata = file.file.metadata().map_err(NotLocked::Io)?;
-            let current = match patience {
-                Patience::None if !write => file::names_of(&metadata) > 0,
-                _ => file::names(path, FileId::of(&metadata)).map_err(NotLocked::Io)?,
-            };
+            let metadata = regular(&file.file)?;
+            let current = passing && file::names_of(&metadata) > 0
+                || file::names(path, FileId::of(&metadata)).map_err(NotLocked::Io)?;
             if current {
                 return Ok((file, metadata));
             }
@@ -111,7 +125,12 @@ impl LockedFile {
                 (_, false) => fs2::FileExt::try_lock_shared(&file),
             };
             let error = match attempt {
-                Ok(()) => return Ok(LockedFile { file, locked: true }),
+                Ok(()) => {
+                    return Ok(LockedFile {
+                        file,
+                        locked: Some(std::process::id()),
+                    });
+                }
                 Err(error) => error,
             };
             match error.kind() {
@@ -138,16 +157,15 @@ impl LockedFile {
 
     /// Locks an open file exclusively, if nothing stands in the way.
     pub(crate) fn lock_if_possible(file: File) -> LockedFile {
-        let locked = fs2::FileExt::try_lock_exclusive(&file).is_ok();
+        let locked = fs2::FileExt::try_lock_exclusive(&file)
+            .is_ok()
+            .then(std::process::id);
         LockedFile { file, locked }
     }
 
     /// A file that its caller promises to be the only one to touch.
     pub(crate) fn unlocked(file: File) -> LockedFile {
-        LockedFile {
-            file,
-            locked: false,
-        }
+        LockedFile { file, locked: None }
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -156,7 +174,8 @@ impl LockedFile {
 
     /// Gives the lock back and keeps the file.
     pub(crate) fn release(&mut self) {
-        if std::mem::take(&mut self.locked) {
+        // In a forked child the lock is still the parent's: it belongs to the open file, which both have.
+        if self.locked.take() == Some(std::process::id()) {
             // Closing the file releases the lock as well, just not in the presence of a fork.
             let _ = fs2::FileExt::unlock(&self.file);
         }
@@ -218,12 +237,15 @@ fn holder(file: &File) -> LockHolder {
             let mut words = line.split(' ');
             (words.next()? == mount).then(|| words.nth(1))?
         })?;
-        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        // In large reads: between two of them a lock that goes shifts the others, and one would be passed over.
+        let mut locks = String::with_capacity(1 << 16);
+        std::io::Read::read_to_string(&mut File::open("/proc/locks").ok()?, &mut locks).ok()?;
         locks
             .lines()
             .find_map(|line| lock_owner(line, device, inode))
     };
-    match find() {
+    // Long lists take several reads, so a second look.
+    match find().or_else(find) {
         Some(id) if id == std::process::id() => LockHolder::ThisProcess,
         Some(id) => LockHolder::Process(id),
         None => LockHolder::Unknown,

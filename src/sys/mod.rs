@@ -16,7 +16,8 @@ mod send;
 mod sync;
 
 pub(crate) use allocate::{
-    allocate, blocks, file_size_limit, free_space, total_free, unshare, write_in_place, write_zeros,
+    allocate, blocks, copies_on_write, file_size_limit, free_space, has_reserve, reserve,
+    total_free, unshare, write_in_place, write_zeros,
 };
 pub(crate) use copy::{clone_file, copy_range, data_ranges};
 pub(crate) use draft::{Directory, Draft, Unpublished, preserve_attributes};

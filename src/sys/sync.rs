@@ -17,6 +17,7 @@ pub(crate) fn sync_all(file: &File) -> io::Result<()> {
 /// Waits until the names in a directory are on the disk.
 ///
 /// File systems on which a directory cannot be synced (EINVAL) have no better way to offer, so that is not an error.
+#[cfg(unix)]
 pub(super) fn sync_directory(directory: &File) -> io::Result<()> {
     match sync_all(directory) {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),

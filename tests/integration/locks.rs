@@ -1,1 +1,546 @@
-//! .
+//! Any number of readers or one writer, in this process and all others, for exactly as long as a store lives.
+
+use std::any::Any;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ndarray::prelude::*;
+use ndstore::{
+    AnyStore, Error, LockHolder, LockPolicy, Mode, Options, ReadWrite, Result, Store, Writable,
+};
+
+use super::support::{Peer, assert_no_drafts, trace, wait_until};
+
+const MODES: [Mode; 4] = [Mode::Read, Mode::CopyOnWrite, Mode::ReadWrite, Mode::Write];
+
+fn only_reads(mode: Mode) -> bool {
+    matches!(mode, Mode::Read | Mode::CopyOnWrite)
+}
+
+fn open(mode: Mode, path: &Path) -> Result<Box<dyn Any>> {
+    Ok(match mode {
+        Mode::Read => Box::new(Store::<f64, Ix1>::open(path)?),
+        Mode::CopyOnWrite => Box::new(Store::<f64, Ix1>::open_cow(path)?),
+        Mode::ReadWrite => Box::new(Store::<f64, Ix1>::open_rw(path)?),
+        Mode::Write => Box::new(Store::<f64, _>::create(path, 3)?),
+    })
+}
+
+/// The order that has a peer open the path in a mode.
+fn order(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Read => "open",
+        Mode::CopyOnWrite => "open_cow",
+        Mode::ReadWrite => "open_rw",
+        Mode::Write => "create 3",
+    }
+}
+
+#[track_caller]
+fn assert_locked<T>(result: Result<T>, expected: &Path, writes: bool, by: LockHolder) {
+    match result.map(|_| ()) {
+        Err(Error::Locked {
+            path,
+            exclusive,
+            holder,
+            ..
+        }) => assert_eq!((path.as_path(), exclusive, holder), (expected, writes, by)),
+        other => panic!("expected that it is locked by {by}, found {other:?}"),
+    }
+}
+
+/// A directory with an array of three elements at the path that is returned.
+fn array() -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().canonicalize().unwrap().join("a.npy");
+    Store::<f64, _>::create_from(&path, &array![1.0, 2.0, 3.0]).unwrap();
+    (dir, path)
+}
+
+#[test]
+fn within_one_process_stores_of_a_file_are_many_readers_or_one_writer() {
+    let (dir, path) = array();
+    for first in MODES {
+        for second in MODES {
+            let held = open(first, &path).unwrap();
+            let before = trace(&path);
+            let result = open(second, &path);
+            if only_reads(first) && only_reads(second) {
+                result.unwrap();
+            } else {
+                assert_locked(result, &path, !only_reads(second), LockHolder::ThisProcess);
+            }
+            assert_eq!(trace(&path), before, "{first} then {second}");
+            drop(held);
+            open(second, &path).unwrap();
+        }
+    }
+    assert_no_drafts(dir.path());
+}
+
+#[test]
+fn between_processes_stores_of_a_file_are_many_readers_or_one_writer() {
+    let (dir, path) = array();
+    let mut peer = Peer::at(&path);
+    let by_peer = LockHolder::Process(peer.id());
+    for first in MODES {
+        for second in MODES {
+            let agree = only_reads(first) && only_reads(second);
+            peer.ask(order(first)).unwrap();
+            let result = open(second, &path);
+            if agree {
+                result.unwrap();
+            } else {
+                assert_locked(result, &path, !only_reads(second), by_peer);
+            }
+            peer.ask("drop").unwrap();
+
+            let held = open(first, &path).unwrap();
+            let answer = peer.ask(order(second));
+            if agree {
+                answer.unwrap();
+            } else {
+                let answer = answer.unwrap_err();
+                let holder = format!("holder: Process({})", std::process::id());
+                assert!(answer.starts_with("Locked {"), "{answer}");
+                assert!(answer.contains(&holder), "{answer}");
+                assert!(answer.contains(path.to_str().unwrap()), "{answer}");
+            }
+            drop(held);
+            peer.ask("drop").unwrap();
+        }
+    }
+    assert_no_drafts(dir.path());
+}
+
+#[test]
+fn a_refusal_says_who_holds_the_lock_and_what_to_do() {
+    let (_dir, path) = array();
+    let _held = Store::<f64, Ix1>::open(&path).unwrap();
+    let message = Store::<f64, Ix1>::open_rw(&path).unwrap_err().to_string();
+    let expected = format!(
+        "cannot open {path:?}: its exclusive lock is held by another store in this very process; \
+         close that store, or wait with `Options::lock`"
+    );
+    assert_eq!(message, expected);
+}
+
+#[test]
+fn one_of_two_creators_of_a_missing_file_wins_and_the_other_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..60 {
+        let path = dir.path().join(format!("{round}.npy"));
+        let start = Barrier::new(2);
+        let create = |value: f64| {
+            start.wait();
+            Store::<f64, _>::create_from(&path, &array![value])
+        };
+        let (one, two) = thread::scope(|scope| {
+            let other = scope.spawn(|| create(2.0));
+            (create(1.0), other.join().unwrap())
+        });
+        let (winner, loser) = match (one, two) {
+            (Ok(store), Err(error)) | (Err(error), Ok(store)) => (store, error),
+            other => panic!("round {round}: {other:?}"),
+        };
+        assert!(
+            matches!(
+                &loser,
+                Error::Locked {
+                    holder: LockHolder::ThisProcess,
+                    ..
+                }
+            ),
+            "{loser}"
+        );
+        let value = winner.view()[0];
+        drop(winner);
+        assert_eq!(Store::<f64, Ix1>::open(&path).unwrap().view()[0], value);
+    }
+    assert_no_drafts(dir.path());
+}
+
+#[test]
+fn one_of_two_processes_that_create_a_missing_file_wins_and_the_other_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    let mut peers = [Peer::at(&path), Peer::at(&path)];
+    for round in 0..30 {
+        for peer in &mut peers {
+            peer.begin("create 1000");
+        }
+        let answers = peers.each_mut().map(Peer::answer);
+        let refusals: Vec<_> = answers
+            .iter()
+            .filter_map(|answer| answer.as_ref().err())
+            .collect();
+        assert_eq!(refusals.len(), 1, "round {round}: {answers:?}");
+        assert!(refusals[0].starts_with("Locked {"), "{answers:?}");
+        for peer in &mut peers {
+            peer.ask("drop").unwrap();
+        }
+        assert_no_drafts(dir.path());
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn one_of_many_create_new_wins_and_the_others_find_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let path = dir.path().join(format!("{round}.npy"));
+        let start = Barrier::new(4);
+        let create = || {
+            start.wait();
+            Store::<f64, _>::create_new(&path, 2)
+        };
+        let results = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(create)).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect::<Vec<_>>()
+        });
+        let errors: Vec<_> = results
+            .iter()
+            .filter_map(|result| result.as_ref().err())
+            .collect();
+        assert_eq!(errors.len(), 3, "{results:?}");
+        for error in errors {
+            assert!(matches!(error, Error::AlreadyExists { .. }), "{error}");
+        }
+    }
+    assert_no_drafts(dir.path());
+}
+
+#[test]
+fn creators_who_wait_replace_each_other_one_after_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    let start = Barrier::new(4);
+    let create = |value: f64| {
+        start.wait();
+        for _ in 0..10 {
+            let options = Options::new().lock(LockPolicy::Wait);
+            let store = options
+                .create_from(&path, &Array::from_elem(100, value))
+                .unwrap();
+            assert!(store.view().iter().all(|&found| found == value));
+            let other = Store::<f64, Ix1>::open(&path);
+            assert_locked(other, &path, false, LockHolder::ThisProcess);
+        }
+    };
+    thread::scope(|scope| {
+        for value in 0..4 {
+            scope.spawn(move || create(value.into()));
+        }
+    });
+    assert_no_drafts(dir.path());
+}
+
+#[test]
+fn a_lock_goes_when_its_store_is_dropped_or_closed() {
+    let (_dir, path) = array();
+    drop(Store::<f64, Ix1>::open_rw(&path).unwrap());
+    Store::<f64, Ix1>::open_rw(&path).unwrap().close().unwrap();
+    Store::<f64, Ix1>::open_cow(&path).unwrap().close().unwrap();
+    Store::<f64, _>::create(&path, 2).unwrap().close().unwrap();
+    let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    store.resize(5).unwrap();
+    store.close().unwrap();
+    assert_eq!(Store::<f64, Ix1>::open_rw(&path).unwrap().shape(), [5]);
+}
+
+#[test]
+fn a_lock_goes_when_its_process_is_killed() {
+    let (_dir, path) = array();
+    for mode in MODES {
+        let mut peer = Peer::at(&path);
+        peer.ask(order(mode)).unwrap();
+        let refused = Store::<f64, Ix1>::open_rw(&path);
+        assert_locked(refused, &path, true, LockHolder::Process(peer.id()));
+        peer.kill();
+        Store::<f64, Ix1>::open_rw(&path).unwrap();
+    }
+}
+
+/// What a child between fork and exec has: the same open file as this process, which closing it here does not close.
+fn shared_descriptors(path: &Path) -> Vec<std::os::fd::OwnedFd> {
+    use rustix::process::{self, PidfdFlags, PidfdGetfdFlags};
+    let this = process::pidfd_open(process::getpid(), PidfdFlags::empty()).unwrap();
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| fs::read_link(entry.path()).is_ok_and(|found| found == path))
+        .filter_map(number)
+        .map(|number| process::pidfd_getfd(&this, number, PidfdGetfdFlags::empty()).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_lock_goes_with_its_store_even_if_a_forked_child_still_has_the_file() {
+    let (_dir, path) = array();
+    let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    let before = shared_descriptors(&path);
+    store.resize(9).unwrap();
+    let after = shared_descriptors(&path);
+    assert_eq!((before.len(), after.len()), (1, 1));
+    drop(store);
+    Store::<f64, Ix1>::open_rw(&path).unwrap();
+    drop((before, after));
+    for mode in [Mode::Read, Mode::CopyOnWrite, Mode::Write] {
+        let store = open(mode, &path).unwrap();
+        let shared = shared_descriptors(&path);
+        assert_eq!(shared.len(), 1);
+        drop(store);
+        Store::<f64, Ix1>::open_rw(&path).unwrap();
+    }
+}
+
+#[test]
+fn the_lock_of_a_replaced_file_goes_even_if_a_forked_child_still_has_it() {
+    let (dir, path) = array();
+    let old = dir.path().join("old");
+    fs::hard_link(&path, &old).unwrap();
+    let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    let _shared = shared_descriptors(&path);
+    store.resize(9).unwrap();
+    Store::<f64, Ix1>::open_rw(&old).unwrap();
+}
+
+#[test]
+fn locks_come_and_go_while_other_threads_start_processes() {
+    let (_dir, path) = array();
+    let end = Instant::now() + Duration::from_millis(500);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while Instant::now() < end {
+                std::process::Command::new("true").status().unwrap();
+            }
+        });
+        while Instant::now() < end {
+            Store::<f64, Ix1>::open_rw(&path).unwrap();
+        }
+    });
+}
+
+#[test]
+fn waiting_lasts_until_the_lock_is_free() {
+    let (_dir, path) = array();
+    for policy in [
+        LockPolicy::Wait,
+        LockPolicy::WaitAtMost(Duration::from_secs(60)),
+    ] {
+        let pause = Duration::from_millis(80);
+        for mode in [Mode::Read, Mode::ReadWrite, Mode::Write] {
+            let held = open(Mode::ReadWrite, &path).unwrap();
+            let waiting = Options::new().lock(policy);
+            let (waited, end) = thread::scope(|scope| {
+                let waiter = scope.spawn(|| {
+                    match mode {
+                        Mode::Read => waiting.open::<f64, Ix1>(&path).map(drop),
+                        Mode::ReadWrite => waiting.open_rw::<f64, Ix1>(&path).map(drop),
+                        _ => waiting.create::<f64, _>(&path, 3).map(drop),
+                    }
+                    .unwrap();
+                    Instant::now()
+                });
+                thread::sleep(pause);
+                let freed = Instant::now();
+                drop(held);
+                (waiter.join().unwrap(), freed)
+            });
+            assert!(waited >= end, "{mode} did not wait");
+            assert!(waited - end < Duration::from_secs(5), "{mode} slept on");
+        }
+    }
+}
+
+#[test]
+fn waiting_at_most_gives_up_at_its_limit_and_changes_nothing() {
+    let (dir, path) = array();
+    let _held = Store::<f64, Ix1>::open(&path).unwrap();
+    let before = trace(&path);
+    let limit = Duration::from_millis(120);
+    let waiting = Options::new().lock(LockPolicy::WaitAtMost(limit));
+    let attempts: [fn(&Options, &Path) -> Result<()>; 2] = [
+        |options, path| options.open_rw::<f64, Ix1>(path).map(drop),
+        |options, path| options.create::<f64, _>(path, 3).map(drop),
+    ];
+    for attempt in attempts {
+        let start = Instant::now();
+        assert_locked(
+            attempt(&waiting, &path),
+            &path,
+            true,
+            LockHolder::ThisProcess,
+        );
+        let waited = start.elapsed();
+        assert!(waited >= limit, "gave up after {waited:?}");
+        assert!(waited < limit + Duration::from_secs(3), "waited {waited:?}");
+    }
+    waiting.open::<f64, Ix1>(&path).unwrap();
+    assert_eq!(trace(&path), before);
+    assert_no_drafts(dir.path());
+}
+
+/// Has a process wait for `path` while `change` happens to it, and returns its verdict once `change` is over.
+fn wait_through(path: &Path, change: impl FnOnce()) -> (Peer, Result<(), String>) {
+    let mut peer = Peer::at(path);
+    peer.begin("wait");
+    let waits = format!(" -> FLOCK  ADVISORY  WRITE {} ", peer.id());
+    wait_until(|| fs::read_to_string("/proc/locks").unwrap().contains(&waits));
+    change();
+    let answer = peer.answer();
+    (peer, answer)
+}
+
+#[test]
+fn who_waited_for_a_file_that_was_replaced_gets_the_new_one() {
+    let (_dir, path) = array();
+    let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    let (mut peer, answer) = wait_through(&path, || {
+        store.resize(5).unwrap();
+        drop(store);
+    });
+    answer.unwrap();
+    peer.ask("overwrite 7").unwrap();
+    peer.finish();
+    let found = Store::<f64, Ix1>::open(&path).unwrap();
+    assert_eq!(found.view(), Array::from_elem(5, 7.0));
+}
+
+#[test]
+fn who_waits_with_a_limit_for_a_file_that_is_replaced_gets_the_new_one() {
+    let (_dir, path) = array();
+    let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    let waiting = Options::new().lock(LockPolicy::WaitAtMost(Duration::from_secs(60)));
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| waiting.open::<f64, Ix1>(&path).unwrap().shape().to_vec());
+        thread::sleep(Duration::from_millis(50));
+        store.resize(5).unwrap();
+        drop(store);
+        assert_eq!(waiter.join().unwrap(), [5]);
+    });
+}
+
+#[test]
+fn who_waited_for_a_file_that_was_removed_learns_that_it_is_gone() {
+    let (_dir, path) = array();
+    let store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    let (_peer, answer) = wait_through(&path, || {
+        fs::remove_file(&path).unwrap();
+        drop(store);
+    });
+    let error = answer.unwrap_err();
+    assert!(error.starts_with("NotFound {"), "{error}");
+}
+
+#[test]
+fn a_failed_open_leaves_no_lock() {
+    let (dir, path) = array();
+    Store::<f32, Ix1>::open(&path).unwrap_err();
+    Store::<f64, Ix2>::open_rw(&path).unwrap_err();
+    Options::new()
+        .shape(4)
+        .open_rw::<f64, Ix1>(&path)
+        .unwrap_err();
+    drop(Store::<f64, Ix1>::open_rw(&path).unwrap());
+
+    let damaged = dir.path().join("damaged.npy");
+    let whole = fs::read(&path).unwrap();
+    for bytes in [&whole[..4100], &whole[..20], b"no array at all", b""] {
+        fs::write(&damaged, bytes).unwrap();
+        Store::<f64, Ix1>::open_rw(&damaged).unwrap_err();
+        let file = File::open(&damaged).unwrap();
+        fs2::FileExt::try_lock_exclusive(&file).unwrap();
+    }
+}
+
+#[test]
+fn a_failed_create_or_resize_leaves_no_lock_or_keeps_its_own() {
+    let (_dir, path) = array();
+    let too_large = Store::<f64, _>::create(&path, (usize::MAX, 2)).unwrap_err();
+    assert!(
+        matches!(too_large, Error::ShapeTooLarge { .. }),
+        "{too_large}"
+    );
+    let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    store.resize(usize::MAX).unwrap_err();
+    let refused = Store::<f64, Ix1>::open(&path);
+    assert_locked(refused, &path, false, LockHolder::ThisProcess);
+}
+
+#[test]
+fn a_refused_downcast_hands_the_store_back_with_its_lock() {
+    let (_dir, path) = array();
+    let any = AnyStore::open_rw(&path).unwrap();
+    let refused = any.downcast::<f32, Ix1, ReadWrite>().unwrap_err();
+    let result = Store::<f64, Ix1>::open(&path);
+    assert_locked(result, &path, false, LockHolder::ThisProcess);
+    let store = refused.store.downcast::<f64, Ix1, ReadWrite>().unwrap();
+    let result = Store::<f64, Ix1>::open(&path);
+    assert_locked(result, &path, false, LockHolder::ThisProcess);
+    drop(store);
+    Store::<f64, Ix1>::open_rw(&path).unwrap();
+}
+
+#[test]
+fn all_names_of_a_file_share_one_lock() {
+    let (dir, path) = array();
+    let (hard, soft) = (dir.path().join("hard"), dir.path().join("soft"));
+    fs::hard_link(&path, &hard).unwrap();
+    std::os::unix::fs::symlink(&path, &soft).unwrap();
+    let names = [path.as_path(), hard.as_path(), soft.as_path()];
+    for first in names {
+        let _held = Store::<f64, Ix1>::open_rw(first).unwrap();
+        for second in names {
+            let refused = Store::<f64, Ix1>::open(second);
+            assert!(matches!(refused, Err(Error::Locked { .. })), "{second:?}");
+            let refused = Store::<f64, _>::create(second, 3);
+            assert!(matches!(refused, Err(Error::Locked { .. })), "{second:?}");
+        }
+    }
+}
+
+#[test]
+fn locks_are_those_of_flock() {
+    let (_dir, path) = array();
+    let file = File::open(&path).unwrap();
+    fs2::FileExt::lock_shared(&file).unwrap();
+    Store::<f64, Ix1>::open(&path).unwrap();
+    let refused = Store::<f64, Ix1>::open_rw(&path);
+    assert_locked(refused, &path, true, LockHolder::ThisProcess);
+    fs2::FileExt::unlock(&file).unwrap();
+    let _store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    fs2::FileExt::try_lock_shared(&file).unwrap_err();
+}
+
+#[test]
+#[allow(unsafe_code)]
+fn without_a_lock_none_is_taken_and_none_heeded() {
+    fn rows<M: Writable>(store: &mut Store<f64, Ix1, M>) {
+        store.view_mut().fill(5.0);
+    }
+    let (_dir, path) = array();
+    // SAFETY: nobody shortens the file while a store of it lives, and no two of them touch the same elements.
+    let free = unsafe { Options::new().no_lock() };
+    let mut unlocked = free.open_rw::<f64, Ix1>(&path).unwrap();
+    let locked = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    rows(&mut unlocked);
+    drop((unlocked, locked));
+
+    let created = free.create::<f64, _>(&path, 4).unwrap();
+    let mut locked = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    drop(created);
+    // The lock of one store is not lost when another without a lock goes.
+    assert!(Store::<f64, Ix1>::open(&path).is_err());
+    let mut other = free.open_rw::<f64, Ix1>(&path).unwrap();
+    drop(std::mem::replace(&mut locked, free.open_rw(&path).unwrap()));
+    other.resize(9).unwrap();
+    assert_eq!(Store::<f64, Ix1>::open_rw(&path).unwrap().shape(), [9]);
+}

@@ -2,6 +2,7 @@
 
 mod allocations;
 mod create;
+mod elements;
 mod exchange;
 mod locks;
 mod modes;
@@ -11,6 +12,7 @@ mod npz;
 mod paths;
 mod resize;
 mod stream;
+mod support;
 mod support_numpy;
 mod table;
 mod vectors;

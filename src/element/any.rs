@@ -1,0 +1,189 @@
+//! `AnyElement`: an element whose dtype is known only at run time, printed as NumPy prints it.
+//!
+//! Everything that depends on a dtype at run time stands in the one match of `write`.
+
+use std::fmt::{self, Debug, Display, Formatter, Write};
+
+use super::calendar::Time;
+use super::float::Float;
+use super::text::trim;
+use crate::dtype::{ByteOrder, DType, Kind, Quoted};
+
+/// An element of an [`AnyStore`](crate::AnyStore): a dtype, and the bytes of one element.
+///
+/// It prints as NumPy prints the element: `1.5`, `nan`, `(1+2j)`, `True`, `b'ab'`, `'text'`, `2024-01-01T00:00:00`,
+/// `50 milliseconds`, `NaT`. A record is a tuple of its fields, and a sub-array nested lists. A `long double` prints its
+/// bytes, as void does, for it has another format on each kind of machine.
+#[derive(Clone, Copy)]
+pub struct AnyElement<'a> {
+    dtype: &'a DType,
+    bytes: &'a [u8],
+}
+
+impl<'a> AnyElement<'a> {
+    /// `bytes` are the item size of `dtype`.
+    pub(crate) fn new(dtype: &'a DType, bytes: &'a [u8]) -> AnyElement<'a> {
+        AnyElement { dtype, bytes }
+    }
+
+    /// The dtype of the element.
+    pub fn dtype(&self) -> &'a DType {
+        self.dtype
+    }
+
+    /// The bytes of the element, as the file holds them.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+}
+
+impl Display for AnyElement<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        write(&mut text, self.dtype, self.bytes)?;
+        f.pad(&text)
+    }
+}
+
+impl Debug for AnyElement<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, f)
+    }
+}
+
+fn write(out: &mut String, dtype: &DType, bytes: &[u8]) -> fmt::Result {
+    let order = dtype.byte_order();
+    match dtype.kind() {
+        Kind::Bool => out.write_str(if bytes == [0] { "False" } else { "True" }),
+        Kind::Int => write!(out, "{}", signed(order, bytes)),
+        Kind::UInt => write!(out, "{}", unsigned(order, bytes)),
+        Kind::Float => match float(order, bytes) {
+            Some(float) => out.write_str(&float.text(".0")),
+            None => write_void(out, bytes),
+        },
+        Kind::Complex => {
+            let (re, im) = bytes.split_at(bytes.len() / 2);
+            match (float(order, re), float(order, im)) {
+                (Some(re), Some(im)) => write_complex(out, re, im),
+                _ => write_void(out, bytes),
+            }
+        }
+        kind @ (Kind::Datetime | Kind::Timedelta) => {
+            let (unit, multiple) = dtype.time_unit().expect("a time has a unit");
+            let value = signed(order, bytes);
+            let time = Time {
+                kind,
+                value,
+                unit,
+                multiple,
+            };
+            write!(out, "{time}")
+        }
+        Kind::Bytes => write_bytes(out, trim(bytes)),
+        Kind::Text => write_text(out, order, bytes),
+        Kind::Void => write_void(out, bytes),
+        Kind::Record => write_record(out, dtype, bytes),
+    }
+}
+
+fn unsigned(order: ByteOrder, bytes: &[u8]) -> u64 {
+    let push = |value, &byte| value << 8 | u64::from(byte);
+    match order {
+        ByteOrder::Little => bytes.iter().rev().fold(0, push),
+        ByteOrder::Big | ByteOrder::NotApplicable => bytes.iter().fold(0, push),
+    }
+}
+
+fn signed(order: ByteOrder, bytes: &[u8]) -> i64 {
+    let unused = 64 - 8 * bytes.len();
+    (unsigned(order, bytes) << unused) as i64 >> unused
+}
+
+/// `None` for a `long double`.
+fn float(order: ByteOrder, bytes: &[u8]) -> Option<Float> {
+    let bits = unsigned(order, bytes);
+    match bytes.len() {
+        2 => Some(Float::half(bits as u16)),
+        4 => Some(Float::single(f32::from_bits(bits as u32))),
+        8 => Some(Float::double(f64::from_bits(bits))),
+        _ => None,
+    }
+}
+
+fn write_complex(out: &mut String, re: Float, im: Float) -> fmt::Result {
+    let (re, im) = (re.text(""), im.text(""));
+    if re == "0" {
+        return write!(out, "{im}j");
+    }
+    let sign = if im.starts_with('-') { "" } else { "+" };
+    write!(out, "({re}{sign}{im}j)")
+}
+
+fn write_bytes(out: &mut String, bytes: &[u8]) -> fmt::Result {
+    // Python's quotes: single ones, unless only they would need a backslash.
+    let quote = match bytes.contains(&b'\'') && !bytes.contains(&b'"') {
+        true => b'"',
+        false => b'\'',
+    };
+    write!(out, "b{}", char::from(quote))?;
+    for &byte in bytes {
+        match byte {
+            b'\'' | b'"' if byte != quote => out.push(byte.into()),
+            _ => write!(out, "{}", byte.escape_ascii())?,
+        }
+    }
+    out.write_char(quote.into())
+}
+
+fn write_text(out: &mut String, order: ByteOrder, bytes: &[u8]) -> fmt::Result {
+    let points: Vec<u32> = bytes
+        .chunks_exact(4)
+        .map(|unit| unsigned(order, unit) as u32)
+        .collect();
+    let text: String = trim(&points)
+        .iter()
+        .map(|&point| char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect();
+    write!(out, "{}", Quoted(&text))
+}
+
+fn write_void(out: &mut String, bytes: &[u8]) -> fmt::Result {
+    out.write_str("b'")?;
+    bytes
+        .iter()
+        .try_for_each(|byte| write!(out, "\\x{byte:02X}"))?;
+    out.write_char('\'')
+}
+
+fn write_record(out: &mut String, dtype: &DType, bytes: &[u8]) -> fmt::Result {
+    let fields = dtype.fields().unwrap_or_default();
+    out.write_char('(')?;
+    for (index, field) in fields.iter().enumerate() {
+        if index > 0 {
+            out.write_str(", ")?;
+        }
+        let bytes = &bytes[field.offset()..][..field.itemsize()];
+        write_sub_array(out, field.dtype(), field.shape(), bytes)?;
+    }
+    // One field alone takes Python's comma of a tuple of one.
+    out.write_str(if fields.len() == 1 { ",)" } else { ")" })
+}
+
+fn write_sub_array(out: &mut String, dtype: &DType, shape: &[usize], bytes: &[u8]) -> fmt::Result {
+    let Some((&len, shape)) = shape.split_first() else {
+        return write(out, dtype, bytes);
+    };
+    // Without bytes the lengths are only claims, however large.
+    if bytes.is_empty() {
+        return out.write_str("[]");
+    }
+    let size = bytes.len() / len;
+    out.write_char('[')?;
+    for index in 0..len {
+        if index > 0 {
+            out.write_str(", ")?;
+        }
+        write_sub_array(out, dtype, shape, &bytes[index * size..][..size])?;
+    }
+    out.write_char(']')
+}

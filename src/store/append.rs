@@ -1,0 +1,501 @@
+//! Growing and cutting along the slowest axis, in place: the rows first, then the one sector of the header that names them.
+//!
+//! What a crash leaves is the old array or the whole new one. Bytes behind what the header names are rows that were never
+//! published: opening leaves them alone, the next append drops them.
+
+use std::io;
+
+use ndarray::{ArrayRef, Dimension};
+
+use super::file::{Array, ArrayFile};
+use super::open::check_size;
+use super::typed::Store;
+use super::write::{self, Writer};
+use crate::element::Element;
+use crate::error::{Context, Error, Result};
+use crate::header::{self, Form, Header};
+use crate::shape::{self, Order};
+use crate::sys;
+
+/// How much room is reserved behind the array at a time: this part of its size, within these bounds.
+const RESERVE_PART: u64 = 8;
+const RESERVE_MIN: u64 = 1 << 20;
+const RESERVE_MAX: u64 = 256 << 20;
+
+impl ArrayFile {
+    /// The shape with `rows` rows, whatever the file has.
+    fn shape_with_rows(&self, rows: usize) -> Vec<usize> {
+        let Array { shape, order, .. } = &self.array;
+        let mut shape = shape.clone();
+        if let Some(axis) = shape::slowest_axis(shape.len(), *order) {
+            shape[axis] = rows;
+        }
+        shape
+    }
+
+    fn rows(&self) -> usize {
+        shape::rows(&self.array.shape, self.array.order)
+    }
+
+    /// Checks that the array has an axis along which it grows, and that nothing stands behind it in the file but rows
+    /// that were never published, which go.
+    pub(super) fn start_growth(&mut self, op: &'static str) -> Result<()> {
+        self.check_poison(op)?;
+        if self.unpublished > 0 {
+            self.drop_rows();
+        }
+        let context = self.context(op);
+        if self.array.shape.is_empty() {
+            let reason = "a 0-d array has no axis to grow along; make it one of a higher rank";
+            return Err(Error::InvalidOption {
+                path: context.path(),
+                op,
+                reason,
+            });
+        }
+        self.check_trailing(op)
+    }
+
+    /// Checks that nothing stands behind the array in the file but rows that were never published, or what may go.
+    pub(super) fn check_trailing(&self, op: &'static str) -> Result<()> {
+        let context = self.context(op);
+        let metadata = self.mapping.file().metadata();
+        let len = metadata.map_err(|error| context.io(error))?.len();
+        let end = self.extent().end;
+        if len > end && !self.drop_trailing && !self.is_native(context)? {
+            return Err(Error::TrailingBytes {
+                path: context.path(),
+                op,
+                offset: end,
+                found: len - end,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether the header is one that this crate writes, and the bytes behind the array so its own unpublished rows.
+    fn is_native(&self, context: Context<'_>) -> Result<bool> {
+        let Array {
+            dtype,
+            order,
+            shape,
+            raw,
+            ..
+        } = &self.array;
+        let wide: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+        let ours = Header::encode(dtype, *order, &wide, Form::Native);
+        Ok(!raw
+            && ours.is_ok_and(|ours| self.read_header(context).is_ok_and(|found| found == ours)))
+    }
+
+    fn read_header(&self, context: Context<'_>) -> Result<Vec<u8>> {
+        let mut header = vec![0; self.array.offset as usize];
+        let read =
+            sys::read_at(self.mapping.file(), &mut header, 0).map_err(|error| context.io(error))?;
+        header.truncate(read);
+        Ok(header)
+    }
+
+    /// Writes `nbytes` of rows behind the array and the rows that are there already, by way of `write`. No header names
+    /// them until [`publish`](ArrayFile::publish). After a failure none of them are there.
+    pub(super) fn write_rows(
+        &mut self,
+        nbytes: u64,
+        write: impl FnOnce(&mut Writer<'_>) -> io::Result<()>,
+    ) -> Result<()> {
+        let start = self.extent().end + self.unpublished;
+        let needed = start.saturating_add(nbytes);
+        let too_large = |limit| Error::FileTooLarge {
+            path: self.path.clone(),
+            op: "append to",
+            needed,
+            limit,
+        };
+        if needed > i64::MAX as u64 {
+            return Err(too_large(None));
+        }
+        if let Some(limit) = sys::file_size_limit().filter(|&limit| needed > limit) {
+            return Err(too_large(Some(limit)));
+        }
+        let written = self.clear_behind(start).and_then(|()| {
+            self.reserved = self.reserve(start, needed)?;
+            write(&mut Writer::new(self.mapping.file(), start))
+        });
+        match written {
+            Ok(()) => {
+                self.unpublished += nbytes;
+                Ok(())
+            }
+            Err(error) => {
+                let refused =
+                    self.context("append to")
+                        .growth(error, nbytes, sys::free_space(&self.path));
+                self.drop_rows();
+                Err(refused)
+            }
+        }
+    }
+
+    /// Cuts off what stands behind the rows: rows of another time that were never published.
+    ///
+    /// Only if there is something, for cutting a file where it ends gives back what is reserved behind it.
+    fn clear_behind(&mut self, end: u64) -> io::Result<()> {
+        let file = self.mapping.file();
+        if file.metadata()?.len() > end {
+            file.set_len(end)?;
+            self.reserved = 0;
+        }
+        Ok(())
+    }
+
+    /// Reserves blocks from `start` to at least `needed`, ahead of the rows to come, and says how far they reach.
+    fn reserve(&self, start: u64, needed: u64) -> io::Result<u64> {
+        if self.sparse || needed <= self.reserved {
+            return Ok(self.reserved);
+        }
+        let ahead = (needed / RESERVE_PART).clamp(RESERVE_MIN, RESERVE_MAX);
+        let limit = sys::file_size_limit().unwrap_or(i64::MAX as u64);
+        let file = self.mapping.file();
+        // A disk without room for what may come still has room for what is there.
+        for end in [needed.saturating_add(ahead).min(limit), needed] {
+            match sys::reserve(file, start.max(self.reserved)..end) {
+                Ok(()) => return Ok(end),
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    return Ok(self.reserved);
+                }
+                Err(error) if error.kind() == io::ErrorKind::StorageFull && end > needed => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    /// Makes the `rows` rows that were written part of the array, durably. After a failure none of them are.
+    pub(super) fn publish(&mut self, rows: usize) -> Result<()> {
+        let published = self.try_publish(rows);
+        if self.unpublished > 0 {
+            self.drop_rows();
+        }
+        published
+    }
+
+    fn try_publish(&mut self, rows: usize) -> Result<()> {
+        self.check_poison("append to")?;
+        let path = self.path.clone();
+        let context = Context::new(&path, "append to");
+        let shape = self.shape_with_rows(self.rows() + rows);
+        let nbytes = check_size(context, &shape, self.array.dtype.itemsize())?;
+        let header = self.header_with(context, &shape)?;
+        // Data before header: a header must never name bytes that the disk lacks.
+        sys::sync_data(self.mapping.file()).map_err(|error| self.poisoned_by(context, error))?;
+        self.mapping
+            .resize(nbytes)
+            .map_err(|error| context.step("map").io(error))?;
+        self.array.shape = shape;
+        self.unpublished = 0;
+        self.write_header(context, header)
+    }
+
+    /// Keeps the first `rows` rows, durably.
+    pub(super) fn truncate(&mut self, rows: usize) -> Result<()> {
+        self.start_growth("truncate")?;
+        let path = self.path.clone();
+        let context = Context::new(&path, "truncate");
+        let found = self.rows();
+        if rows > found {
+            return Err(Error::RowsOutOfBounds {
+                path,
+                op: "truncate to",
+                start: 0,
+                end: rows,
+                rows: found,
+            });
+        }
+        let shape = self.shape_with_rows(rows);
+        let nbytes = check_size(context, &shape, self.array.dtype.itemsize())?;
+        let header = self.header_with(context, &shape)?;
+        // Header before data, the other way round: until the file is cut the bytes behind it are merely unpublished.
+        self.mapping
+            .resize(nbytes)
+            .map_err(|error| context.step("map").io(error))?;
+        self.array.shape = shape;
+        self.write_header(context, header)?;
+        self.reserved = 0;
+        let end = self.extent().end;
+        self.mapping
+            .file()
+            .set_len(end)
+            .map_err(|error| self.poisoned_by(context, error))?;
+        sys::sync_data(self.mapping.file()).map_err(|error| self.poisoned_by(context, error))
+    }
+
+    /// What the header has to become, if it has room for it in place.
+    fn header_with(&self, context: Context<'_>, shape: &[usize]) -> Result<NewHeader> {
+        if self.array.raw {
+            return Ok(NewHeader::None);
+        }
+        let wide: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+        let header = header::with_shape(&self.read_header(context)?, &wide).map_err(|source| {
+            Error::Header {
+                path: context.path(),
+                op: context.op,
+                source,
+            }
+        })?;
+        Ok(header.map_or(NewHeader::Rewrite, NewHeader::InPlace))
+    }
+
+    /// Writes the header that names the shape of the map, durably.
+    fn write_header(&mut self, context: Context<'_>, header: NewHeader) -> Result<()> {
+        match header {
+            NewHeader::None => Ok(()),
+            NewHeader::InPlace(header) => {
+                // By `pwrite`, never through a map: the sector that changes goes to the disk as one.
+                let file = self.mapping.file();
+                sys::write_all_at(file, &header, 0)
+                    .and_then(|()| sys::sync_data(file))
+                    .map_err(|error| self.poisoned_by(context, error))
+            }
+            NewHeader::Rewrite => {
+                let shape = self.array.shape.clone();
+                self.rewrite(&shape, &[]).inspect_err(|_| self.poison())
+            }
+        }
+    }
+
+    fn poisoned_by(&self, context: Context<'_>, error: io::Error) -> Error {
+        self.poison();
+        context.io(error)
+    }
+
+    /// Drops the rows that were not published.
+    pub(super) fn drop_rows(&mut self) {
+        self.unpublished = 0;
+        self.release_reserve(true);
+    }
+
+    /// Gives back the blocks behind the array that nobody used.
+    fn release_reserve(&mut self, rows_too: bool) {
+        if rows_too || std::mem::take(&mut self.reserved) > 0 {
+            self.reserved = 0;
+            // Cutting a file where it ends frees what is reserved behind it. If it fails the next writer does it.
+            let _ = self.mapping.file().set_len(self.extent().end);
+        }
+    }
+}
+
+impl Drop for ArrayFile {
+    fn drop(&mut self) {
+        let unpublished = std::mem::take(&mut self.unpublished);
+        self.release_reserve(unpublished > 0);
+    }
+}
+
+/// What becomes of a header when the shape changes.
+enum NewHeader {
+    /// There is none: the length of the file tells.
+    None,
+    /// The same length, another first sector.
+    InPlace(Vec<u8>),
+    /// It has no room, so the whole file is written anew.
+    Rewrite,
+}
+
+impl<A: Element, D: Dimension> Store<A, D> {
+    /// Appends rows along the slowest axis, in place: axis 0 in C order, the last in Fortran order.
+    ///
+    /// `rows` has the rank of the array and its length along every other axis. The rows are durable when this returns; a
+    /// crash leaves the old array or the whole new one, and readers that have the file open see the old one. Costs the
+    /// bytes of the rows and two syncs, whatever the size of the array: [`appender`](Store::appender) shares them among many
+    /// rows.
+    ///
+    /// A file that NumPy wrote grows in place as well, for its header has room for 21 digits; where a header has none,
+    /// the file is rewritten as by [`resize`](Store::resize). A raw file has no header: its length tells.
+    ///
+    /// # Errors
+    ///
+    /// - [`ShapeMismatch`](Error::ShapeMismatch) if the rows do not fit, [`InvalidOption`](Error::InvalidOption) for a 0-d
+    ///   array.
+    /// - [`TrailingBytes`](Error::TrailingBytes) if something else stands behind the array.
+    /// - [`NoSpace`](Error::NoSpace), [`FileTooLarge`](Error::FileTooLarge): the array is as it was.
+    /// - [`Io`](Error::Io) if a sync fails, which poisons the store.
+    pub fn append(&mut self, rows: &ArrayRef<A, D>) -> Result<()> {
+        self.file.start_growth("append to")?;
+        let added = self.check_rows(rows.shape())?;
+        let order = self.order();
+        self.file.write_rows(nbytes_of(rows), |writer| {
+            write::write_elements(writer, rows, order)
+        })?;
+        self.publish(added)
+    }
+
+    /// Appends one row: [`append`](Store::append) of an array that lacks the slowest axis.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Store::append).
+    pub fn push(&mut self, row: &ArrayRef<A, D::Smaller>) -> Result<()> {
+        let mut appender = self.appender()?;
+        appender.push(row)?;
+        appender.flush()
+    }
+
+    /// Keeps the first `rows` rows along the slowest axis and cuts the file behind them, in place.
+    ///
+    /// # Errors
+    ///
+    /// [`RowsOutOfBounds`](Error::RowsOutOfBounds) if there are not as many, and those of [`append`](Store::append).
+    pub fn truncate(&mut self, rows: usize) -> Result<()> {
+        let cut = self.file.truncate(rows);
+        self.update_dim();
+        cut
+    }
+
+    /// A writer that gathers rows and publishes them together.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOption`](Error::InvalidOption), [`TrailingBytes`](Error::TrailingBytes) and
+    /// [`Poisoned`](Error::Poisoned), as for [`append`](Store::append).
+    pub fn appender(&mut self) -> Result<Appender<'_, A, D>> {
+        self.file.start_growth("append to")?;
+        Ok(Appender {
+            store: self,
+            buffer: Vec::new(),
+            rows: 0,
+        })
+    }
+
+    /// Checks that rows of this shape fit, and says how many there are.
+    fn check_rows(&self, shape: &[usize]) -> Result<usize> {
+        let added = shape::rows(shape, self.order());
+        let expected = self.file.shape_with_rows(added);
+        if shape == expected {
+            return Ok(added);
+        }
+        let found = shape.to_vec();
+        Err(Error::ShapeMismatch {
+            path: self.path().to_owned(),
+            op: "append to",
+            expected,
+            found,
+        })
+    }
+
+    fn publish(&mut self, rows: usize) -> Result<()> {
+        let published = self.file.publish(rows);
+        self.update_dim();
+        published
+    }
+}
+
+fn nbytes_of<A, D: Dimension>(array: &ArrayRef<A, D>) -> u64 {
+    (array.len() * size_of::<A>()) as u64
+}
+
+/// Gathers rows for a store and publishes them together: what a logger needs.
+///
+/// [`push`](Appender::push) costs a copy into a buffer of 1 MiB, which is written to the file when it is full. Rows become part
+/// of the array, and durable, on [`flush`](Appender::flush); a crash before it, or dropping the appender without it, leaves
+/// the array with the rows of the last one.
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use ndstore::Store;
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("log.npy");
+///
+/// let mut log = Store::<f64, _>::create(&path, (0, 3))?;
+/// let mut appender = log.appender()?;
+/// for step in 0..1000 {
+///     appender.push(&array![step as f64, 0.5, 1.5])?;
+/// }
+/// appender.flush()?;
+/// assert_eq!(log.shape(), [1000, 3]);
+/// # Ok::<(), ndstore::Error>(())
+/// ```
+#[must_use = "rows are published by `flush`"]
+pub struct Appender<'a, A: Element, D: Dimension> {
+    store: &'a mut Store<A, D>,
+    buffer: Vec<A>,
+    /// Rows in the buffer and in the file that are not published.
+    rows: usize,
+}
+
+/// How many bytes of rows are gathered before they are written.
+const GATHER: usize = 1 << 20;
+
+impl<A: Element, D: Dimension> Appender<'_, A, D> {
+    /// Adds one row, an array that lacks the slowest axis of the store.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeMismatch`](Error::ShapeMismatch), [`NoSpace`](Error::NoSpace), [`FileTooLarge`](Error::FileTooLarge).
+    /// After one of the latter two, the rows since the last flush are gone.
+    pub fn push(&mut self, row: &ArrayRef<A, D::Smaller>) -> Result<()> {
+        let shape = self.store.shape();
+        let fits = match self.store.order() {
+            Order::C => shape.get(1..) == Some(row.shape()),
+            Order::F => shape
+                .split_last()
+                .is_some_and(|(_, rest)| rest == row.shape()),
+        };
+        if !fits {
+            let axis = shape::slowest_axis(shape.len(), self.store.order());
+            let expected = shape
+                .iter()
+                .enumerate()
+                .filter(|&(at, _)| Some(at) != axis)
+                .map(|(_, &n)| n)
+                .collect();
+            let found = row.shape().to_vec();
+            let path = self.store.path().to_owned();
+            return Err(Error::ShapeMismatch {
+                path,
+                op: "append to",
+                expected,
+                found,
+            });
+        }
+        match (self.store.order(), row.as_slice()) {
+            (Order::C, Some(elements)) => self.buffer.extend_from_slice(elements),
+            (Order::C, None) => self.buffer.extend(row),
+            (Order::F, _) => self.buffer.extend(row.t()),
+        }
+        self.rows += 1;
+        if size_of_val(&self.buffer[..]) >= GATHER {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the buffer behind the array.
+    fn write(&mut self) -> Result<()> {
+        let bytes = bytemuck::cast_slice(&self.buffer);
+        let written = self
+            .store
+            .file
+            .write_rows(bytes.len() as u64, |writer| writer.write(bytes));
+        self.buffer.clear();
+        if written.is_err() {
+            self.rows = 0;
+        }
+        written
+    }
+
+    /// Makes the rows part of the array, and waits until they are on the disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Store::append). Rows that were not published are gone.
+    pub fn flush(&mut self) -> Result<()> {
+        if self.rows == 0 {
+            return Ok(());
+        }
+        self.write()?;
+        let rows = std::mem::take(&mut self.rows);
+        self.store.publish(rows)
+    }
+}

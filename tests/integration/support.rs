@@ -1,0 +1,293 @@
+//! What the tests share: a second process that does as it is told, and what can be seen of a file from outside.
+//!
+//! The second process is this binary once more. It runs the one test [`peer`], which takes its orders from its standard
+//! input; so a lock, a limit, a umask, a user and a death by signal are real.
+
+use std::any::Any;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ndarray::prelude::*;
+use ndstore::{LockPolicy, Options, Result, Store};
+use tempfile::TempDir;
+
+/// Where the peer finds the path that it works on.
+const PATH: &str = "NDSTORE_TEST_PEER_PATH";
+
+/// What the peer puts before its answers, to tell them from what the test harness prints.
+const ANSWER: &str = "peer: ";
+
+/// The user and group that own nothing.
+const NOBODY: u32 = 65534;
+
+/// Another process, with a store of one-dimensional `f64` at a path. It dies with this value.
+pub(crate) struct Peer {
+    child: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    /// The copy of this binary that it runs, if it needs one.
+    _program: Option<TempDir>,
+}
+
+impl Peer {
+    /// Starts a process like this one.
+    pub(crate) fn at(path: &Path) -> Peer {
+        Peer::start(Command::new(program()), path, None)
+    }
+
+    /// Starts a process in a shell that has run `setting`: `umask 027`, `ulimit -f 100`.
+    pub(crate) fn under(setting: &str, path: &Path) -> Peer {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("{setting} && exec \"$0\" \"$@\"")])
+            .arg(program());
+        Peer::start(shell, path, None)
+    }
+
+    /// Starts a process whose system calls `strace` writes to `log`.
+    pub(crate) fn traced(calls: &str, log: &Path, path: &Path) -> Peer {
+        let mut strace = Command::new("strace");
+        strace
+            .args(["-f", "-y", "-e", calls, "-o"])
+            .arg(log)
+            .arg(program());
+        Peer::start(strace, path, None)
+    }
+
+    /// Starts a process that permissions can stop, which is another user's where this one is root's.
+    pub(crate) fn unprivileged(path: &Path) -> Peer {
+        if !is_root() {
+            return Peer::at(path);
+        }
+        // The directory of the original may be closed to others.
+        let home = open_dir();
+        let copy = home.path().join("peer");
+        fs::copy(program(), &copy).unwrap();
+        let mut command = Command::new(copy);
+        command.uid(NOBODY).gid(NOBODY);
+        Peer::start(command, path, Some(home))
+    }
+
+    fn start(mut command: Command, path: &Path, program: Option<TempDir>) -> Peer {
+        let mut child = command
+            .args(["support::peer", "--exact", "--ignored", "--nocapture"])
+            .env(PATH, path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let orders = child.stdin.take();
+        let answers = BufReader::new(child.stdout.take().unwrap());
+        let mut peer = Peer {
+            child,
+            orders,
+            answers,
+            _program: program,
+        };
+        peer.answer().expect("the peer says that it is there");
+        peer
+    }
+
+    /// The process id of a peer that was started directly.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Gives an order and waits for its result: the error in its `Debug` form, which starts with the variant.
+    pub(crate) fn ask(&mut self, order: &str) -> Result<(), String> {
+        self.begin(order);
+        self.answer()
+    }
+
+    /// Gives an order.
+    pub(crate) fn begin(&mut self, order: &str) {
+        let orders = self.orders.as_mut().unwrap();
+        writeln!(orders, "{order}").expect("the peer reads its orders");
+    }
+
+    /// Waits for the result of the last order.
+    pub(crate) fn answer(&mut self) -> Result<(), String> {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if self.answers.read_line(&mut line).unwrap() == 0 {
+                let status = self.child.wait().unwrap();
+                panic!("the peer died: {status}, signal {:?}", status.signal());
+            }
+            if let Some(answer) = line.strip_prefix(ANSWER) {
+                return match answer.trim_end() {
+                    "ok" => Ok(()),
+                    error => Err(error.to_owned()),
+                };
+            }
+        }
+    }
+
+    /// Kills the process with SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Lets the process end by itself.
+    pub(crate) fn finish(mut self) {
+        self.orders = None;
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn program() -> PathBuf {
+    std::env::current_exe().unwrap()
+}
+
+/// What the peer has open.
+enum Held {
+    Nothing,
+    Reader { _store: Box<dyn Any> },
+    Writer(Store<f64, Ix1>),
+}
+
+#[test]
+#[ignore = "the second process of other tests, which start it"]
+fn peer() {
+    let Some(path) = std::env::var_os(PATH).map(PathBuf::from) else {
+        return;
+    };
+    let reader = |store| Held::Reader { _store: store };
+    let mut held = Held::Nothing;
+    // The harness has left its own line unfinished.
+    println!("\n{ANSWER}ok");
+    for order in std::io::stdin().lines() {
+        let order = order.unwrap();
+        let (verb, number) = order.split_once(' ').unwrap_or((&order, "0"));
+        let number: usize = number.parse().unwrap();
+        let wait = Options::new().lock(LockPolicy::Wait);
+        let sparse = Options::new().sparse(true);
+        let done = match (verb, &mut held) {
+            ("open", _) => {
+                Store::<f64, Ix1>::open(&path).map(|store| held = reader(Box::new(store)))
+            }
+            ("open_cow", _) => {
+                Store::<f64, Ix1>::open_cow(&path).map(|store| held = reader(Box::new(store)))
+            }
+            ("open_rw", _) => Store::open_rw(&path).map(|store| held = Held::Writer(store)),
+            ("wait", _) => wait.open_rw(&path).map(|store| held = Held::Writer(store)),
+            ("create", _) => Store::create(&path, number).map(|store| held = Held::Writer(store)),
+            ("create_sparse", _) => {
+                (sparse.create(&path, number)).map(|store| held = Held::Writer(store))
+            }
+            ("create_from", _) => Store::create_from(&path, &Array::ones(number))
+                .map(|store| held = Held::Writer(store)),
+            ("resize", Held::Writer(store)) => store.resize(number),
+            ("allocate", Held::Writer(store)) => store.allocate(),
+            ("overwrite", Held::Writer(store)) => {
+                store.view_mut().fill(number as f64);
+                store.flush()
+            }
+            ("drop", _) => {
+                held = Held::Nothing;
+                Ok(())
+            }
+            _ => panic!("cannot do {order:?} now"),
+        };
+        match done {
+            Ok(()) => println!("{ANSWER}ok"),
+            Err(error) => println!("{ANSWER}{error:?}"),
+        }
+    }
+}
+
+/// Whether permissions do not stop this process.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A directory that every user may use.
+pub(crate) fn open_dir() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    set_mode(dir.path(), 0o777);
+    dir
+}
+
+/// Gives a file or directory to the user that [`Peer::unprivileged`] runs as.
+pub(crate) fn give_away(path: &Path) {
+    if is_root() {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The permission bits of a file.
+pub(crate) fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+/// Everything about a file that a refused operation must leave alone.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Trace {
+    bytes: Vec<u8>,
+    inode: u64,
+    mode: u32,
+    owner: (u32, u32),
+    modified: (i64, i64),
+    links: u64,
+}
+
+/// Takes down what a file is now, to be compared with what it is later.
+pub(crate) fn trace(path: &Path) -> Trace {
+    let metadata = fs::symlink_metadata(path).unwrap();
+    Trace {
+        bytes: fs::read(path).unwrap(),
+        inode: metadata.ino(),
+        mode: metadata.mode(),
+        owner: (metadata.uid(), metadata.gid()),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        links: metadata.nlink(),
+    }
+}
+
+/// The temporary files in a directory.
+pub(crate) fn drafts(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains(".ndstore-"))
+        .collect()
+}
+
+#[track_caller]
+pub(crate) fn assert_no_drafts(dir: &Path) {
+    let found = drafts(dir);
+    assert!(found.is_empty(), "left over: {found:?}");
+}
+
+/// The elements in logical order as bytes, which compare also where they are not numbers.
+pub(crate) fn bytes_of<A: ndstore::Element, D: Dimension>(view: ArrayView<'_, A, D>) -> Vec<u8> {
+    let elements: Vec<A> = view.iter().copied().collect();
+    bytemuck::cast_slice(&elements).to_vec()
+}
+
+/// Waits until `condition` holds, for at most ten seconds.
+pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
