@@ -100,7 +100,17 @@ impl LockedFile {
             if !passing {
                 regular(&file)?;
             }
-            let file = LockedFile::lock(file, write, patience)?;
+            let file = LockedFile::lock(file, write, patience).map_err(|refused| {
+                // What it is comes before who has it.
+                match std::fs::metadata(path)
+                    .ok()
+                    .as_ref()
+                    .and_then(file::kind_of_special)
+                {
+                    Some(found) => NotLocked::Special(found),
+                    None => refused,
+                }
+            })?;
             let metadata = regular(&file.file)?;
             let current = passing && file::names_of(&metadata) > 0
                 || file::names(path, FileId::of(&metadata)).map_err(NotLocked::Io)?;
