@@ -61,7 +61,9 @@ impl Peer {
         // The directory of the original may be closed to others.
         let home = open_dir();
         let copy = home.path().join("peer");
-        fs::copy(program(), &copy).unwrap();
+        // By another process: no child of another test may be forked while this one writes a program, or it is busy.
+        let copied = Command::new("cp").arg(program()).arg(&copy).status();
+        assert!(copied.unwrap().success());
         let mut command = Command::new(copy);
         command.uid(NOBODY).gid(NOBODY);
         Peer::start(command, path, Some(home))

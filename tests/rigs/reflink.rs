@@ -30,7 +30,7 @@ fn place_of_data(path: &Path) -> String {
         .output();
     let listed = String::from_utf8(listed.expect("filefrag runs").stdout).unwrap();
     // ` 1:        1..    4095:      12345..     16439:   4095: ...`, where the header may be an extent of its own.
-    let extents = listed.lines().filter_map(|line| {
+    let mut extents = listed.lines().filter_map(|line| {
         let words: Vec<u64> = line
             .split(|char: char| !char.is_ascii_digit())
             .filter(|word| !word.is_empty())
@@ -47,7 +47,7 @@ fn place_of_data(path: &Path) -> String {
             .then(|| (physical + 1 - first).to_string())
     });
     extents
-        .last()
+        .next_back()
         .unwrap_or_else(|| panic!("no extent in {listed}"))
 }
 

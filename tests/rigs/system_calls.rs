@@ -1,7 +1,6 @@
 //! What a commit asks of the kernel, and in which order, as `strace` sees it.
 
 use std::fs;
-use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
@@ -68,17 +67,17 @@ impl Log {
         self.calls(names, part).map(|(_, line)| result(line)).sum()
     }
 
-    /// The stretches of the new file that were written, in order of their place.
-    fn written(&self) -> Vec<Range<u64>> {
+    /// The stretches of the new file that were written, from where to where, in order of their place.
+    fn written(&self) -> Vec<(u64, u64)> {
         let mut ranges: Vec<_> = self
             .calls(&["pwrite64"], DRAFT)
             .map(|(_, line)| {
                 let arguments = line.rsplit_once(") = ").unwrap().0;
                 let offset: u64 = arguments.rsplit_once(", ").unwrap().1.parse().unwrap();
-                offset..offset + result(line)
+                (offset, offset + result(line))
             })
             .collect();
-        ranges.sort_by_key(|range| range.start);
+        ranges.sort();
         ranges
     }
 
@@ -129,9 +128,9 @@ fn create_from_writes_every_byte_once_and_commits_in_order() {
     for _existing in [false, true] {
         let log = Log::of(&path, false, "create_from 8388608");
         let mut end = 0;
-        for range in log.written() {
-            assert_eq!(range.start, end, "{:#?}", log.0);
-            end = range.end;
+        for (start, stop) in log.written() {
+            assert_eq!(start, end, "{:#?}", log.0);
+            end = stop;
         }
         assert_eq!(end, 4096 + (64 << 20));
         assert_eq!(end, fs::metadata(&path).unwrap().len());
@@ -147,7 +146,7 @@ fn create_writes_the_header_alone_and_commits_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");
     let log = Log::of(&path, false, "create 8388608");
-    assert_eq!(log.written(), [0..4096]);
+    assert_eq!(log.written(), [(0, 4096)]);
     log.assert_committed_in_order(dir.path());
 }
 
@@ -161,7 +160,7 @@ fn resize_along_the_slowest_axis_has_the_kernel_copy_and_commits_in_order() {
     for (new, copied) in [(len + len / 100, len), (kept, kept)] {
         Store::create_from(&path, &Array::from_elem(len as usize, 3.0)).unwrap();
         let log = Log::of(&path, true, &format!("resize {new}"));
-        assert_eq!(log.written(), [0..4096], "{:#?}", log.0);
+        assert_eq!(log.written(), [(0, 4096)], "{:#?}", log.0);
         assert_eq!(log.bytes(&["copy_file_range"], DRAFT), copied * 8);
         assert_eq!(log.bytes(&["sendfile", "write"], DRAFT), 0);
         // No more than the header of the file that is opened.
