@@ -20,7 +20,7 @@ use super::support::{
 
 /// How the file came to be.
 #[derive(Clone, Copy, Debug)]
-enum Form {
+pub(super) enum Form {
     Native,
     Compact,
     /// Without a header, behind that many bytes that are none of ours.
@@ -30,7 +30,12 @@ enum Form {
 }
 
 /// Makes a file with the elements of `array` and returns the options to open it.
-fn make<A: Element>(path: &Path, array: &ArrayD<A>, order: Order, form: Form) -> Options {
+pub(super) fn make<A: Element>(
+    path: &Path,
+    array: &ArrayD<A>,
+    order: Order,
+    form: Form,
+) -> Options {
     let logical = |array: ArrayViewD<'_, A>| bytes_of(array);
     let elements = match order {
         Order::C => logical(array.view()),
@@ -74,19 +79,19 @@ fn make<A: Element>(path: &Path, array: &ArrayD<A>, order: Order, form: Form) ->
     Options::new()
 }
 
-fn prefix(len: usize) -> Vec<u8> {
+pub(super) fn prefix(len: usize) -> Vec<u8> {
     (0..len).map(|byte| (byte * 7) as u8).collect()
 }
 
 /// An element that tells which it is.
-fn element<A: Element>(number: usize) -> A {
+pub(super) fn element<A: Element>(number: usize) -> A {
     let bytes: Vec<u8> = (0..size_of::<A>())
         .map(|byte| (number.wrapping_mul(2654435761) >> (byte % 4 * 8)) as u8 | 1)
         .collect();
     bytemuck::pod_read_unaligned(&bytes)
 }
 
-fn numbered<A: Element>(shape: &[usize]) -> ArrayD<A> {
+pub(super) fn numbered<A: Element>(shape: &[usize]) -> ArrayD<A> {
     let len: usize = shape.iter().product();
     Array::from_shape_vec(IxDyn(shape), (0..len).map(element).collect()).unwrap()
 }
@@ -99,7 +104,7 @@ fn resized<A: Element>(old: &ArrayD<A>, shape: &[usize], fill: A) -> ArrayD<A> {
 }
 
 #[track_caller]
-fn assert_same<A: Element>(found: ArrayViewD<'_, A>, expected: &ArrayD<A>) {
+pub(super) fn assert_same<A: Element>(found: ArrayViewD<'_, A>, expected: &ArrayD<A>) {
     assert_eq!(found.shape(), expected.shape());
     assert!(
         bytes_of(found) == bytes_of(expected.view()),
