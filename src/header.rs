@@ -173,15 +173,24 @@ const SECTOR: usize = 512;
 
 /// The header `old` with another shape and nothing else moved: as long, and with all that changes inside the first sector of
 /// the file, so that one write replaces it whole. `None` if it has no room for that.
-pub(crate) fn with_shape(old: &[u8], shape: &[u64]) -> Result<Option<Vec<u8>>, HeaderError> {
+///
+/// `order` is the one that the array has. A compact header may call it C as long as both are the same.
+pub(crate) fn with_shape(
+    old: &[u8],
+    order: Order,
+    shape: &[u64],
+) -> Result<Option<Vec<u8>>, HeaderError> {
     let header = Header::decode(old, usize::MAX)?;
     check_shape(shape, header.dtype.itemsize())?;
     let Claim { version, start, .. } = Claim::read(old)?;
-    let text = dict(&header.dtype, header.order == Order::F, shape);
+    let text = dict(&header.dtype, order == Order::F, shape);
     let text = match version {
-        (3, 0) => text.into_bytes(),
-        // What was read from Latin-1 is written in it.
-        _ => text.chars().map(|char| char as u8).collect(),
+        (3, 0) => Some(text.into_bytes()),
+        // An escape may stand for a character that Latin-1 lacks.
+        _ => text.chars().map(|char| u8::try_from(char).ok()).collect(),
+    };
+    let Some(text) = text else {
+        return Ok(None);
     };
     let mut new = old.to_vec();
     let end = start + text.len();

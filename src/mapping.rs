@@ -295,6 +295,48 @@ mod tests {
     }
 
     #[test]
+    fn a_map_grows_and_shrinks_with_its_file() {
+        let bytes: Vec<u8> = (0..50_000).map(|i| (i % 251) as u8).collect();
+        for offset in [0, 100, 4096] {
+            let mut map = map(&bytes, Access::ReadWrite, offset as u64, 0).unwrap();
+            // From nothing, over pages, within one, to nothing and back.
+            for nbytes in [10, 20_000, 40_000, 40_001, 3, 0, 0, 4096, 1] {
+                map.resize(nbytes).unwrap();
+                assert_eq!(map.as_bytes(), &bytes[offset..offset + nbytes]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_to_a_map_that_grew_is_in_the_file() {
+        let mut map = map(&[7; 20_000], Access::ReadWrite, 100, 10).unwrap();
+        map.as_bytes_mut().fill(1);
+        map.resize(19_900).unwrap();
+        assert_eq!((map.as_bytes()[9], map.as_bytes()[10]), (1, 7));
+        map.as_bytes_mut()[10..].fill(2);
+        map.resize(5).unwrap();
+        map.flush().unwrap();
+        let mut found = vec![0; 20_000];
+        sys::read_at(map.file(), &mut found, 0).unwrap();
+        let expected = [vec![7; 100], vec![1; 10], vec![2; 19_890]].concat();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_map_does_not_grow_past_the_end_of_its_file_and_stays_as_it_was() {
+        for nbytes in [0, 4, 8] {
+            let mut map = map(&[7; 10], Access::ReadWrite, 2, nbytes).unwrap();
+            for refused in [9, 4096, usize::MAX] {
+                assert!(map.resize(refused).is_err(), "{refused}");
+                assert_eq!(map.as_bytes(), &[7; 10][..nbytes]);
+            }
+            map.file().set_len(20).unwrap();
+            map.resize(18).unwrap();
+            assert_eq!(map.as_bytes(), [vec![7; 8], vec![0; 10]].concat());
+        }
+    }
+
+    #[test]
     fn private_changes_stay_out_of_the_file() {
         let mut map = map(&[7; 10], Access::CopyOnWrite, 0, 10).unwrap();
         map.as_bytes_mut().fill(1);

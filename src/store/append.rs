@@ -105,17 +105,17 @@ impl ArrayFile {
     ) -> Result<()> {
         let start = self.extent().end + self.unpublished;
         let needed = start.saturating_add(nbytes);
-        let too_large = |limit| Error::FileTooLarge {
-            path: self.path.clone(),
-            op: "append to",
-            needed,
-            limit,
-        };
-        if needed > i64::MAX as u64 {
-            return Err(too_large(None));
-        }
-        if let Some(limit) = sys::file_size_limit().filter(|&limit| needed > limit) {
-            return Err(too_large(Some(limit)));
+        let limit = sys::file_size_limit().filter(|&limit| needed > limit);
+        if needed > i64::MAX as u64 || limit.is_some() {
+            if self.unpublished > 0 {
+                self.drop_rows();
+            }
+            return Err(Error::FileTooLarge {
+                path: self.path.clone(),
+                op: "append to",
+                needed,
+                limit,
+            });
         }
         let written = self.clear_behind(start).and_then(|()| {
             self.reserved = self.reserve(start, needed)?;
@@ -150,24 +150,19 @@ impl ArrayFile {
 
     /// Reserves blocks from `start` to at least `needed`, ahead of the rows to come, and says how far they reach.
     fn reserve(&self, start: u64, needed: u64) -> io::Result<u64> {
-        if self.sparse || needed <= self.reserved {
+        // What is reserved is given back by cutting the file, which is safe only under its lock.
+        if self.sparse || !self.locked || needed <= self.reserved.max(start) {
             return Ok(self.reserved);
         }
         let ahead = (needed / RESERVE_PART).clamp(RESERVE_MIN, RESERVE_MAX);
         let limit = sys::file_size_limit().unwrap_or(i64::MAX as u64);
         let file = self.mapping.file();
-        // A disk without room for what may come still has room for what is there.
-        for end in [needed.saturating_add(ahead).min(limit), needed] {
-            match sys::reserve(file, start.max(self.reserved)..end) {
-                Ok(()) => return Ok(end),
-                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                    return Ok(self.reserved);
-                }
-                Err(error) if error.kind() == io::ErrorKind::StorageFull && end > needed => {}
-                Err(error) => return Err(error),
-            }
+        let reserve = |end| sys::reserve(file, start.max(self.reserved)..end).map(|()| end);
+        // A disk, or a quota, without room for what may come may still have room for what is there.
+        match reserve(needed.saturating_add(ahead).min(limit)).or_else(|_| reserve(needed)) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(self.reserved),
+            reserved => reserved,
         }
-        Err(io::ErrorKind::StorageFull.into())
     }
 
     /// Makes the `rows` rows that were written part of the array, durably. After a failure none of them are.
@@ -188,12 +183,9 @@ impl ArrayFile {
         let header = self.header_with(context, &shape)?;
         // Data before header: a header must never name bytes that the disk lacks.
         sys::sync_data(self.mapping.file()).map_err(|error| self.poisoned_by(context, error))?;
-        self.mapping
-            .resize(nbytes)
-            .map_err(|error| context.step("map").io(error))?;
-        self.array.shape = shape;
+        self.change_shape(context, shape, nbytes, header)?;
         self.unpublished = 0;
-        self.write_header(context, header)
+        Ok(())
     }
 
     /// Keeps the first `rows` rows, durably.
@@ -215,11 +207,7 @@ impl ArrayFile {
         let nbytes = check_size(context, &shape, self.array.dtype.itemsize())?;
         let header = self.header_with(context, &shape)?;
         // Header before data, the other way round: until the file is cut the bytes behind it are merely unpublished.
-        self.mapping
-            .resize(nbytes)
-            .map_err(|error| context.step("map").io(error))?;
-        self.array.shape = shape;
-        self.write_header(context, header)?;
+        self.change_shape(context, shape, nbytes, header)?;
         self.reserved = 0;
         let end = self.extent().end;
         self.mapping
@@ -235,14 +223,45 @@ impl ArrayFile {
             return Ok(NewHeader::None);
         }
         let wide: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
-        let header = header::with_shape(&self.read_header(context)?, &wide).map_err(|source| {
-            Error::Header {
-                path: context.path(),
-                op: context.op,
-                source,
-            }
+        let header = header::with_shape(&self.read_header(context)?, self.array.order, &wide);
+        let header = header.map_err(|source| Error::Header {
+            path: context.path(),
+            op: context.op,
+            source,
         })?;
         Ok(header.map_or(NewHeader::Rewrite, NewHeader::InPlace))
+    }
+
+    /// Gives the array another shape: first the map, then the header, durably. After a failure it has the old one, unless
+    /// the store is poisoned.
+    fn change_shape(
+        &mut self,
+        context: Context<'_>,
+        shape: Vec<usize>,
+        nbytes: usize,
+        header: NewHeader,
+    ) -> Result<()> {
+        let old_nbytes = self.mapping.as_bytes().len();
+        self.resize_map(context, nbytes)?;
+        let old_shape = std::mem::replace(&mut self.array.shape, shape);
+        let written = self.write_header(context, header);
+        if written.is_err() && self.check_poison(context.op).is_ok() {
+            self.resize_map(context, old_nbytes)
+                .inspect_err(|_| self.poison())?;
+            self.array.shape = old_shape;
+        }
+        written
+    }
+
+    fn resize_map(&mut self, context: Context<'_>, nbytes: usize) -> Result<()> {
+        let is_new = self.mapping.as_bytes().is_empty() || cfg!(not(target_os = "linux"));
+        let resized = self.mapping.resize(nbytes);
+        resized.map_err(|error| context.step("map").io(error))?;
+        if is_new {
+            // A hint, for which no row is given up.
+            let _ = self.readvise(&self.mapping);
+        }
+        Ok(())
     }
 
     /// Writes the header that names the shape of the map, durably.
@@ -258,7 +277,7 @@ impl ArrayFile {
             }
             NewHeader::Rewrite => {
                 let shape = self.array.shape.clone();
-                self.rewrite(&shape, &[]).inspect_err(|_| self.poison())
+                self.rewrite(&shape, &[])
             }
         }
     }
@@ -274,6 +293,12 @@ impl ArrayFile {
         self.release_reserve(true);
     }
 
+    /// Leaves nothing behind the array in the file.
+    pub(super) fn settle(&mut self) {
+        let unpublished = std::mem::take(&mut self.unpublished);
+        self.release_reserve(unpublished > 0);
+    }
+
     /// Gives back the blocks behind the array that nobody used.
     fn release_reserve(&mut self, rows_too: bool) {
         if rows_too || std::mem::take(&mut self.reserved) > 0 {
@@ -286,8 +311,7 @@ impl ArrayFile {
 
 impl Drop for ArrayFile {
     fn drop(&mut self) {
-        let unpublished = std::mem::take(&mut self.unpublished);
-        self.release_reserve(unpublished > 0);
+        self.settle();
     }
 }
 
@@ -305,9 +329,8 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// Appends rows along the slowest axis, in place: axis 0 in C order, the last in Fortran order.
     ///
     /// `rows` has the rank of the array and its length along every other axis. The rows are durable when this returns; a
-    /// crash leaves the old array or the whole new one, and readers that have the file open see the old one. Costs the
-    /// bytes of the rows and two syncs, whatever the size of the array: [`appender`](Store::appender) shares them among many
-    /// rows.
+    /// crash leaves the old array or the whole new one. Costs the bytes of the rows and two syncs, whatever the size of the
+    /// array: [`appender`](Store::appender) shares them among many rows.
     ///
     /// A file that NumPy wrote grows in place as well, for its header has room for 21 digits; where a header has none,
     /// the file is rewritten as by [`resize`](Store::resize). A raw file has no header: its length tells.
@@ -322,6 +345,9 @@ impl<A: Element, D: Dimension> Store<A, D> {
     pub fn append(&mut self, rows: &ArrayRef<A, D>) -> Result<()> {
         self.file.start_growth("append to")?;
         let added = self.check_rows(rows.shape())?;
+        if added == 0 {
+            return Ok(());
+        }
         let order = self.order();
         self.file.write_rows(nbytes_of(rows), |writer| {
             write::write_elements(writer, rows, order)

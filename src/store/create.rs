@@ -420,10 +420,14 @@ pub(super) fn find_old(
     patience: Option<Patience>,
 ) -> Result<Option<LockedFile>> {
     // A link that leads nowhere is a name that is taken.
-    if existing == Existing::Refuse && context.path.symlink_metadata().is_ok() {
-        return Err(Error::AlreadyExists {
-            path: context.path(),
-        });
+    if existing == Existing::Refuse {
+        // Asked once: a file that comes a moment later is found when the new one is to get the name.
+        return match context.path.symlink_metadata() {
+            Ok(_) => Err(Error::AlreadyExists {
+                path: context.path(),
+            }),
+            Err(_) => Ok(None),
+        };
     }
     if place
         .target()

@@ -33,8 +33,8 @@ pub(crate) fn open(
         Some(offset) => raw_array(context, len, offset, options, dtype)?,
         None => read_array(context, file.file(), 0..len, options)?,
     };
-    if access.writes_file() && sys::has_reserve(file.file(), &metadata) {
-        // Left by a writer that died. Nobody misses them if this fails.
+    if access.writes_file() && options.lock.is_some() && sys::has_reserve(file.file(), &metadata) {
+        // Left by a writer that died: the lock says so. Nobody misses them if this fails.
         let _ = file.file().set_len(len);
     }
     let nbytes = check_length(context, &array, len)?;

@@ -149,8 +149,8 @@ impl Options {
         Options { sparse, ..self }
     }
 
-    /// Lets [`append`](Store::append) and [`truncate`](Store::truncate) drop bytes that stand behind the array in a file
-    /// which this crate did not write. In one that it did, they are rows that were never published, and go anyway.
+    /// Lets [`append`](Store::append), [`truncate`](Store::truncate) and [`resize`](Store::resize) drop bytes that stand
+    /// behind the array in a file which this crate did not write. In one that it did, they are rows that were never published, and go anyway.
     pub fn drop_trailing(self, drop: bool) -> Options {
         Options {
             drop_trailing: drop,

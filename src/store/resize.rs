@@ -23,6 +23,7 @@ impl ArrayFile {
     /// Gives the array another shape of the same rank. New elements have the bytes of `fill`.
     pub(super) fn resize(&mut self, new_shape: &[usize], fill: &[u8]) -> Result<()> {
         self.check_poison("resize")?;
+        self.settle();
         self.check_trailing("resize")?;
         let shape = &self.array.shape;
         if new_shape.len() != shape.len() {

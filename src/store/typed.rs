@@ -413,6 +413,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// - [`NdimMismatch`](Error::NdimMismatch) if `shape` has another rank, which only [`IxDyn`](type@IxDyn) can.
     /// - [`Moved`](Error::Moved) if the path no longer names the file of this store.
+    /// - [`TrailingBytes`](Error::TrailingBytes) if something else stands behind the array.
     /// - Those of [`create`](Store::create), and [`Poisoned`](Error::Poisoned).
     ///
     /// If the very last step fails, the sync of the directory ([`Error::Io`]), the store is on the new file and poisoned.

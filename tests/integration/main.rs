@@ -1,6 +1,7 @@
 //! The promises of the crate, through its public face: one binary, one module a topic.
 
 mod allocations;
+mod append;
 mod create;
 mod elements;
 mod exchange;

@@ -18,7 +18,7 @@ use super::support::{
 
 /// How the file came to be.
 #[derive(Clone, Copy, Debug)]
-enum Form {
+pub(super) enum Form {
     Native,
     Compact,
     /// Without a header, behind that many bytes that are none of ours.
@@ -28,7 +28,12 @@ enum Form {
 }
 
 /// Makes a file with the elements of `array` and returns the options to open it.
-fn make<A: Element>(path: &Path, array: &ArrayD<A>, order: Order, form: Form) -> Options {
+pub(super) fn make<A: Element>(
+    path: &Path,
+    array: &ArrayD<A>,
+    order: Order,
+    form: Form,
+) -> Options {
     let logical = |array: ArrayViewD<'_, A>| bytes_of(array);
     let elements = match order {
         Order::C => logical(array.view()),
@@ -72,12 +77,12 @@ fn make<A: Element>(path: &Path, array: &ArrayD<A>, order: Order, form: Form) ->
     Options::new()
 }
 
-fn prefix(len: usize) -> Vec<u8> {
+pub(super) fn prefix(len: usize) -> Vec<u8> {
     (0..len).map(|byte| (byte * 7) as u8).collect()
 }
 
 /// An element that tells which it is.
-fn element<A: Element>(number: usize) -> A {
+pub(super) fn element<A: Element>(number: usize) -> A {
     let mut element = A::zeroed();
     let bytes = number.wrapping_mul(2_654_435_761).to_le_bytes();
     for (byte, number) in bytemuck::bytes_of_mut(&mut element)
@@ -89,7 +94,7 @@ fn element<A: Element>(number: usize) -> A {
     element
 }
 
-fn numbered<A: Element>(shape: &[usize]) -> ArrayD<A> {
+pub(super) fn numbered<A: Element>(shape: &[usize]) -> ArrayD<A> {
     let len: usize = shape.iter().product();
     Array::from_shape_vec(IxDyn(shape), (0..len).map(element).collect()).unwrap()
 }
@@ -102,7 +107,7 @@ fn resized<A: Element>(old: &ArrayD<A>, shape: &[usize], fill: A) -> ArrayD<A> {
 }
 
 #[track_caller]
-fn assert_same<A: Element>(found: ArrayViewD<'_, A>, expected: &ArrayD<A>) {
+pub(super) fn assert_same<A: Element>(found: ArrayViewD<'_, A>, expected: &ArrayD<A>) {
     assert_eq!(found.shape(), expected.shape());
     assert!(
         bytes_of(found) == bytes_of(expected.view()),

@@ -189,6 +189,10 @@ fn peer() {
                 .map(|store| held = Held::Writer(store)),
             ("resize", Held::Writer(store)) => store.resize(number),
             ("allocate", Held::Writer(store)) => store.allocate(),
+            ("append", Held::Writer(store)) => store.append(&counted(number)),
+            ("truncate", Held::Writer(store)) => store.truncate(number),
+            ("log", Held::Writer(store)) => log(store, number),
+            ("log_on", Held::Writer(store)) => log_on(store, number),
             ("overwrite", Held::Writer(store)) => {
                 store.view_mut().fill(number as f64);
                 store.flush()
@@ -204,6 +208,30 @@ fn peer() {
             Err(error) => println!("{ANSWER}{error:?}"),
         }
     }
+}
+
+/// The numbers from 0 on.
+fn counted(number: usize) -> Array1<f64> {
+    (0..number).map(|element| element as f64).collect()
+}
+
+/// Logs so many elements, of which none is published.
+fn log(store: &mut Store<f64, Ix1>, number: usize) -> Result<()> {
+    let mut appender = store.appender()?;
+    let numbers = counted(number);
+    numbers.outer_iter().try_for_each(|row| appender.push(&row))
+}
+
+/// Logs so many elements and, if they are refused, three others with the same appender, which are published.
+fn log_on(store: &mut Store<f64, Ix1>, number: usize) -> Result<()> {
+    let mut appender = store.appender()?;
+    let numbers = counted(number);
+    let refused = numbers.outer_iter().try_for_each(|row| appender.push(&row));
+    for element in [-1.0, -2.0, -3.0] {
+        appender.push(&arr0(element))?;
+    }
+    appender.flush()?;
+    refused
 }
 
 /// Whether permissions do not stop this process.

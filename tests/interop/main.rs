@@ -415,3 +415,122 @@ fn a_change_in_an_open_store_is_seen_by_numpy_without_a_flush() {
     );
     assert_eq!(store.view(), samples::<i32>(&[3, 4], 2));
 }
+
+/// Makes files whose first rows are there, and has the crate add the others.
+struct Grow<'a> {
+    directory: &'a Path,
+    files: Vec<Value>,
+}
+
+/// How many rows there are before the growth, and after it. From 9 to 12 the header needs another digit.
+const GROWTH: [(usize, usize); 3] = [(0, 3), (2, 5), (9, 12)];
+
+/// The shape with so many rows, 2 x 2 elements each.
+fn shape_with_rows(rows: usize, order: Order) -> [usize; 3] {
+    match order {
+        Order::C => [rows, 2, 2],
+        Order::F => [2, 2, rows],
+    }
+}
+
+impl Visit for Grow<'_> {
+    fn visit<A: Sample>(&mut self) {
+        for (before, _) in GROWTH {
+            for order in ORDERS {
+                let shape = shape_with_rows(before, order);
+                for writer in ["native", "compact", "raw", "save", "open_memmap"] {
+                    let path = self.directory.join(format!("{}.npy", self.files.len()));
+                    self.files.push(entry::<A>(&path, &shape, order, writer));
+                }
+            }
+        }
+    }
+}
+
+/// Grows every file to the array of the third samples.
+struct Append<'a> {
+    files: std::slice::IterMut<'a, Value>,
+}
+
+impl Visit for Append<'_> {
+    fn visit<A: Sample>(&mut self) {
+        for (before, after) in GROWTH {
+            for order in ORDERS {
+                for writer in ["native", "compact", "raw", "save", "open_memmap"] {
+                    let entry = self.files.next().unwrap();
+                    let path = PathBuf::from(entry["path"].as_str().unwrap());
+                    let old = shape_with_rows(before, order);
+                    let mut store = if matches!(writer, "save" | "open_memmap") {
+                        Store::<A, Ix3>::open_rw(&path).unwrap()
+                    } else {
+                        let options = Options::new().order(order).compact(writer == "compact");
+                        let options = match writer {
+                            "raw" => options.raw(24),
+                            _ => options,
+                        };
+                        options.create::<A, _>(&path, old).unwrap()
+                    };
+                    // An empty array is in C order for `np.save`, and so is a row of it.
+                    let axis = match store.order() {
+                        Order::C => Axis(0),
+                        Order::F => Axis(2),
+                    };
+                    let mut shape = old;
+                    shape[axis.index()] = old[axis.index()] + after - before;
+                    let whole = samples::<A>(&shape, 2)
+                        .into_dimensionality::<Ix3>()
+                        .unwrap();
+                    let (first, rest) = whole.view().split_at(axis, old[axis.index()]);
+                    store.view_mut().assign(&first);
+                    let (one, others) = rest.split_at(axis, 1);
+                    store.append(&others).unwrap();
+                    store.truncate(old[axis.index()]).unwrap();
+                    store.push(&one.index_axis(axis, 0)).unwrap();
+                    let mut appender = store.appender().unwrap();
+                    for row in others.axis_iter(axis) {
+                        appender.push(&row).unwrap();
+                    }
+                    appender.flush().unwrap();
+                    assert_eq!(store.view(), whole);
+                    entry["shape"] = json!(shape);
+                    entry["order"] = letter(store.order()).into();
+                    entry["offset"] = store.offset().into();
+                    store.close().unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// Files that the crate or NumPy wrote grow here in place, and NumPy sees all of their rows.
+///
+/// `cargo test --test interop -- --ignored --nocapture`
+#[test]
+#[ignore = "needs python3 with NumPy"]
+fn numpy_sees_the_rows_by_which_a_file_grew_whoever_wrote_it() {
+    let directory = TempDir::new().unwrap();
+    let mut grow = Grow {
+        directory: directory.path(),
+        files: Vec::new(),
+    };
+    grow.each();
+    let mut files = grow.files;
+    let of_numpy = |entry: &Value| matches!(entry["writer"].as_str(), Some("save" | "open_memmap"));
+    let written: Vec<Value> = files
+        .iter()
+        .filter(|entry| of_numpy(entry))
+        .cloned()
+        .collect();
+    assert_eq!(written.len(), TYPES * GROWTH.len() * ORDERS.len() * 2);
+    peer("write", directory.path(), &written);
+    let mut append = Append {
+        files: files.iter_mut(),
+    };
+    append.each();
+    assert!(append.files.next().is_none());
+    assert_eq!(peer("see", directory.path(), &files) as usize, files.len());
+    for entry in files.iter().filter(|entry| of_numpy(entry)) {
+        // Not rewritten: the data start where NumPy put them.
+        assert_eq!(entry["offset"], 128);
+    }
+}
