@@ -10,6 +10,7 @@ It prints `ready`, reads how many times to do the job from each line of its inpu
 import os
 import sys
 import time
+import zlib
 
 try:
     import numpy as np
@@ -117,6 +118,16 @@ def resize(path, new_path, rows, columns):
     return fresh(new_path, fill)
 
 
+def tobytes(side):
+    array = np.ones((int(side), int(side)), order="F")
+    return whole(lambda: array.tobytes("C"))
+
+
+def zlib_compress(path, level):
+    array = np.load(path)
+    return whole(lambda: zlib.compress(array, int(level)))
+
+
 def main(job, *arguments):
     jobs = [
         open_first,
@@ -126,6 +137,8 @@ def main(job, *arguments):
         write_memmap,
         write_save,
         resize,
+        tobytes,
+        zlib_compress,
     ]
     run = {job.__name__: job for job in jobs}[job](*arguments)
     print("ready", flush=True)

@@ -1,11 +1,11 @@
-//! Reads the `temp.dat` that `write_temp`, or NumPy's `np.save`, wrote: its shape, dtype, values and first bytes.
+//! Reads the `temp.dat` that `write_temp`, or NumPy's `np.save`, wrote: its shape, dtype, first bytes and values.
 //!
 //! `cargo run --release --example read_temp [DIRECTORY]`
 
 use std::path::PathBuf;
 
 use ndarray::prelude::*;
-use ndstore::{AnyStore, ReadOnly, Result};
+use ndstore::{AnyStore, Element, ReadOnly, Result};
 
 fn main() -> Result<()> {
     let directory = std::env::args_os()
@@ -17,15 +17,16 @@ fn main() -> Result<()> {
     let any = AnyStore::open(&path)?;
     println!("shape  {:?}, {:?} order", any.shape(), any.order());
     println!("dtype  {} ({})", any.dtype(), any.dtype().name());
-    let first = &any.as_bytes()[..any.as_bytes().len().min(16)];
+    let first = &any.as_bytes()[..any.nbytes().min(16)];
     println!("bytes  {first:02x?} from byte {} of the file", any.offset());
+    if let Some(element) = any.element(&vec![0; any.ndim()]) {
+        println!("first  {element}");
+    }
 
-    if *any.dtype() == ndstore::DType::parse("f4")? {
+    // A file of the type that this program works with becomes an ndarray view.
+    if *any.dtype() == f32::dtype() {
         let fp = any.downcast::<f32, IxDyn, ReadOnly>()?;
-        println!("values\n{}", fp.view());
-    } else {
-        let fp = any.downcast::<f64, IxDyn, ReadOnly>()?;
-        println!("values\n{}", fp.view());
+        println!("sum    {}\n{}", fp.view().sum(), fp.view());
     }
     Ok(())
 }

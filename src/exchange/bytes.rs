@@ -21,13 +21,12 @@ use crate::sys;
 /// An [`Order`] turns into it, so `to_bytes(Order::F)` is fine, too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MemoryOrder {
-    /// Row-major, whatever the order in memory. The default, as in NumPy.
+    /// Row-major, whatever the order in memory. The default, as in NumPy, whose `'K'` means the same here.
     #[default]
     C,
     /// Column-major, whatever the order in memory.
     F,
-    /// Column-major if that is how the array lies in memory and row-major is not; else row-major. NumPy's `'A'`, and its
-    /// `'K'` means the same here.
+    /// Column-major if that is how the array lies in memory and row-major is not; else row-major.
     A,
 }
 

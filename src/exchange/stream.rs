@@ -100,8 +100,8 @@ impl ArrayFile {
 }
 
 impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
-    /// Writes the array as NPY, byte for byte as `np.save` does. See [`write_npy`]; to a socket,
-    /// [`send`](Store::send) is faster.
+    /// Writes the array as NPY, byte for byte as `np.save` does. See [`write_npy`]; [`send`](Store::send) passes a socket
+    /// the same bytes without copying them.
     ///
     /// # Errors
     ///

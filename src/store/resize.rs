@@ -65,6 +65,7 @@ impl ArrayFile {
         let place = Place::find(context)?;
         self.check_place(&place)?;
         let rewrite = Rewrite::new(self, &place, &layout, fill);
+        let sparse = rewrite.sparse;
         let drafted = place.draft(&layout, self.locked, true, |_, file, _| rewrite.run(file));
         // Copying may have set another advice, and the old map stays if it failed.
         self.readvise(&self.mapping)
@@ -77,6 +78,9 @@ impl ArrayFile {
         let synced = place.sync_directory();
         // From here on the store is on the new file, whatever else fails. The old map goes: unmapped, unlocked, closed.
         self.mapping = mapping;
+        if !sparse {
+            settle(self.mapping.file(), &place);
+        }
         self.reserved = 0;
         if !self.locked {
             self.mapping.release_lock();
@@ -159,7 +163,9 @@ impl<'a> Rewrite<'a> {
                     self.old.flush()?;
                 }
                 let blank = self.place.reserve(file, self.layout, self.sparse)?;
-                self.copy(file, relayout, blank).map_err(growth)
+                // Runs of one extent that land apart would keep it whole, and each a second reference to it for ever.
+                let may_share = self.may_share && (self.sparse || !sys::on_btrfs(file));
+                self.copy(file, relayout, blank, may_share).map_err(growth)
             }
         }
     }
@@ -182,17 +188,35 @@ impl<'a> Rewrite<'a> {
         if self.sparse {
             file.set_len(len)?;
         } else {
-            sys::allocate(file, kept_end..len)?;
+            // Blocks that nobody wrote to yet are no part of a clone on xfs, which leaves holes. Only these are filled, for
+            // a call for the whole range would have to find room for all of it.
+            let mut end = 0;
+            for data in sys::data_ranges(file, 0..kept_end)? {
+                sys::allocate(file, end..data.start)?;
+                end = data.end;
+            }
+            sys::allocate(file, end..len)?;
         }
         Ok(true)
     }
 
     /// Writes the new array into `file`, which reads as zero where nothing is written if it is `blank`.
-    fn copy(&self, file: &File, relayout: Relayout, blank: bool) -> io::Result<()> {
+    fn copy(
+        &self,
+        file: &File,
+        relayout: Relayout,
+        blank: bool,
+        may_share: bool,
+    ) -> io::Result<()> {
         let ArrayFile { mapping, array, .. } = self.old;
         let (old_file, bytes) = (mapping.file(), mapping.as_bytes());
         if array.raw {
-            self.copy_run(&mut Writer::new(file, 0), old_file, 0..array.offset)?;
+            self.copy_run(
+                &mut Writer::new(file, 0),
+                old_file,
+                0..array.offset,
+                may_share,
+            )?;
         }
         // Small runs are read once, from front to back.
         mapping.advise(Advice::Sequential)?;
@@ -208,7 +232,7 @@ impl<'a> Rewrite<'a> {
                 Segment::Copy { from, len } if len >= KERNEL_RUN => {
                     gather.flush()?;
                     let source = array.offset + from..array.offset + from + len;
-                    self.copy_run(&mut gather.writer, old_file, source)?;
+                    self.copy_run(&mut gather.writer, old_file, source, may_share)?;
                 }
                 Segment::Copy { from, len } => {
                     gather.push(&bytes[from as usize..][..len as usize])?
@@ -219,17 +243,36 @@ impl<'a> Rewrite<'a> {
         gather.flush()
     }
 
-    fn copy_run(&self, writer: &mut Writer<'_>, from: &File, source: Range<u64>) -> io::Result<()> {
+    fn copy_run(
+        &self,
+        writer: &mut Writer<'_>,
+        from: &File,
+        source: Range<u64>,
+        may_share: bool,
+    ) -> io::Result<()> {
         if !self.sparse {
-            return writer.copy(from, source, self.may_share);
+            return writer.copy(from, source, may_share);
         }
         let mut offset = source.start;
         for part in sys::data_ranges(from, source.clone())? {
             writer.skip(part.start - offset)?;
             offset = part.end;
-            writer.copy(from, part, self.may_share)?;
+            writer.copy(from, part, may_share)?;
         }
         writer.skip(source.end - offset)
+    }
+}
+
+/// Waits, though not for long, until the kernel has freed the old file: while the blocks are shared, a write to them takes
+/// room. xfs frees files in the background; to be asked for its free space hurries it.
+fn settle(new: &File, place: &Place) {
+    let shared = || sys::blocks(new, 0..u64::MAX).is_ok_and(|blocks| blocks.shared);
+    for _ in 0..100 {
+        if !shared() {
+            return;
+        }
+        sys::free_space(place.target());
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }
 

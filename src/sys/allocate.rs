@@ -207,9 +207,18 @@ pub(crate) fn write_in_place(file: &File) {
     let _ = file;
 }
 
-#[cfg(target_os = "linux")]
-fn on_btrfs(file: &File) -> bool {
-    const BTRFS_SUPER_MAGIC: u32 = 0x9123_683e;
-    // The width of the field differs between architectures; the magic numbers have 32 bits.
-    rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type as u32 == BTRFS_SUPER_MAGIC)
+/// Whether the file is on btrfs, which copies on write any extent that has more than one reference, two in one file
+/// included.
+pub(crate) fn on_btrfs(file: &File) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        const BTRFS_SUPER_MAGIC: u32 = 0x9123_683e;
+        // The width of the field differs between architectures; the magic numbers have 32 bits.
+        rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type as u32 == BTRFS_SUPER_MAGIC)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        false
+    }
 }

@@ -71,7 +71,7 @@ pub(crate) struct LockedFile {
 impl LockedFile {
     /// Opens the file that `path` names and locks it, exclusively if it is to be written. `None` takes no lock.
     ///
-    /// Only a regular file is locked: the lock of a device or a directory may mean something to somebody else.
+    /// Only a regular file is locked for long, or exclusively: the lock of a device may mean something to somebody else.
     ///
     /// The lock belongs to the inode, and the file may have been replaced before it was taken; then the new one is opened
     /// instead. A writer must be sure of that, or its work would go to a file without a name: it looks the path up again.
@@ -83,19 +83,36 @@ impl LockedFile {
         write: bool,
         patience: Option<Patience>,
     ) -> Result<(LockedFile, Metadata), NotLocked> {
+        let regular = |file: &File| {
+            let metadata = file.metadata().map_err(NotLocked::Io)?;
+            match file::kind_of_special(&metadata) {
+                Some(found) => Err(NotLocked::Special(found)),
+                None => Ok(metadata),
+            }
+        };
         loop {
             let file = file::open(path, write).map_err(NotLocked::Open)?;
-            let metadata = file.metadata().map_err(NotLocked::Io)?;
-            if let Some(found) = file::kind_of_special(&metadata) {
-                return Err(NotLocked::Special(found));
-            }
             let Some(patience) = patience else {
+                let metadata = regular(&file)?;
                 return Ok((LockedFile::unlocked(file), metadata));
             };
-            let file = LockedFile::lock(file, write, patience)?;
-            let metadata = file.file.metadata().map_err(NotLocked::Io)?;
-            let early = !write && matches!(patience, Patience::None);
-            let current = early && file::names_of(&metadata) > 0
+            let passing = !write && matches!(patience, Patience::None);
+            if !passing {
+                regular(&file)?;
+            }
+            let file = LockedFile::lock(file, write, patience).map_err(|refused| {
+                // What it is comes before who has it.
+                match std::fs::metadata(path)
+                    .ok()
+                    .as_ref()
+                    .and_then(file::kind_of_special)
+                {
+                    Some(found) => NotLocked::Special(found),
+                    None => refused,
+                }
+            })?;
+            let metadata = regular(&file.file)?;
+            let current = passing && file::names_of(&metadata) > 0
                 || file::names(path, FileId::of(&metadata)).map_err(NotLocked::Io)?;
             if current {
                 return Ok((file, metadata));

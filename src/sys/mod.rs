@@ -16,7 +16,7 @@ mod send;
 mod sync;
 
 pub(crate) use allocate::{
-    allocate, blocks, copies_on_write, file_size_limit, free_space, has_reserve, reserve,
+    allocate, blocks, copies_on_write, file_size_limit, free_space, has_reserve, on_btrfs, reserve,
     total_free, unshare, write_in_place, write_zeros,
 };
 pub(crate) use copy::{clone_file, copy_range, data_ranges};

@@ -5,13 +5,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::io::Errno;
 
 use super::sync::retry;
-
-/// The most that the kernel sends in one call.
-#[cfg(target_os = "linux")]
-const MAX_SEND: usize = 0x7fff_f000;
 
 /// Writes all of `bytes`.
 pub(crate) fn send_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
@@ -34,31 +29,41 @@ pub(crate) fn send_file(
     offset: u64,
     bytes: &[u8],
 ) -> io::Result<()> {
-    let mut sent = 0;
-    #[cfg(target_os = "linux")]
-    while sent < bytes.len() {
-        let mut from = offset + sent as u64;
-        let step = (bytes.len() - sent).min(MAX_SEND);
-        let result = when_ready(to, || rustix::fs::sendfile(to, file, Some(&mut from), step));
-        match result {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(step) => sent += step,
-            Err(error) if is_incapable(&error) => break,
-            Err(error) => return Err(error),
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (file, offset, &mut sent);
+    let sent = send_pages(to, file, offset, bytes.len())?;
     send_all(to, &bytes[sent..])
 }
 
-/// Whether the kernel has no way to send from this file system, or to that descriptor.
+/// Has the kernel send `len` bytes of the file. Returns how many it sent before it found that it cannot, from this file
+/// system or to that descriptor.
 #[cfg(target_os = "linux")]
-fn is_incapable(error: &io::Error) -> bool {
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
-    )
+fn send_pages(to: BorrowedFd<'_>, file: &File, offset: u64, len: usize) -> io::Result<usize> {
+    use rustix::io::Errno;
+    // What one call sends at most.
+    const STEP: usize = 0x7fff_f000;
+    let mut sent = 0;
+    while sent < len {
+        let mut from = offset + sent as u64;
+        let step = (len - sent).min(STEP);
+        match when_ready(to, || rustix::fs::sendfile(to, file, Some(&mut from), step)) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(step) => sent += step,
+            Err(error)
+                if matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
+                ) =>
+            {
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sent)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send_pages(_: BorrowedFd<'_>, _: &File, _: u64, _: usize) -> io::Result<usize> {
+    Ok(0)
 }
 
 /// Calls, and waits while a descriptor that does not block has no room. Of one that blocks, "no room" is its own time limit

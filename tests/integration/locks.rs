@@ -458,6 +458,7 @@ fn a_failed_open_leaves_no_lock() {
         Store::<f64, Ix1>::open_rw(&damaged).unwrap_err();
         let file = File::open(&damaged).unwrap();
         fs2::FileExt::try_lock_exclusive(&file).unwrap();
+        fs2::FileExt::unlock(&file).unwrap();
     }
 }
 

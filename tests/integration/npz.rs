@@ -5,7 +5,9 @@ use std::io::Write;
 use std::path::Path;
 
 use ndarray::prelude::*;
-use ndstore::{AnyStore, Error, ExchangeError, Npz, NpzError, NpzWriter, Order, Store, write_npy};
+use ndstore::{
+    AnyStore, Error, ExchangeError, Le, Npz, NpzError, NpzWriter, Order, Store, write_npy,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -190,6 +192,8 @@ fn an_array_that_lies_askew_is_refused_with_the_types_that_view_it() {
     let refused = npz.open_member::<f64, Ix1>("ab").unwrap_err();
     assert!(matches!(refused, Error::Misaligned { .. }), "{refused}");
     assert!(refused.to_string().contains("Le<T>"), "{refused}");
+    let askew = npz.open_member::<Le<f64>, Ix1>("ab").unwrap();
+    assert_eq!(askew.view().mapv(Le::get), array![1.0, 2.0]);
     assert_eq!(npz.read::<f64, Ix1>("ab").unwrap(), array![1.0, 2.0]);
 }
 

@@ -9,13 +9,11 @@ use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
 use ndstore::{Element, Error, Options, Order, Store};
-use num_complex::Complex;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::support::{
     Peer, assert_no_drafts, bytes_of, give_away, is_root, mode, open_dir, set_mode, trace,
-    wait_until,
 };
 
 /// How the file came to be.
@@ -80,10 +78,15 @@ fn prefix(len: usize) -> Vec<u8> {
 
 /// An element that tells which it is.
 fn element<A: Element>(number: usize) -> A {
-    let bytes: Vec<u8> = (0..size_of::<A>())
-        .map(|byte| (number.wrapping_mul(2654435761) >> (byte % 4 * 8)) as u8 | 1)
-        .collect();
-    bytemuck::pod_read_unaligned(&bytes)
+    let mut element = A::zeroed();
+    let bytes = number.wrapping_mul(2_654_435_761).to_le_bytes();
+    for (byte, number) in bytemuck::bytes_of_mut(&mut element)
+        .iter_mut()
+        .zip(bytes.into_iter().cycle())
+    {
+        *byte = number | 1;
+    }
+    element
 }
 
 fn numbered<A: Element>(shape: &[usize]) -> ArrayD<A> {
@@ -207,13 +210,13 @@ proptest! {
             0 => case.check::<u8>(),
             1 => case.check::<i16>(),
             2 => case.check::<f64>(),
-            _ => case.check::<Complex<f64>>(),
+            _ => case.check::<Pair>(),
         }
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn long_runs_move_as_short_ones_do(case in case(large_shapes())) {
@@ -228,6 +231,9 @@ fn array() -> (TempDir, PathBuf) {
     Store::<f64, _>::create_from(&path, &array![[1.0, 2.0], [3.0, 4.0]]).unwrap();
     (dir, path)
 }
+
+/// An element of 16 bytes that no feature has to bring.
+type Pair = ndstore::Void<16>;
 
 #[test]
 fn negative_zero_and_nan_are_fills_like_any_other() {
@@ -292,6 +298,14 @@ fn what_was_not_flushed_is_resized_too() {
 fn holes_stay_holes_and_data_stay_data() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");
+    let count = |bytes: &[u8]| -> usize {
+        let pages = bytes.chunks(4096);
+        pages
+            .filter(|&page| page != &[0; 4096][..page.len()])
+            .flatten()
+            .filter(|&&byte| byte == 9)
+            .count()
+    };
     let sparse = Options::new().sparse(true);
     let mut store = sparse.create::<u8, _>(&path, (64, 1 << 20)).unwrap();
     let cells = [
@@ -307,20 +321,14 @@ fn holes_stay_holes_and_data_stay_data() {
     for shape in [(70, 1 << 20), (70, 3 << 19), (64, 3 << 19)] {
         store.resize(shape).unwrap();
         assert!(cells.iter().all(|&cell| store.view()[cell] == 9));
-        assert_eq!(
-            store.as_bytes().iter().filter(|&&byte| byte != 0).count(),
-            5
-        );
+        assert_eq!(count(store.as_bytes()), 5);
         store.flush().unwrap();
         let blocks = fs::metadata(&path).unwrap().blocks() * 512;
         assert!(blocks < 1 << 20, "{shape:?}: {blocks} bytes of blocks");
     }
     // Shorter runs than the kernel copies.
     store.resize((64, 40_000)).unwrap();
-    assert_eq!(
-        store.as_bytes().iter().filter(|&&byte| byte != 0).count(),
-        3
-    );
+    assert_eq!(count(store.as_bytes()), 3);
 }
 
 #[test]
@@ -455,42 +463,41 @@ fn a_file_that_is_moved_while_it_is_resized_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let (path, moved) = (dir.path().join("a.npy"), dir.path().join("moved.npy"));
     let draft = dir.path().join(".a.npy.ndstore-0");
+    // Now and then the file is moved too late, or not at all.
     let mut moved_in_time = 0;
-    // The draft is there for some milliseconds only, and whoever looks for it may be late.
-    for _ in 0..100 {
+    for _ in 0..50 {
+        if moved_in_time == 3 {
+            return;
+        }
         let ones = Array::from_elem((2000, 400), 1.0);
         let mut store = Store::<f64, _>::create_from(&path, &ones).unwrap();
         let done = AtomicBool::new(false);
         let resized = std::thread::scope(|scope| {
-            let mover = scope.spawn(|| {
-                wait_until(|| draft.exists() || done.load(Ordering::Relaxed));
-                if draft.exists() {
-                    fs::rename(&path, &moved).unwrap();
-                    fs::write(&path, "somebody else's").unwrap();
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    if draft.exists() {
+                        fs::rename(&path, &moved).unwrap();
+                        fs::write(&path, "somebody else's").unwrap();
+                        return;
+                    }
                 }
             });
             let resized = store.resize((2000, 399));
             done.store(true, Ordering::Relaxed);
-            mover.join().unwrap();
             resized
         });
         if let Err(error) = resized {
             assert!(matches!(error, Error::Moved { .. }), "{error}");
-            assert_eq!(
-                (store.shape(), store.view().sum()),
-                (&[2000, 400][..], 800_000.0)
-            );
+            assert_eq!(store.shape(), [2000, 400]);
+            assert_eq!(store.view().sum(), 800_000.0);
             assert_eq!(fs::read(&path).unwrap(), b"somebody else's");
             moved_in_time += 1;
         }
         drop(store);
         assert_no_drafts(dir.path());
         fs::remove_file(&path).unwrap();
-        if moved_in_time == 5 {
-            return;
-        }
     }
-    panic!("the file was moved in time only {moved_in_time} times in 100");
+    panic!("it was refused {moved_in_time} times");
 }
 
 #[test]

@@ -43,20 +43,14 @@ impl Peer {
     /// Starts a process in a shell that has run `setting`: `umask 027`, `ulimit -f 100`.
     pub(crate) fn under(setting: &str, path: &Path) -> Peer {
         let mut shell = Command::new("sh");
-        shell
-            .args(["-c", &format!("{setting} && exec \"$0\" \"$@\"")])
-            .arg(program());
-        Peer::start(shell, path, None)
+        shell.args(["-c", &format!("{setting} && exec \"$0\" \"$@\"")]);
+        Peer::by_way_of(shell, path)
     }
 
-    /// Starts a process whose system calls `strace` writes to `log`.
-    pub(crate) fn traced(calls: &str, log: &Path, path: &Path) -> Peer {
-        let mut strace = Command::new("strace");
-        strace
-            .args(["-f", "-y", "-e", calls, "-o"])
-            .arg(log)
-            .arg(program());
-        Peer::start(strace, path, None)
+    /// Starts a process by way of another program, which runs the command that its last arguments are.
+    pub(crate) fn by_way_of(mut command: Command, path: &Path) -> Peer {
+        command.arg(program());
+        Peer::start(command, path, None)
     }
 
     /// Starts a process that permissions can stop, which is another user's where this one is root's.
@@ -67,7 +61,9 @@ impl Peer {
         // The directory of the original may be closed to others.
         let home = open_dir();
         let copy = home.path().join("peer");
-        fs::copy(program(), &copy).unwrap();
+        // By another process: no child of another test may be forked while this one writes a program, or it is busy.
+        let copied = Command::new("cp").arg(program()).arg(&copy).status();
+        assert!(copied.unwrap().success());
         let mut command = Command::new(copy);
         command.uid(NOBODY).gid(NOBODY);
         Peer::start(command, path, Some(home))

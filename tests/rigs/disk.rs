@@ -1,0 +1,130 @@
+//! Small file systems in image files, mounted for as long as a value lives.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+use tempfile::TempDir;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Ext4,
+    Xfs,
+    Btrfs,
+    Tmpfs,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Kind; 4] = [Kind::Ext4, Kind::Xfs, Kind::Btrfs, Kind::Tmpfs];
+
+    /// Those on which files can share blocks.
+    pub(crate) const REFLINK: [Kind; 2] = [Kind::Xfs, Kind::Btrfs];
+
+    /// About the smallest size in MiB that the file system takes.
+    pub(crate) fn small(self) -> u64 {
+        match self {
+            Kind::Ext4 => 96,
+            Kind::Xfs => 320,
+            Kind::Btrfs => 160,
+            Kind::Tmpfs => 64,
+        }
+    }
+}
+
+/// A mounted file system of its own. Dropping it unmounts it.
+pub(crate) struct Disk {
+    mount: PathBuf,
+    _dir: TempDir,
+}
+
+impl Disk {
+    /// Makes and mounts a file system of `mebibytes`.
+    pub(crate) fn new(kind: Kind, mebibytes: u64) -> Disk {
+        // In memory, where there is such a place: a sync then waits for no disk.
+        let dir = tempfile::tempdir_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
+        let (image, mount) = (dir.path().join("image"), dir.path().join("mount"));
+        fs::create_dir(&mount).unwrap();
+        if kind == Kind::Tmpfs {
+            let size = format!("size={mebibytes}m");
+            run(Command::new("mount")
+                .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+                .arg(&mount));
+        } else {
+            File::create(&image)
+                .unwrap()
+                .set_len(mebibytes << 20)
+                .unwrap();
+            let make: &[&str] = match kind {
+                Kind::Ext4 => &["mkfs.ext4", "-q", "-F"],
+                Kind::Xfs => &["mkfs.xfs", "-q", "-f"],
+                Kind::Btrfs | Kind::Tmpfs => &["mkfs.btrfs", "-q", "-f"],
+            };
+            run(Command::new(make[0])
+                .args(&make[1..])
+                .arg(&image)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null()));
+            run(Command::new("mount")
+                .args(["-o", "loop"])
+                .arg(&image)
+                .arg(&mount));
+        }
+        Disk { mount, _dir: dir }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.mount
+    }
+
+    /// The bytes that may still be written, once all that is under way has settled.
+    pub(crate) fn free(&self) -> u64 {
+        run(Command::new("sync").arg("-f").arg(&self.mount));
+        fs2::available_space(&self.mount).unwrap()
+    }
+
+    /// Takes every block that is left.
+    pub(crate) fn fill(&self) {
+        // What was promised to pages that are not written yet may come back, hence more than once.
+        for round in 0..2 {
+            self.free();
+            let Ok(junk) = File::create(self.mount.join(format!("junk{round}"))) else {
+                return;
+            };
+            let (mut end, mut piece) = (0, 64 << 20);
+            while piece >= 4096 {
+                match rustix::fs::fallocate(&junk, FallocateFlags::empty(), end, piece) {
+                    Ok(()) => end += piece,
+                    Err(Errno::NOSPC) => piece /= 2,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let done = Command::new("umount").arg(&self.mount).status();
+        let done = done.is_ok_and(|status| status.success());
+        if !done {
+            let _ = Command::new("umount").arg("-l").arg(&self.mount).status();
+        }
+        assert!(
+            done || std::thread::panicking(),
+            "{:?} was in use",
+            self.mount
+        );
+    }
+}
+
+/// Runs a command that must succeed.
+#[track_caller]
+pub(crate) fn run(command: &mut Command) {
+    let status = command.status();
+    let status = status.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    assert!(status.success(), "{command:?}: {status}");
+}

@@ -1,0 +1,172 @@
+//! A full disk is an error when an array is made, and never a signal when it is written.
+//!
+//! Each store is in a process of its own, so that a SIGBUS is the death of that process and not the end of the rig.
+
+use ndarray::prelude::*;
+use ndstore::Store;
+
+use super::disk::{Disk, Kind};
+use super::support::{Peer, assert_no_drafts, trace};
+
+const MIB: u64 = 1 << 20;
+
+/// Elements of eight bytes in so many bytes.
+fn elements(bytes: u64) -> u64 {
+    bytes / 8
+}
+
+/// Asks for more than there is, and returns what the error says.
+#[track_caller]
+fn assert_no_space(peer: &mut Peer, order: &str, needed: u64) {
+    let error = peer.ask(order).unwrap_err();
+    assert!(error.starts_with("NoSpace {"), "{order}: {error}");
+    assert!(
+        error.contains(&format!("needed: {needed}, free: Some(")),
+        "{order}: {error}"
+    );
+}
+
+/// `sudo -E cargo test --test rigs -- --ignored full_disk`
+#[test]
+#[ignore = "needs root and mkfs"]
+fn an_array_larger_than_the_free_space_is_refused_and_the_old_file_stays() {
+    for kind in Kind::ALL {
+        let disk = Disk::new(kind, kind.small());
+        let path = disk.path().join("a.npy");
+        Store::create_from(&path, &Array::from_elem(100_000, 4.0)).unwrap();
+        let (before, free) = (trace(&path), disk.free());
+        let mut peer = Peer::at(&path);
+        // One that `statvfs` tells is too large, and ones that only the allocation does, or does not.
+        let len = elements(free + 64 * MIB);
+        for verb in ["create", "create_from"] {
+            assert_no_space(&mut peer, &format!("{verb} {len}"), 4096 + 8 * len);
+            assert_eq!(trace(&path), before, "{kind:?} {verb}");
+            assert_no_drafts(disk.path());
+        }
+        peer.ask("open_rw").unwrap();
+        assert_no_space(&mut peer, &format!("resize {len}"), 4096 + 8 * len);
+        assert_eq!(trace(&path), before, "{kind:?}");
+        assert_no_drafts(disk.path());
+        peer.ask("overwrite 4").unwrap();
+        peer.ask("drop").unwrap();
+        let left = disk.free();
+        assert!(
+            left.abs_diff(free) < MIB,
+            "{kind:?}: {free} bytes were free, now {left}"
+        );
+    }
+}
+
+/// `sudo -E cargo test --test rigs -- --ignored full_disk`
+#[test]
+#[ignore = "needs root and mkfs"]
+fn an_array_about_as_large_as_the_free_space_is_refused_or_can_be_written() {
+    for kind in Kind::ALL {
+        for spare in [0, 4096, 256 << 10, 2 * MIB, 8 * MIB] {
+            let disk = Disk::new(kind, kind.small());
+            let path = disk.path().join("a.npy");
+            Store::create_from(&path, &Array::from_elem(100_000, 4.0)).unwrap();
+            let (before, free) = (trace(&path), disk.free());
+            let len = elements(free - spare);
+            let mut peer = Peer::at(&path);
+            match peer.ask(&format!("create {len}")) {
+                Ok(()) => {
+                    disk.fill();
+                    peer.ask("overwrite 1").unwrap();
+                    peer.ask("overwrite 2").unwrap();
+                }
+                Err(error) => {
+                    assert!(error.starts_with("NoSpace {"), "{kind:?}: {error}");
+                    assert_eq!(trace(&path), before, "{kind:?}");
+                    let left = disk.free();
+                    assert!(
+                        left.abs_diff(free) < 2 * MIB,
+                        "{kind:?}: {free}, now {left}"
+                    );
+                }
+            }
+            assert_no_drafts(disk.path());
+        }
+    }
+}
+
+/// Fills the disk under the peer's store and overwrites it three times.
+#[track_caller]
+fn assert_writable_on_a_full_disk(disk: &Disk, mut peer: Peer) {
+    disk.fill();
+    for value in 1..=3 {
+        peer.ask(&format!("overwrite {value}")).unwrap();
+    }
+    let error = peer.ask("resize 100000000").unwrap_err();
+    assert!(error.starts_with("NoSpace {"), "{error}");
+    peer.ask("overwrite 4").unwrap();
+    assert_no_drafts(disk.path());
+}
+
+/// `sudo -E cargo test --test rigs -- --ignored full_disk`
+#[test]
+#[ignore = "needs root and mkfs"]
+fn an_allocated_array_can_be_written_on_a_full_disk() {
+    let len = elements(16 * MIB);
+    for kind in Kind::ALL {
+        for orders in [
+            &[format!("create {len}")][..],
+            &[format!("create_from {len}")],
+            // Grown, cut, and grown from a file that had no blocks.
+            &[format!("create {}", len / 4), format!("resize {len}")],
+            &[
+                format!("create_from {len}"),
+                format!("resize {}", len / 2 + 1),
+            ],
+            &[
+                format!("create_from {}", len / 4),
+                "overwrite 9".into(),
+                format!("resize {len}"),
+            ],
+            &[
+                format!("create_sparse {len}"),
+                "overwrite 0".into(),
+                "allocate".into(),
+            ],
+        ] {
+            if kind == Kind::Btrfs && orders[0].starts_with("create_sparse") {
+                // What is there is copied on write for ever; `allocate` promises blocks, not that.
+                continue;
+            }
+            println!("{kind:?} {orders:?}");
+            let disk = Disk::new(kind, kind.small());
+            let path = disk.path().join("a.npy");
+            let mut peer = Peer::at(&path);
+            for order in orders {
+                peer.ask(order)
+                    .unwrap_or_else(|error| panic!("{kind:?} {order}: {error}"));
+            }
+            assert_writable_on_a_full_disk(&disk, peer);
+            let found = Store::<f64, Ix1>::open(&path).unwrap();
+            assert!(
+                found.view().iter().all(|&element| element == 4.0),
+                "{kind:?} {orders:?}"
+            );
+        }
+    }
+}
+
+/// `sudo -E cargo test --test rigs -- --ignored full_disk`
+///
+/// That the rig catches what it is for: this store has no blocks of its own.
+#[test]
+#[ignore = "needs root and mkfs"]
+fn a_sparse_array_dies_of_a_full_disk() {
+    for kind in Kind::ALL {
+        let disk = Disk::new(kind, kind.small());
+        let mut peer = Peer::at(&disk.path().join("a.npy"));
+        peer.ask(&format!("create_sparse {}", elements(16 * MIB)))
+            .unwrap();
+        disk.fill();
+        let died =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| peer.ask("overwrite 1")));
+        let message = died.expect_err("it dies");
+        let message = message.downcast_ref::<String>().unwrap();
+        assert!(message.contains("signal Some(7)"), "{kind:?}: {message}");
+    }
+}

@@ -1,0 +1,16 @@
+//! What takes root to see: disks that are full, blocks that are shared, and the system calls of a commit.
+//!
+//! Every rig is ignored by `cargo test`. They need root, loop devices, `mkfs.ext4`, `mkfs.xfs`, `mkfs.btrfs` and `strace`,
+//! and fail where something is missing:
+//!
+//! ```sh
+//! sudo -E cargo test --test rigs -- --ignored
+//! ```
+
+mod disk;
+mod full_disk;
+mod reflink;
+#[path = "../integration/support.rs"]
+#[allow(dead_code, reason = "the rigs use some of it")]
+mod support;
+mod system_calls;
