@@ -219,8 +219,10 @@ impl ArrayFile {
             .resize(nbytes)
             .map_err(|error| context.step("map").io(error))?;
         self.array.shape = shape;
-        self.write_header(context, header)?;
+        // Before the header, for should that fail it still names all the rows: then nothing may cut the file, not even to
+        // give back what is reserved.
         self.reserved = 0;
+        self.write_header(context, header)?;
         let end = self.extent().end;
         self.mapping
             .file()
