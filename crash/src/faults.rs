@@ -104,7 +104,7 @@ fn strike(
     outcome.refused += u64::from(recording.ending != Ending::Finished);
     outcome.poisoned += u64::from(recording.ending == Ending::Poisoned);
     let how = Cut {
-        unit: 512,
+        unit: script.units[0],
         family: FAMILY,
         from: struck,
         first_only: false,

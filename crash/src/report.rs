@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::check::Checker;
 use crate::disk::Kind;
-use crate::faults::{Failing, inject};
+use crate::faults::{Failing, Outcome, inject};
 use crate::log::Op;
 use crate::model::Family;
 use crate::numpy::Numpy;
@@ -41,9 +41,6 @@ impl Plan {
         sizes: 32,
     };
 }
-
-/// A disk's own units: a sector, and a page or a larger sector.
-const UNITS: [usize; 2] = [512, 4096];
 
 /// Runs everything. True if ndstore kept its promises and every flaw was found.
 pub(crate) fn run(plan: Plan, numpy: Option<Numpy>) -> io::Result<bool> {
@@ -105,7 +102,7 @@ fn power_cuts(plan: Plan, checker: &mut Checker) -> io::Result<bool> {
             right = false;
             continue;
         }
-        for unit in UNITS {
+        for &unit in script.units {
             checker.start(plan.numpy);
             let how = Cut {
                 unit,
@@ -177,7 +174,7 @@ fn lying_disks(plan: Plan, checker: &mut Checker) -> io::Result<bool> {
             let kept = kept.filter(|&(at, op)| !leave_out(at, op));
             checker.start(0);
             let how = Cut {
-                unit: 512,
+                unit: script.units[0],
                 family: family(Plan::SHORT),
                 from: 0,
                 first_only: true,
@@ -220,18 +217,29 @@ fn disk_errors(plan: Plan, checker: &mut Checker) -> io::Result<bool> {
     let failing: Vec<_> = failing
         .chain([Failing::Space { sizes: plan.sizes }])
         .collect();
-    let mut violations = 0;
+    let row = |name: &str, what: &str, outcome: &Outcome| {
+        let Outcome {
+            runs,
+            refused,
+            poisoned,
+            tally,
+        } = outcome;
+        let (images, found) = (tally.images, tally.violations());
+        println!("| {name} | {what} | {runs} | {refused} | {poisoned} | {images} | {found} |");
+    };
+    let mut total = Outcome::default();
     for script in (plan.scripts)() {
         for &failing in &failing {
             let outcome = inject(None, &script, failing, checker)?;
-            let (name, what) = (&script.name, failing.name());
-            let (runs, refused, poisoned) = (outcome.runs, outcome.refused, outcome.poisoned);
-            let (images, found) = (outcome.tally.images, outcome.tally.violations());
-            println!("| {name} | {what} | {runs} | {refused} | {poisoned} | {images} | {found} |");
+            row(&script.name, failing.name(), &outcome);
             explain(&outcome.tally);
-            violations += found;
+            total.runs += outcome.runs;
+            total.refused += outcome.refused;
+            total.poisoned += outcome.poisoned;
+            total.tally += outcome.tally;
         }
     }
+    row("**all**", "", &total);
     println!();
-    Ok(violations == 0)
+    Ok(total.tally.violations() == 0)
 }

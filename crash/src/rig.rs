@@ -51,7 +51,7 @@ pub(crate) fn record(
     let place = tempfile::tempdir()?;
     let mounted = Mounted::new(Disk::new(script.abilities, fault), place.path())?;
     let subject = flaw.map_or(NO_TOY.to_owned(), |flaw| format!("{flaw:?}"));
-    let mut child = Command::new(std::env::current_exe()?)
+    let mut child = Command::new("/proc/self/exe")
         .args(["child", &subject, &script.name])
         .arg(place.path())
         .stderr(Stdio::piped())

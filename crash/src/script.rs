@@ -31,6 +31,8 @@ pub(crate) enum Step {
         rows: usize,
         flushes: usize,
     },
+    /// An appender that gets so many rows and never publishes them.
+    Abandon(usize),
     Truncate(usize),
     Resize(usize, usize),
     /// Closes the file and opens it again for writing.
@@ -43,6 +45,8 @@ pub(crate) struct Script {
     pub(crate) order: Order,
     pub(crate) compact: bool,
     pub(crate) abilities: Abilities,
+    /// How many bytes a disk writes as one, in several kinds of disk: the finest first.
+    pub(crate) units: &'static [usize],
     pub(crate) steps: Vec<Step>,
 }
 
@@ -174,7 +178,7 @@ impl Script {
                     new
                 })
             }
-            Step::FlushAsync | Step::Reopen => array().clone(),
+            Step::FlushAsync | Step::Abandon(_) | Step::Reopen => array().clone(),
             Step::Append(rows) => {
                 array().with_rows(&elements(index, rows_shape(dim(), rows, order)))
             }
@@ -214,6 +218,7 @@ mod tests {
                 fallocate: true,
                 noreplace: true,
             },
+            units: &[],
             steps: vec![
                 Step::CreateFrom(2, 2),
                 Step::Fill,

@@ -97,6 +97,15 @@ impl<'a> Subject<'a> {
                 }
                 return Ok(());
             }
+            Step::Abandon(rows) => {
+                let store = self.opened();
+                let shape = rows_shape(store.view().dim(), rows, order);
+                let all = elements(index, shape);
+                let mut appender = store.appender()?;
+                for row in all.axis_iter(slowest(order)) {
+                    appender.push(&row)?;
+                }
+            }
             Step::Truncate(rows) => self.opened().truncate(rows)?,
             Step::Resize(rows, columns) => self.opened().resize((rows, columns))?,
             Step::Reopen => self.reopen(&options)?,

@@ -16,12 +16,19 @@ const UNABLE: Abilities = Abilities {
     noreplace: false,
 };
 
+/// A sector, and a page or a larger sector.
+const UNITS: &[usize] = &[512, 4096];
+
+/// For files so large that smaller units would make too many images.
+const LARGE_UNITS: &[usize] = &[1 << 16];
+
 fn script(name: &str, steps: Vec<Step>) -> Script {
     Script {
         name: name.to_owned(),
         order: Order::C,
         compact: false,
         abilities: ABLE,
+        units: UNITS,
         steps,
     }
 }
@@ -159,6 +166,24 @@ pub(crate) fn long() -> Vec<Script> {
                 },
             ],
         ),
+        // An appender writes what it has gathered when that is 1 MiB: here 32 rows.
+        Script {
+            units: LARGE_UNITS,
+            ..script(
+                "appender, more than it gathers",
+                vec![
+                    Create(0, 4096),
+                    Log {
+                        rows: 35,
+                        flushes: 1,
+                    },
+                    Abandon(33),
+                    Append(1),
+                    Abandon(33),
+                    Truncate(2),
+                ],
+            )
+        },
         // From 64 KiB on the kernel copies.
         script(
             "resize, copied by the kernel",
@@ -177,7 +202,7 @@ pub(crate) fn long() -> Vec<Script> {
 }
 
 /// How many random scripts a long run has.
-const RANDOM: u64 = 24;
+const RANDOM: u64 = 60;
 
 const RANDOM_NAME: &str = "random ";
 
