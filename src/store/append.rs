@@ -206,9 +206,11 @@ impl ArrayFile {
         let shape = self.shape_with_rows(rows);
         let nbytes = check_size(context, &shape, self.array.dtype.itemsize())?;
         let header = self.header_with(context, &shape)?;
+        // Should the header not be written it still names all the rows: then nothing may cut the file, not even to give
+        // back what is reserved.
+        self.reserved = 0;
         // Header before data, the other way round: until the file is cut the bytes behind it are merely unpublished.
         self.change_shape(context, shape, nbytes, header)?;
-        self.reserved = 0;
         let end = self.extent().end;
         self.mapping
             .file()

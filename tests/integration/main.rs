@@ -11,6 +11,8 @@ mod modes;
 mod npz;
 #[cfg(unix)]
 mod paths;
+#[cfg(unix)]
+mod poison;
 mod resize;
 mod stream;
 mod support;

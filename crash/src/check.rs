@@ -1,0 +1,224 @@
+//! Recovery: an image becomes a directory, ndstore opens it, and what it finds must be what was promised.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{File, Permissions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use ndarray::{Array2, Ix2, concatenate};
+use ndstore::{AnyStore, Options, ReadOnly, Store};
+
+use crate::model::{Content, Image};
+use crate::numpy::Numpy;
+use crate::script::{State, TARGET, elements, rows_shape, slowest};
+
+/// What drafts have in their names.
+pub(crate) const DRAFT: &str = ".ndstore-";
+
+/// A promise that was broken: which, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Violation {
+    pub(crate) kind: &'static str,
+    pub(crate) detail: String,
+}
+
+fn violation<T>(kind: &'static str, detail: impl ToString) -> Result<T, Violation> {
+    let detail = detail.to_string();
+    Err(Violation { kind, detail })
+}
+
+/// What an image was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Before,
+    New,
+    /// New, and read by NumPy as well.
+    ByNumpy,
+}
+
+pub(crate) struct Checker {
+    directory: tempfile::TempDir,
+    /// What the directory holds, where that is known.
+    current: Option<BTreeMap<String, Rc<Content>>>,
+    seen: HashSet<u64>,
+    numpy: Option<Numpy>,
+    /// How many more images NumPy is to read.
+    numpy_left: usize,
+}
+
+impl Checker {
+    pub(crate) fn new(numpy: Option<Numpy>) -> io::Result<Checker> {
+        let memory = PathBuf::from("/dev/shm");
+        let place = if memory.is_dir() {
+            memory
+        } else {
+            std::env::temp_dir()
+        };
+        Ok(Checker {
+            directory: tempfile::tempdir_in(place)?,
+            current: None,
+            seen: HashSet::new(),
+            numpy,
+            numpy_left: 0,
+        })
+    }
+
+    /// Forgets the images of another run. NumPy reads the first `numpy` of this one.
+    pub(crate) fn start(&mut self, numpy: usize) {
+        self.seen.clear();
+        self.numpy_left = numpy;
+    }
+
+    /// Opens the image, which must hold one of the `allowed` states.
+    ///
+    /// One that has not been seen before is also read by NumPy, appended to, and created over, after which no draft may be left.
+    pub(crate) fn check(
+        &mut self,
+        image: &Image,
+        allowed: &[State],
+    ) -> io::Result<Result<Seen, Violation>> {
+        self.materialise(image)?;
+        if let Err(violation) = self.read(image, allowed) {
+            return Ok(Err(violation));
+        }
+        let mut hasher = DefaultHasher::new();
+        image.hash(&mut hasher);
+        if !self.seen.insert(hasher.finish()) {
+            return Ok(Ok(Seen::Before));
+        }
+        let loaded = self.load()?;
+        // From here on the directory is another one.
+        self.current = None;
+        Ok(loaded.and_then(|loaded| {
+            self.go_on()?;
+            Ok(if loaded { Seen::ByNumpy } else { Seen::New })
+        }))
+    }
+
+    fn target(&self) -> PathBuf {
+        self.directory.path().join(TARGET)
+    }
+
+    /// Makes the directory hold the image.
+    fn materialise(&mut self, image: &Image) -> io::Result<()> {
+        let old = self.current.take();
+        match &old {
+            None => {
+                for entry in std::fs::read_dir(self.directory.path())? {
+                    std::fs::remove_file(entry?.path())?;
+                }
+            }
+            Some(old) => {
+                for name in old.keys().filter(|name| !image.files.contains_key(*name)) {
+                    std::fs::remove_file(self.directory.path().join(name))?;
+                }
+            }
+        }
+        for (name, content) in &image.files {
+            if old.as_ref().and_then(|old| old.get(name)) == Some(content) {
+                continue;
+            }
+            let mut file = File::create(self.directory.path().join(name))?;
+            file.write_all(&content.bytes)?;
+            file.set_permissions(Permissions::from_mode(content.attributes.mode))?;
+        }
+        self.current = Some(image.files.clone());
+        Ok(())
+    }
+
+    fn read(&self, image: &Image, allowed: &[State]) -> Result<(), Violation> {
+        let Some(content) = image.files.get(TARGET) else {
+            return match allowed.iter().any(Option::is_none) {
+                true => Ok(()),
+                false => violation("the file is gone", "it was acknowledged"),
+            };
+        };
+        let store = match open(&self.target()) {
+            Ok(store) => store,
+            Err(error) => return violation("it does not open", error),
+        };
+        let mut arrays = allowed.iter().flatten();
+        let found = arrays.find(|expected| expected.matches(store.view(), store.order()));
+        let Some(expected) = found else {
+            let shape = store.shape();
+            return violation("another array", format!("an array of {shape:?}"));
+        };
+        match expected.attributes {
+            Some(attributes) if attributes != content.attributes => violation(
+                "mode or owner lost",
+                format!("found {:?}", content.attributes),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Has NumPy read the file, if it is to.
+    fn load(&mut self) -> io::Result<Result<bool, Violation>> {
+        let target = self.target();
+        let Some(numpy) = self.numpy.as_mut().filter(|_| self.numpy_left > 0) else {
+            return Ok(Ok(false));
+        };
+        if !target.exists() {
+            return Ok(Ok(false));
+        }
+        self.numpy_left -= 1;
+        let loaded = match numpy.load(&target)? {
+            Ok(loaded) => loaded,
+            Err(error) => return Ok(violation("NumPy refuses it", error)),
+        };
+        let store = AnyStore::open(&target).map_err(io::Error::other)?;
+        let same = loaded.dtype == store.dtype().descr()
+            && loaded.shape == store.shape()
+            && loaded.bytes == store.as_bytes();
+        Ok(match same {
+            true => Ok(true),
+            false => violation("NumPy reads it differently", format!("{:?}", loaded.shape)),
+        })
+    }
+
+    /// Goes on with the file as its user would.
+    fn go_on(&self) -> Result<(), Violation> {
+        let target = self.target();
+        if target.exists()
+            && let Err(error) = self.append()
+        {
+            return violation("it cannot be appended to", error);
+        }
+        if let Err(error) = Store::<u64, Ix2>::create(&target, (2, 3)) {
+            return violation("it cannot be created over", error);
+        }
+        let mut names = match std::fs::read_dir(self.directory.path()) {
+            Ok(names) => names.flatten().map(|entry| entry.file_name()),
+            Err(error) => return violation("the directory cannot be read", error),
+        };
+        match names.find(|name| name.to_string_lossy().contains(DRAFT)) {
+            Some(name) => violation("a stale draft stays", name.to_string_lossy()),
+            None => Ok(()),
+        }
+    }
+
+    fn append(&self) -> Result<(), Box<dyn std::error::Error>> {
+        let target = self.target();
+        let options = Options::new().drop_trailing(true);
+        let mut store = options.open_rw::<u64, Ix2>(&target)?;
+        let order = store.order();
+        let row = elements(
+            usize::from(u8::MAX),
+            rows_shape(store.view().dim(), 1, order),
+        );
+        let expected: Array2<u64> = concatenate(slowest(order), &[store.view(), row.view()])?;
+        store.append(&row)?;
+        store.close()?;
+        match open(&target)?.view() == expected {
+            true => Ok(()),
+            false => Err("other elements than before".into()),
+        }
+    }
+}
+
+fn open(path: &std::path::Path) -> ndstore::Result<Store<u64, Ix2, ReadOnly>> {
+    Ok(AnyStore::open(path)?.downcast()?)
+}

@@ -1,0 +1,241 @@
+//! What a workload does, and which arrays it may leave behind: a script of steps, and the oracle that knows the array after
+//! each of them.
+
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+use ndstore::Order;
+
+use crate::disk::Abilities;
+use crate::log::Attributes;
+
+/// One step. What it returns as done is acknowledged, and must outlive a power cut from then on.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// Somebody else's file: the shortest header there is, a mode and an owner that are to be kept.
+    Foreign(usize, usize),
+    /// Zeros, in place of what was there.
+    Create(usize, usize),
+    CreateFrom(usize, usize),
+    /// From a stream.
+    Receive(usize, usize),
+    /// New elements through the view, which nothing promises to keep until they are flushed.
+    Fill,
+    Flush,
+    FlushRows(Range<usize>),
+    /// Starts writeback and promises nothing.
+    FlushAsync,
+    Append(usize),
+    /// An appender that publishes so many rows, so many times.
+    Log {
+        rows: usize,
+        flushes: usize,
+    },
+    /// An appender that gets so many rows and never publishes them.
+    Abandon(usize),
+    Truncate(usize),
+    Resize(usize, usize),
+    /// Closes the file and opens it again for writing.
+    Reopen,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Script {
+    pub(crate) name: String,
+    pub(crate) order: Order,
+    pub(crate) compact: bool,
+    pub(crate) abilities: Abilities,
+    /// How many bytes a disk writes as one, in several kinds of disk: the finest first.
+    pub(crate) units: &'static [usize],
+    pub(crate) steps: Vec<Step>,
+}
+
+/// The file that a script is about.
+pub(crate) const TARGET: &str = "array.npy";
+
+/// What a foreign file has.
+pub(crate) const FOREIGN: Attributes = Attributes {
+    mode: 0o640,
+    uid: 1234,
+    gid: 4321,
+};
+
+/// An array as it may be found. Each element is the one in `sure` or in one of `loose`.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected {
+    sure: Array2<u64>,
+    /// What was written and not flushed since, the newest last.
+    loose: Vec<Array2<u64>>,
+    order: Order,
+    /// Where it matters.
+    pub(crate) attributes: Option<Attributes>,
+}
+
+/// What may be found; `None` is no file.
+pub(crate) type State = Option<Expected>;
+
+/// The elements that a step writes: no two steps, and no two places, have the same.
+pub(crate) fn elements(step: usize, shape: (usize, usize)) -> Array2<u64> {
+    let step = (step as u64 + 1) << 48;
+    Array2::from_shape_fn(shape, |(i, j)| step | (i as u64) << 24 | j as u64)
+}
+
+/// The axis that grows.
+pub(crate) fn slowest(order: Order) -> Axis {
+    Axis(if order == Order::C { 0 } else { 1 })
+}
+
+/// The shape of `rows` rows to go behind an array of this shape.
+pub(crate) fn rows_shape(shape: (usize, usize), rows: usize, order: Order) -> (usize, usize) {
+    match order {
+        Order::C => (rows, shape.1),
+        Order::F => (shape.0, rows),
+    }
+}
+
+impl Expected {
+    fn new(array: Array2<u64>, order: Order, attributes: Option<Attributes>) -> Expected {
+        Expected {
+            sure: array,
+            loose: Vec::new(),
+            order,
+            attributes,
+        }
+    }
+
+    /// What a program sees that has the file open.
+    fn newest(&self) -> &Array2<u64> {
+        self.loose.last().unwrap_or(&self.sure)
+    }
+
+    /// Whether this is what was found.
+    pub(crate) fn matches(&self, found: ArrayView2<'_, u64>, order: Order) -> bool {
+        found.shape() == self.sure.shape()
+            && order == self.order
+            && found.indexed_iter().all(|(place, found)| {
+                let mut arrays = self.loose.iter().chain([&self.sure]);
+                arrays.any(|array| array[place] == *found)
+            })
+    }
+
+    fn map(&self, change: impl Fn(&Array2<u64>) -> Array2<u64>) -> Expected {
+        Expected {
+            sure: change(&self.sure),
+            loose: self.loose.iter().map(&change).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// With these rows behind.
+    fn with_rows(&self, rows: &Array2<u64>) -> Expected {
+        let axis = slowest(self.order);
+        self.map(|old| concatenate(axis, &[old.view(), rows.view()]).expect("the rows fit"))
+    }
+}
+
+impl Script {
+    /// What may be found after each acknowledgement, before the next step begins: the first is the empty disk.
+    pub(crate) fn states(&self) -> Vec<State> {
+        let mut states = vec![None];
+        for (index, step) in self.steps.iter().enumerate() {
+            self.run(index, step, &mut states);
+        }
+        states
+    }
+
+    fn run(&self, index: usize, step: &Step, states: &mut Vec<State>) {
+        let order = self.order;
+        let old = states.last().cloned().flatten();
+        let attributes = old.as_ref().and_then(|old| old.attributes);
+        let array = || old.as_ref().expect("a script creates first");
+        let dim = || array().sure.dim();
+        let rows_of = |array: &Array2<u64>, rows: &Range<usize>| {
+            let rows = ndarray::Slice::from(rows.clone());
+            array.slice_axis(slowest(order), rows).to_owned()
+        };
+        let made = |array| Expected::new(array, order, attributes);
+        let new = match *step {
+            Step::Foreign(rows, columns) => {
+                let array = elements(index, (rows, columns));
+                Expected::new(array, order, Some(FOREIGN))
+            }
+            Step::Create(rows, columns) => made(Array2::zeros((rows, columns))),
+            Step::CreateFrom(rows, columns) | Step::Receive(rows, columns) => {
+                made(elements(index, (rows, columns)))
+            }
+            Step::Fill => {
+                let mut filled = array().clone();
+                filled.loose.push(elements(index, dim()));
+                filled
+            }
+            Step::Flush => made(array().newest().clone()),
+            Step::FlushRows(ref rows) => {
+                let flushed = rows_of(array().newest(), rows);
+                array().map(|old| {
+                    let mut new = old.clone();
+                    let rows = ndarray::Slice::from(rows.clone());
+                    new.slice_axis_mut(slowest(order), rows).assign(&flushed);
+                    new
+                })
+            }
+            Step::FlushAsync | Step::Abandon(_) | Step::Reopen => array().clone(),
+            Step::Append(rows) => {
+                array().with_rows(&elements(index, rows_shape(dim(), rows, order)))
+            }
+            Step::Log { rows, flushes } => {
+                let all = elements(index, rows_shape(dim(), rows * flushes, order));
+                for flush in 1..=flushes {
+                    let part = rows_of(&all, &(0..rows * flush));
+                    states.push(Some(array().with_rows(&part)));
+                }
+                return;
+            }
+            Step::Truncate(rows) => array().map(|old| rows_of(old, &(0..rows))),
+            Step::Resize(rows, columns) => {
+                // A new file, with what the program sees, and durable before it has the name.
+                let old = array().newest();
+                let mut new = Array2::zeros((rows, columns));
+                let kept = s![..rows.min(old.nrows()), ..columns.min(old.ncols())];
+                new.slice_mut(kept).assign(&old.slice(kept));
+                made(new)
+            }
+        };
+        states.push(Some(new));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_are_loose_from_fill_to_flush() {
+        let script = Script {
+            name: String::new(),
+            order: Order::C,
+            compact: false,
+            abilities: Abilities {
+                fallocate: true,
+                noreplace: true,
+            },
+            units: &[],
+            steps: vec![
+                Step::CreateFrom(2, 2),
+                Step::Fill,
+                Step::FlushRows(0..1),
+                Step::Flush,
+            ],
+        };
+        let states = script.states();
+        let matches = |state: usize, found: &Array2<u64>| {
+            let expected: &Expected = states[state].as_ref().unwrap();
+            expected.matches(found.view(), Order::C)
+        };
+        let (old, new) = (elements(0, (2, 2)), elements(1, (2, 2)));
+        let mixed = concatenate![Axis(0), new.slice(s![..1, ..]), old.slice(s![1.., ..])];
+        let accepted = |found| [1, 2, 3, 4].map(|state| matches(state, found));
+        assert_eq!(accepted(&old), [true, true, false, false]);
+        assert_eq!(accepted(&mixed), [false, true, true, false]);
+        assert_eq!(accepted(&new), [false, true, true, true]);
+    }
+}

@@ -1,0 +1,138 @@
+//! The steps of a script, done with ndstore.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::{Array2, Ix2};
+use ndstore::{Error, Options, Order, Store, write_npy};
+
+use crate::foreign;
+use crate::script::{Script, Step, elements, rows_shape, slowest};
+
+/// A store that goes through a script.
+pub(crate) struct Subject<'a> {
+    script: &'a Script,
+    path: PathBuf,
+    store: Option<Store<u64, Ix2>>,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn new(script: &'a Script, path: &Path) -> Subject<'a> {
+        Subject {
+            script,
+            path: path.to_owned(),
+            store: None,
+        }
+    }
+
+    pub(crate) fn store(&self) -> Option<&Store<u64, Ix2>> {
+        self.store.as_ref()
+    }
+
+    /// Does one step, and acknowledges what it has been told is done.
+    pub(crate) fn run(
+        &mut self,
+        index: usize,
+        step: &Step,
+        mut acknowledge: impl FnMut(),
+    ) -> ndstore::Result<()> {
+        let order = self.script.order;
+        let options = Options::new()
+            .order(order)
+            .compact(self.script.compact)
+            .drop_trailing(true);
+        match *step {
+            Step::Foreign(rows, columns) => {
+                let written = foreign::write(&self.path, &elements(index, (rows, columns)));
+                written.map_err(|source| Error::Io {
+                    path: self.path.clone(),
+                    op: "write, as somebody else,",
+                    source,
+                })?;
+                self.reopen(&options)?;
+            }
+            Step::Create(rows, columns) => {
+                self.store = None;
+                self.store = Some(options.create(&self.path, (rows, columns))?);
+            }
+            Step::CreateFrom(rows, columns) => {
+                self.store = None;
+                let array = elements(index, (rows, columns));
+                self.store = Some(options.create_from(&self.path, &array)?);
+            }
+            Step::Receive(rows, columns) => {
+                self.store = None;
+                let mut stream = Vec::new();
+                write_npy(
+                    &mut stream,
+                    &in_order(elements(index, (rows, columns)), order),
+                )?;
+                // The stream says which order it is.
+                let options = Options::new().compact(self.script.compact);
+                self.store = options.receive(&stream[..], &self.path)?;
+            }
+            Step::Fill => {
+                let store = self.opened();
+                let array = elements(index, store.view().dim());
+                store.view_mut().assign(&array);
+            }
+            Step::Flush => self.opened().flush()?,
+            Step::FlushRows(ref rows) => self.opened().flush_rows(rows.clone())?,
+            Step::FlushAsync => self.opened().flush_async()?,
+            Step::Append(rows) => {
+                let store = self.opened();
+                let shape = rows_shape(store.view().dim(), rows, order);
+                store.append(&elements(index, shape))?;
+            }
+            Step::Log { rows, flushes } => {
+                let store = self.opened();
+                let shape = rows_shape(store.view().dim(), rows * flushes, order);
+                let all = elements(index, shape);
+                let mut appender = store.appender()?;
+                for (count, row) in (1..).zip(all.axis_iter(slowest(order))) {
+                    appender.push(&row)?;
+                    if count % rows == 0 {
+                        appender.flush()?;
+                        acknowledge();
+                    }
+                }
+                return Ok(());
+            }
+            Step::Abandon(rows) => {
+                let store = self.opened();
+                let shape = rows_shape(store.view().dim(), rows, order);
+                let all = elements(index, shape);
+                let mut appender = store.appender()?;
+                for row in all.axis_iter(slowest(order)) {
+                    appender.push(&row)?;
+                }
+            }
+            Step::Truncate(rows) => self.opened().truncate(rows)?,
+            Step::Resize(rows, columns) => self.opened().resize((rows, columns))?,
+            Step::Reopen => self.reopen(&options)?,
+        }
+        acknowledge();
+        Ok(())
+    }
+
+    fn opened(&mut self) -> &mut Store<u64, Ix2> {
+        self.store.as_mut().expect("a script creates first")
+    }
+
+    fn reopen(&mut self, options: &Options) -> ndstore::Result<()> {
+        self.store = None;
+        self.store = Some(options.open_rw(&self.path)?);
+        Ok(())
+    }
+}
+
+/// The same elements, laid out in this order.
+fn in_order(array: Array2<u64>, order: Order) -> Array2<u64> {
+    match order {
+        Order::C => array,
+        Order::F => {
+            let mut turned = array.t().as_standard_layout().into_owned();
+            turned.swap_axes(0, 1);
+            turned
+        }
+    }
+}
