@@ -66,6 +66,9 @@ pub(crate) struct Expected {
     sure: Array2<u64>,
     /// What was written and not flushed since, the newest last.
     loose: Vec<Array2<u64>>,
+    /// Whether a program sees what is newest. One that opens the file anew after it was closed without a flush need not:
+    /// the disk may have refused the elements since, with nobody there to be told.
+    seen: bool,
     order: Order,
     /// Where it matters.
     pub(crate) attributes: Option<Attributes>,
@@ -98,12 +101,13 @@ impl Expected {
         Expected {
             sure: array,
             loose: Vec::new(),
+            seen: true,
             order,
             attributes,
         }
     }
 
-    /// What a program sees that has the file open.
+    /// What was written last.
     fn newest(&self) -> &Array2<u64> {
         self.loose.last().unwrap_or(&self.sure)
     }
@@ -166,10 +170,11 @@ impl Script {
             Step::Fill => {
                 let mut filled = array().clone();
                 filled.loose.push(elements(index, dim()));
+                filled.seen = true;
                 filled
             }
-            Step::Flush => made(array().newest().clone()),
-            Step::FlushRows(ref rows) => {
+            Step::Flush if array().seen => made(array().newest().clone()),
+            Step::FlushRows(ref rows) if array().seen => {
                 let flushed = rows_of(array().newest(), rows);
                 array().map(|old| {
                     let mut new = old.clone();
@@ -178,7 +183,13 @@ impl Script {
                     new
                 })
             }
-            Step::FlushAsync | Step::Abandon(_) | Step::Reopen => array().clone(),
+            Step::Flush | Step::FlushRows(_) | Step::FlushAsync | Step::Abandon(_) => {
+                array().clone()
+            }
+            Step::Reopen => Expected {
+                seen: array().loose.is_empty(),
+                ..array().clone()
+            },
             Step::Append(rows) => {
                 array().with_rows(&elements(index, rows_shape(dim(), rows, order)))
             }
@@ -192,12 +203,17 @@ impl Script {
             }
             Step::Truncate(rows) => array().map(|old| rows_of(old, &(0..rows))),
             Step::Resize(rows, columns) => {
-                // A new file, with what the program sees, and durable before it has the name.
-                let old = array().newest();
-                let mut new = Array2::zeros((rows, columns));
-                let kept = s![..rows.min(old.nrows()), ..columns.min(old.ncols())];
-                new.slice_mut(kept).assign(&old.slice(kept));
-                made(new)
+                let resized = array().map(|old| {
+                    let mut new = Array2::zeros((rows, columns));
+                    let kept = s![..rows.min(old.nrows()), ..columns.min(old.ncols())];
+                    new.slice_mut(kept).assign(&old.slice(kept));
+                    new
+                });
+                // A new file, with what the program sees, durable before it has the name.
+                match resized.seen {
+                    true => made(resized.newest().clone()),
+                    false => resized,
+                }
             }
         };
         states.push(Some(new));
