@@ -45,7 +45,7 @@ use crate::shape::Order;
 ///   [`is_allocated`](Store::is_allocated) tells, [`allocate`](Store::allocate) mends.)
 /// - When [`flush`](Store::flush) returns `Ok` the elements are on the disk. Until then they may reach it in any order, or
 ///   not at all. Dropping a store flushes nothing; what was written stays in the page cache and outlives the process, but
-///   not a power cut.
+///   not a power cut, and nobody is told if the disk then fails to take it.
 /// - After one failed write to the disk every later flush and resize is [`Error::Poisoned`].
 ///
 /// [`flock`]: https://man7.org/linux/man-pages/man2/flock.2.html
