@@ -3,6 +3,8 @@
 //! Needs `python3` with NumPy, and fails where they are missing:
 //! `cargo test --test interop -- --ignored --nocapture`. The other side is `tests/interop/peer.py`, one process a step.
 
+mod dtypes;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -118,13 +120,13 @@ fn entry<A: Sample>(path: &Path, shape: &[usize], order: Order, writer: &str) ->
     })
 }
 
-/// Runs one step of `peer.py` over all files, and returns how many checks it made.
-fn peer(step: &str, directory: &Path, files: &[Value]) -> u64 {
+/// Runs one step of a script over all files, and returns what it reports.
+fn python(script: &str, step: &str, directory: &Path, files: &[Value]) -> Value {
     let manifest = directory.join("manifest.json");
     fs::write(&manifest, serde_json::to_vec(files).unwrap()).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/peer.py");
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
     let output = Command::new("python3")
-        .arg(script)
+        .arg(scripts.join(script))
         .arg(step)
         .arg(&manifest)
         .output()
@@ -135,8 +137,12 @@ fn peer(step: &str, directory: &Path, files: &[Value]) -> u64 {
         output.status.success(),
         "`{step}` failed (it needs NumPy)\n{out}\n{err}"
     );
-    let report: Value =
-        serde_json::from_str(&out).unwrap_or_else(|_| panic!("no report: {out}\n{err}"));
+    serde_json::from_str(&out).unwrap_or_else(|_| panic!("no report: {out}\n{err}"))
+}
+
+/// Runs one step of `peer.py` over all files, and returns how many checks it made.
+fn peer(step: &str, directory: &Path, files: &[Value]) -> u64 {
+    let report = python("peer.py", step, directory, files);
     assert_eq!(report["files"], files.len());
     println!("{step}: {report}");
     report["checks"].as_u64().unwrap()
