@@ -96,6 +96,11 @@ pub(crate) fn rows(shape: &[usize], order: Order) -> usize {
     slowest_axis(shape.len(), order).map_or(1, |axis| shape[axis])
 }
 
+/// The lengths of the axes as a header has them.
+pub(crate) fn wide(shape: &[usize]) -> Vec<u64> {
+    shape.iter().map(|&axis| axis as u64).collect()
+}
+
 /// The shape with its slowest axis first, which is how the elements lie in the file.
 pub(crate) fn slowest_first(shape: &[usize], order: Order) -> Vec<usize> {
     match order {

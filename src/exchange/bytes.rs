@@ -179,7 +179,7 @@ fn check<D: Dimension>(
 ) -> Result<StrideShape<D>> {
     let nbytes = shape::checked_nbytes(dim.slice(), itemsize).ok_or_else(|| {
         refused(ExchangeError::TooLarge {
-            shape: dim.slice().iter().map(|&axis| axis as u64).collect(),
+            shape: shape::wide(dim.slice()),
             itemsize,
         })
     })?;

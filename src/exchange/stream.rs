@@ -82,7 +82,7 @@ pub(super) fn write_array<A: Element, D: Dimension>(
 
 /// The header of `np.save` for an array.
 fn npy_header(dtype: &DType, order: Order, shape: &[usize]) -> Result<Vec<u8>, ExchangeError> {
-    let shape: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+    let shape = shape::wide(shape);
     Ok(Header::encode(dtype, order, &shape, Form::Compact)?)
 }
 

@@ -3,6 +3,8 @@
 //! [`Relayout`] lists the new array from its first byte to its last as segments: bytes copied from the old array, and
 //! bytes that are new. It is pure arithmetic; who copies, and how, is someone else's business.
 
+use super::wide;
+
 /// A stretch of the new array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Segment {
@@ -48,7 +50,6 @@ impl Relayout {
             .zip(new)
             .rposition(|(old, new)| old != new)
             .unwrap_or(0);
-        let wide = |axes: &[usize]| axes.iter().map(|&axis| axis as u64).collect::<Vec<_>>();
         let run = |shape: &[usize]| {
             wide(&shape[changed.min(shape.len())..])
                 .iter()

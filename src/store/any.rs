@@ -204,13 +204,7 @@ impl AnyStore {
 
 impl fmt::Debug for AnyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnyStore")
-            .field("path", &self.path())
-            .field("dtype", self.dtype())
-            .field("shape", &self.shape())
-            .field("order", &self.order())
-            .field("mode", &self.mode())
-            .finish()
+        self.file.describe("AnyStore", f)
     }
 }
 

@@ -82,7 +82,7 @@ impl ArrayFile {
             raw,
             ..
         } = &self.array;
-        let wide: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+        let wide = shape::wide(shape);
         let ours = Header::encode(dtype, *order, &wide, Form::Native);
         Ok(!raw
             && ours.is_ok_and(|ours| self.read_header(context).is_ok_and(|found| found == ours)))
@@ -224,7 +224,7 @@ impl ArrayFile {
         if self.array.raw {
             return Ok(NewHeader::None);
         }
-        let wide: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+        let wide = shape::wide(shape);
         let header = header::with_shape(&self.read_header(context)?, self.array.order, &wide);
         let header = header.map_err(|source| Error::Header {
             path: context.path(),

@@ -17,7 +17,7 @@ use crate::element::Element;
 use crate::error::{Context, Error, Result};
 use crate::header::{Form, Header, extent};
 use crate::mapping::{Access, Mapping};
-use crate::shape::Order;
+use crate::shape::{self, Order};
 use crate::sys::{self, Directory, Draft, LockedFile, Patience, Unpublished};
 
 /// What becomes of a file that has the name already.
@@ -113,7 +113,7 @@ impl Layout {
         form: Form,
     ) -> Result<Layout> {
         let nbytes = check_size(context, &shape, dtype.itemsize())?;
-        let wide: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+        let wide = shape::wide(&shape);
         let header =
             Header::encode(&dtype, order, &wide, form).map_err(|source| Error::Header {
                 path: context.path(),

@@ -1,9 +1,11 @@
 //! `ArrayFile`: an open array whose dtype and rank are values, not types. Both faces of a store stand on it.
 
+use std::fmt;
 use std::ops::RangeBounds;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::mode::Mode;
 use super::options::Options;
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
@@ -69,6 +71,17 @@ impl ArrayFile {
             advice: Mutex::new(options.advice),
             poisoned: Mutex::new(false),
         }
+    }
+
+    /// What both faces of a store show of it for debugging.
+    pub(super) fn describe(&self, face: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(face)
+            .field("path", &self.path)
+            .field("dtype", &self.array.dtype)
+            .field("shape", &self.array.shape)
+            .field("order", &self.array.order)
+            .field("mode", &Mode::from(self.access))
+            .finish()
     }
 
     pub(super) fn context(&self, op: &'static str) -> Context<'_> {

@@ -277,7 +277,7 @@ pub(super) fn check_size(context: Context<'_>, shape: &[usize], itemsize: usize)
     shape::checked_nbytes(shape, itemsize).ok_or_else(|| Error::ShapeTooLarge {
         path: context.path(),
         op: context.op,
-        shape: shape.iter().map(|&axis| axis as u64).collect(),
+        shape: shape::wide(shape),
         itemsize,
     })
 }

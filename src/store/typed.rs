@@ -475,12 +475,6 @@ fn elements<A: Element>(file: &ArrayFile) -> Option<&[A]> {
 
 impl<A: Element, D: Dimension, M: AccessMode> fmt::Debug for Store<A, D, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store")
-            .field("path", &self.path())
-            .field("dtype", self.dtype())
-            .field("shape", &self.shape())
-            .field("order", &self.order())
-            .field("mode", &self.mode())
-            .finish()
+        self.file.describe("Store", f)
     }
 }
