@@ -326,6 +326,56 @@ pub enum Error {
         op: &'static str,
     },
 
+    /// The progress callback asked to stop. No new file was made; what was written in place stays.
+    #[error("cannot {op} {path:?}: cancelled")]
+    Cancelled {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+    },
+
+    /// A result in memory would take more than the operation may.
+    #[error(
+        "cannot {op} {path:?}: it takes {needed} bytes of memory, and the budget is {budget}; raise it with `OutOfCore::memory`, or work block by block"
+    )]
+    OverBudget {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The bytes that it takes.
+        needed: u64,
+        /// The bytes that it may take.
+        budget: u64,
+    },
+
+    /// The array has no such axis.
+    #[error("cannot {op} {path:?}: there is no axis {axis}, it has {ndim}, counted from 0")]
+    AxisOutOfBounds {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The axis that was asked for.
+        axis: usize,
+        /// How many axes there are.
+        ndim: usize,
+    },
+
+    /// The array has no such row.
+    #[error("cannot {op} {path:?}: there is no row {index}, it has {rows}, counted from 0")]
+    IndexOutOfBounds {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The row that was asked for.
+        index: usize,
+        /// How many rows there are.
+        rows: usize,
+    },
+
     /// An option, or its combination with another, makes no sense for the call.
     #[error("cannot {op} {path:?}: {reason}")]
     InvalidOption {

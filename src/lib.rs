@@ -61,6 +61,7 @@
 //! | `flate2` | no | the crate `flate2` with its fastest backend, for zlib and gzip streams |
 //! | `zstd` | no | the crate `zstd`, for Zstandard streams |
 //! | `npz` | no | `Npz`, `NpzWriter`: NumPy's archives of arrays |
+//! | `rayon` | no | out-of-core work on all cores, by the crate `rayon` |
 //!
 //! # Platforms
 //!
@@ -68,6 +69,7 @@
 //! replaced file is not noticed, without `fallocate` blocks are reserved by writing zeros, without `sync_file_range`
 //! [`flush_async`](Store::flush_async) is `msync(MS_ASYNC)`.
 
+mod beyond;
 mod dtype;
 mod element;
 mod error;
@@ -78,6 +80,7 @@ mod shape;
 mod store;
 mod sys;
 
+pub use beyond::{OutOfCore, OutOfCoreMut, Progress};
 pub use dtype::{ByteOrder, DType, Field, Kind, TimeUnit};
 pub use element::{
     AnyElement, Be, Bool8, ByteOrdered, Bytes, Datetime64, Element, Le, Pad, RecordField, Text,

@@ -93,6 +93,21 @@ impl Map {
             }
         })
     }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Map::Empty => &[],
+            Map::ReadOnly(map) => map,
+            Map::Writable(map) => map,
+        }
+    }
+
+    fn as_bytes_mut(&mut self) -> &mut [u8] {
+        match self {
+            Map::Empty | Map::ReadOnly(_) => &mut [],
+            Map::Writable(map) => map,
+        }
+    }
 }
 
 impl Mapping {
@@ -156,6 +171,17 @@ impl Mapping {
         Ok(())
     }
 
+    /// The pages that hold the mapped bytes.
+    pub(crate) fn pages(&self) -> Pages<'_> {
+        Pages::new(&self.map, self.file.file(), self.access, self.offset)
+    }
+
+    /// The mapped bytes, to be changed, and beside them the pages that hold them.
+    pub(crate) fn split_mut(&mut self) -> (&mut [u8], Pages<'_>) {
+        let pages = Pages::new(&self.map, self.file.file(), self.access, self.offset);
+        (self.map.as_bytes_mut(), pages)
+    }
+
     pub(crate) fn file(&self) -> &File {
         self.file.file()
     }
@@ -167,19 +193,12 @@ impl Mapping {
 
     /// The mapped bytes.
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        match &self.map {
-            Map::Empty => &[],
-            Map::ReadOnly(map) => map,
-            Map::Writable(map) => map,
-        }
+        self.map.as_bytes()
     }
 
     /// The mapped bytes, to be changed. Empty for a read-only map.
     pub(crate) fn as_bytes_mut(&mut self) -> &mut [u8] {
-        match &mut self.map {
-            Map::Empty | Map::ReadOnly(_) => &mut [],
-            Map::Writable(map) => map,
-        }
+        self.map.as_bytes_mut()
     }
 
     /// Waits until all bytes are on the disk.
@@ -232,6 +251,76 @@ impl Mapping {
         {
             let _ = advice;
             Ok(())
+        }
+    }
+}
+
+/// The pages of a map, about which the kernel can be told what is needed, also while their bytes are lent out.
+///
+/// All of it is advice: no byte changes, and a failure costs time and nothing else.
+#[derive(Clone, Copy)]
+pub(crate) struct Pages<'a> {
+    file: &'a File,
+    /// The address of the map, which stays one for `'a`: unmapping and moving it take the `Mapping` mutably.
+    start: usize,
+    nbytes: usize,
+    offset: u64,
+    /// Whether the map shows the file's own pages, so that none of them holds anything that the file does not.
+    shared: bool,
+}
+
+impl<'a> Pages<'a> {
+    fn new(map: &Map, file: &'a File, access: Access, offset: u64) -> Pages<'a> {
+        Pages {
+            file,
+            start: map.as_bytes().as_ptr().addr(),
+            nbytes: map.as_bytes().len(),
+            offset,
+            shared: access != Access::CopyOnWrite,
+        }
+    }
+
+    pub(crate) fn file(&self) -> &'a File {
+        self.file
+    }
+
+    /// Where in the file these bytes of the map are.
+    pub(crate) fn in_file(&self, bytes: Range<usize>) -> Range<u64> {
+        self.offset + bytes.start as u64..self.offset + bytes.end as u64
+    }
+
+    /// Starts to read these bytes of the map into the page cache, unless they seem to be there.
+    pub(crate) fn prefetch(&self, bytes: Range<usize>) {
+        let range = self.in_file(bytes);
+        if !range.is_empty() && !self.is_cached(range.clone()) {
+            sys::prefetch(self.file, range);
+        }
+    }
+
+    /// Whether the page cache holds the first, the middle and the last byte. That all of a warm file is there need not be
+    /// asked: what is not there is read when it is touched.
+    fn is_cached(&self, range: Range<u64>) -> bool {
+        let last = range.end - 1;
+        [last, range.start.midpoint(last), range.start]
+            .iter()
+            .all(|&offset| sys::is_cached(self.file, offset))
+    }
+
+    /// Takes the pages of these bytes out of this process's memory, to be brought back when they are touched. The page
+    /// cache keeps them. Pages at either end that hold other bytes, too, go with them.
+    ///
+    /// Nothing happens to a private map, whose pages may be the only place where a change is.
+    pub(crate) fn release(&self, bytes: Range<usize>) {
+        assert!(bytes.end <= self.nbytes, "the map ends before that");
+        #[cfg(target_os = "linux")]
+        if self.shared && !bytes.is_empty() {
+            let page = rustix::param::page_size();
+            let first = (self.start + bytes.start) / page * page;
+            let len = self.start + bytes.end - first;
+            let first = std::ptr::without_provenance_mut(first);
+            // SAFETY: `first..first + len` are pages of the map, by the assertion, and it stays mapped for `'a`. They are
+            // shared with the file, so whoever reads or writes them later, by any reference, finds the same bytes again.
+            let _ = unsafe { rustix::mm::madvise(first, len, rustix::mm::Advice::LinuxDontNeed) };
         }
     }
 }

@@ -8,6 +8,7 @@ mod kind;
 mod literal;
 mod parse;
 mod record;
+mod swap;
 
 #[cfg(test)]
 pub(crate) mod strategy;
@@ -19,6 +20,7 @@ pub use kind::{ByteOrder, Kind, TimeUnit};
 pub(crate) use literal::{Literal, Reader, SyntaxError};
 pub use record::Field;
 use record::Record;
+pub(crate) use swap::Swap;
 
 /// The largest element, in bytes. NumPy keeps the size of an element in a C `int`.
 const MAX_ITEMSIZE: usize = i32::MAX as usize;

@@ -9,7 +9,7 @@ use super::mode::Mode;
 use super::options::Options;
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
-use crate::mapping::{Access, Advice, Mapping};
+use crate::mapping::{Access, Advice, Mapping, Pages};
 use crate::shape::{self, Order};
 use crate::sys;
 
@@ -34,8 +34,32 @@ pub(crate) struct ArrayFile {
     pub(super) reserved: u64,
     /// How the map is read.
     advice: Mutex<Advice>,
-    /// Whether a write to the disk failed. Held while one is under way: the kernel tells only one of two threads that sync.
-    poisoned: Mutex<bool>,
+    poison: Poison,
+}
+
+/// Whether a write to the disk failed. Held while one is under way: the kernel tells only one of two threads that sync.
+#[derive(Default)]
+pub(crate) struct Poison(Mutex<bool>);
+
+impl Poison {
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        // Nothing panics while it is held, and a flag cannot be half set.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses further writes: what the disk holds is not known any more.
+    pub(crate) fn set(&self) {
+        *self.lock() = true;
+    }
+}
+
+/// An array in a file whose elements are lent out to be changed, and what can be done about them meanwhile.
+pub(crate) struct Lent<'a> {
+    pub(crate) array: &'a Array,
+    pub(crate) context: Context<'a>,
+    pub(crate) bytes: &'a mut [u8],
+    pub(crate) pages: Pages<'a>,
+    pub(crate) poison: &'a Poison,
 }
 
 /// What the array in a file is, and where in the file.
@@ -69,7 +93,7 @@ impl ArrayFile {
             unpublished: 0,
             reserved: 0,
             advice: Mutex::new(options.advice),
-            poisoned: Mutex::new(false),
+            poison: Poison::default(),
         }
     }
 
@@ -84,22 +108,29 @@ impl ArrayFile {
             .finish()
     }
 
-    pub(super) fn context(&self, op: &'static str) -> Context<'_> {
+    pub(crate) fn context(&self, op: &'static str) -> Context<'_> {
         Context::new(&self.path, op)
     }
 
-    fn poisoned(&self) -> MutexGuard<'_, bool> {
-        // Nothing panics while it is held, and a flag cannot be half set.
-        self.poisoned.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Lends the elements out, to be changed as a part of `op`.
+    pub(crate) fn lend(&mut self, op: &'static str) -> Lent<'_> {
+        let (bytes, pages) = self.mapping.split_mut();
+        Lent {
+            array: &self.array,
+            context: Context::new(&self.path, op),
+            bytes,
+            pages,
+            poison: &self.poison,
+        }
     }
 
-    /// Refuses further writes: what the disk holds is not known any more.
+    /// See [`Poison::set`].
     pub(super) fn poison(&self) {
-        *self.poisoned() = true;
+        self.poison.set();
     }
 
     pub(super) fn check_poison(&self, op: &'static str) -> Result<()> {
-        match *self.poisoned() {
+        match *self.poison.lock() {
             true => Err(self.poison_error(op)),
             false => Ok(()),
         }
@@ -118,7 +149,7 @@ impl ArrayFile {
         op: &'static str,
         step: impl FnOnce(&Mapping) -> std::io::Result<()>,
     ) -> Result<()> {
-        let mut poisoned = self.poisoned();
+        let mut poisoned = self.poison.lock();
         if *poisoned {
             return Err(self.poison_error(op));
         }

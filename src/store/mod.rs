@@ -17,12 +17,13 @@ mod write;
 
 #[cfg(feature = "npz")]
 pub(crate) use archive::{NewFile, create_nameless, open_within};
-pub(crate) use file::{Array, ArrayFile};
+pub(crate) use file::{Array, ArrayFile, Lent};
 pub(crate) use fill::create_filled;
 pub(crate) use open::open;
 #[cfg(feature = "npz")]
 pub(crate) use open::{absolute, lock};
 pub(crate) use pack::{for_each_piece, memory_order, pack};
+pub(crate) use typed::{dimension, dtype_mismatch};
 
 pub use any::{AnyStore, DowncastError};
 pub use append::Appender;

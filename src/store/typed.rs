@@ -80,7 +80,7 @@ use crate::shape::Order;
 pub struct Store<A, D, M = ReadWrite> {
     /// Its dtype is `A::dtype()`, the rank of its shape fits `D`, its access is `M`'s, and its bytes are aligned for `A`.
     pub(crate) file: ArrayFile,
-    dim: D,
+    pub(crate) dim: D,
     marker: PhantomData<(A, M)>,
 }
 
@@ -220,22 +220,9 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         }
         let dtype = A::dtype();
         if array.dtype != dtype || dtype.itemsize() != size_of::<A>() {
-            return Err(Error::DTypeMismatch {
-                path: context.path(),
-                op: context.op,
-                expected: dtype.descr(),
-                found: array.dtype.descr(),
-                remedy: mismatch_remedy(&dtype, &array.dtype),
-            });
+            return Err(dtype_mismatch(context, &dtype, &array.dtype));
         }
-        let shape = IxDyn(&array.shape);
-        let dim = D::from_dimension(&shape).ok_or_else(|| Error::NdimMismatch {
-            path: context.path(),
-            op: context.op,
-            expected: D::NDIM.unwrap_or_default(),
-            found: array.shape.len(),
-            shape: array.shape.clone(),
-        })?;
+        let dim: D = dimension(context, array)?;
         // A map lies in memory as its file lies in pages.
         if dim.size() > 0 && !array.offset.is_multiple_of(align_of::<A>() as u64) {
             return Err(Error::Misaligned {
@@ -448,6 +435,28 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// - [`Unsupported`](Error::Unsupported) if the file system cannot reserve blocks.
     pub fn allocate(&mut self) -> Result<()> {
         self.file.allocate()
+    }
+}
+
+/// The shape of the array as one of `D`.
+pub(crate) fn dimension<D: Dimension>(context: Context<'_>, array: &Array) -> Result<D> {
+    D::from_dimension(&IxDyn(&array.shape)).ok_or_else(|| Error::NdimMismatch {
+        path: context.path(),
+        op: context.op,
+        expected: D::NDIM.unwrap_or_default(),
+        found: array.shape.len(),
+        shape: array.shape.clone(),
+    })
+}
+
+/// Why elements of dtype `found` are none of `expected`.
+pub(crate) fn dtype_mismatch(context: Context<'_>, expected: &DType, found: &DType) -> Error {
+    Error::DTypeMismatch {
+        path: context.path(),
+        op: context.op,
+        expected: expected.descr(),
+        found: found.descr(),
+        remedy: mismatch_remedy(expected, found),
     }
 }
 

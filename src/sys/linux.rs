@@ -8,8 +8,8 @@ use std::os::fd::AsRawFd;
 
 use super::sync::retry;
 
-/// Starts writeback of a range: `sync_file_range(SYNC_FILE_RANGE_WRITE)`. `msync(MS_ASYNC)` would do nothing.
-pub(crate) fn sync_file_range(file: &File, range: Range<u64>) -> io::Result<()> {
+/// Writes a range back: `sync_file_range`, with its flags. It syncs neither the file's metadata nor the disk's cache.
+pub(crate) fn sync_file_range(file: &File, range: Range<u64>, flags: u32) -> io::Result<()> {
     let overflow = |_| io::Error::from(io::ErrorKind::InvalidInput);
     let offset = range.start.try_into().map_err(overflow)?;
     let len = range
@@ -22,9 +22,7 @@ pub(crate) fn sync_file_range(file: &File, range: Range<u64>) -> io::Result<()> 
         return Ok(());
     }
     // SAFETY: takes a descriptor, which `file` keeps open, and numbers; touches no memory of ours.
-    let result = unsafe {
-        libc::sync_file_range(file.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE)
-    };
+    let result = unsafe { libc::sync_file_range(file.as_raw_fd(), offset, len, flags) };
     if result == 0 {
         Ok(())
     } else {

@@ -4,6 +4,7 @@
 //! is the platform that is measured and proven; elsewhere the portable half of each function runs, as its docs say.
 
 mod allocate;
+mod cache;
 mod copy;
 mod draft;
 mod file;
@@ -11,6 +12,7 @@ mod file;
 #[allow(unsafe_code)]
 mod linux;
 mod lock;
+mod memory;
 #[cfg(unix)]
 mod send;
 mod sync;
@@ -19,11 +21,13 @@ pub(crate) use allocate::{
     allocate, blocks, copies_on_write, file_size_limit, free_space, has_reserve, on_btrfs, reserve,
     total_free, unshare, write_in_place, write_zeros,
 };
+pub(crate) use cache::{drop_cached, is_cached, prefetch};
 pub(crate) use copy::{clone_file, copy_range, data_ranges};
 pub(crate) use draft::{Directory, Draft, Unpublished, preserve_attributes};
 pub(crate) use file::{FileId, kind_of_special, names, names_of, read_at, resolve, write_all_at};
 pub use lock::LockPolicy;
 pub(crate) use lock::{LockedFile, NotLocked, Patience};
+pub(crate) use memory::available_memory;
 #[cfg(unix)]
 pub(crate) use send::{send_all, send_file};
-pub(crate) use sync::{start_writeback, step_from, sync_all, sync_data};
+pub(crate) use sync::{finish_writeback, start_writeback, step_from, sync_all, sync_data};

@@ -40,8 +40,28 @@ pub(crate) fn step_from(offset: u64) -> u64 {
 /// Starts to write these bytes of the file to the disk and returns at once. It makes nothing durable: it only leaves less
 /// for the next sync to do.
 pub(crate) fn start_writeback(file: &File, range: Range<u64>) -> io::Result<()> {
+    // `msync(MS_ASYNC)` would do nothing.
     #[cfg(target_os = "linux")]
-    return super::linux::sync_file_range(file, range);
+    return super::linux::sync_file_range(file, range, libc::SYNC_FILE_RANGE_WRITE);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, range);
+        Ok(())
+    }
+}
+
+/// Writes these bytes of the file to the disk and waits for it, so that the page cache can drop them. It makes nothing
+/// durable: for that the disk, and the file's metadata, have to be synced as well.
+///
+/// A failure is reported here and not by the sync that follows, so whoever calls this must not lose it.
+pub(crate) fn finish_writeback(file: &File, range: Range<u64>) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let flags = libc::SYNC_FILE_RANGE_WAIT_BEFORE
+            | libc::SYNC_FILE_RANGE_WRITE
+            | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+        retry(|| super::linux::sync_file_range(file, range.clone(), flags))
+    }
     #[cfg(not(target_os = "linux"))]
     {
         let _ = (file, range);

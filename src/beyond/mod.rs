@@ -1,0 +1,11 @@
+//! Work on arrays larger than memory: piece by piece, with the next piece on its way and the last one let go of.
+//!
+//! [`OutOfCore`] is the one adapter on which everything stands: an array in a file, a memory budget and a progress callback.
+//! Each kind of work has a file of its own. Nothing here maps, locks or replaces a file: `store` does.
+
+mod parallel;
+mod scan;
+mod source;
+mod work;
+
+pub use work::{OutOfCore, OutOfCoreMut, Progress};

@@ -1,0 +1,91 @@
+//! Scanning: all elements once, in the order of the file, in pieces.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use super::parallel;
+use super::source::Source;
+use super::work::Work;
+use crate::element::Element;
+use crate::error::Result;
+
+/// The bytes of a piece: so many that what each costs does not count, and that a buffer of them stays in the cache.
+const PIECE: usize = 1 << 20;
+
+/// How far ahead of the piece at work the next ones are read, in bytes.
+const AHEAD: usize = 16 << 20;
+
+impl<'a, A: Element> Source<'a, A> {
+    /// Calls `visit` with all elements, piece by piece, and `deliver` with what it returns, in the order of the file.
+    ///
+    /// The pieces are the same whatever the budget and the number of threads. With the feature `rayon` several are visited
+    /// at a time.
+    pub(super) fn scan<T: Send>(
+        &self,
+        work: &mut Work<'a>,
+        op: &'static str,
+        visit: impl Fn(Range<usize>, &[A]) -> Result<T> + Sync,
+        mut deliver: impl FnMut(Range<usize>, T) -> Result<()> + Send,
+    ) -> Result<()> {
+        let context = self.context(op);
+        let len = self.len();
+        let piece_len = (PIECE / size_of::<A>()).max(1);
+        let count = len.div_ceil(piece_len);
+        let piece = |index: usize| index * piece_len..((index + 1) * piece_len).min(len);
+        let ahead = (AHEAD.min(work.memory() / 4) / size_of::<A>()).div_ceil(piece_len);
+        let release = self.nbytes() > work.memory();
+        let mut meter = work.meter(context, self.nbytes() as u64);
+        let buffers = Buffers::new();
+
+        self.prefetch(0..(ahead * piece_len).min(len));
+        parallel::in_order(
+            count,
+            |index| {
+                if index + ahead < count {
+                    self.prefetch(piece(index + ahead));
+                }
+                let range = piece(index);
+                match self.elements() {
+                    Some(elements) => {
+                        let visited = visit(range.clone(), &elements[range.clone()]);
+                        if release {
+                            self.release(range);
+                        }
+                        visited
+                    }
+                    None => buffers.lend(range.len(), |buffer| {
+                        self.read(context, range.clone(), buffer)?;
+                        visit(range, buffer)
+                    }),
+                }
+            },
+            |index, value| {
+                let range = piece(index);
+                deliver(range.clone(), value)?;
+                meter.add((range.len() * size_of::<A>()) as u64)
+            },
+        )
+    }
+}
+
+/// Buffers that are used again and again, as many as there are threads at work.
+pub(super) struct Buffers<A>(Mutex<Vec<Vec<A>>>);
+
+impl<A: Element> Buffers<A> {
+    pub(super) fn new() -> Buffers<A> {
+        Buffers(Mutex::new(Vec::new()))
+    }
+
+    /// Runs `job` with a buffer of `len` elements, whose values are left over from before.
+    pub(super) fn lend<T>(&self, len: usize, job: impl FnOnce(&mut [A]) -> T) -> T {
+        // A list of buffers is never half changed.
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = lock().pop().unwrap_or_default();
+        if buffer.len() < len {
+            buffer.resize(len, A::zeroed());
+        }
+        let result = job(&mut buffer[..len]);
+        lock().push(buffer);
+        result
+    }
+}

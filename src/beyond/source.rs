@@ -1,0 +1,151 @@
+//! `Source`: where the elements of an operation come from: lent by the map as they are, or read and converted.
+
+use std::fs::File;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use ndarray::{ArrayView, Dimension};
+
+use crate::dtype::Swap;
+use crate::element::Element;
+use crate::error::{Context, Error, Result};
+use crate::mapping::Access;
+use crate::store::{self, Array, ArrayFile};
+use crate::sys;
+
+/// The elements of an array in a file, in the order of the file, as elements of type `A`.
+pub(super) struct Source<'a, A> {
+    file: &'a ArrayFile,
+    /// All elements, where the map holds them as `A` has them.
+    in_place: Option<&'a [A]>,
+    /// What makes the bytes of the file those of an `A`.
+    swap: Option<Swap>,
+    marker: PhantomData<A>,
+}
+
+impl<'a, A: Element> Source<'a, A> {
+    /// The elements of a store, which `view` shows.
+    pub(super) fn in_place<D: Dimension>(
+        file: &'a ArrayFile,
+        view: ArrayView<'a, A, D>,
+    ) -> Source<'a, A> {
+        Source {
+            file,
+            in_place: view.to_slice_memory_order(),
+            swap: None,
+            marker: PhantomData,
+        }
+    }
+
+    /// The elements of a file whose dtype may be `A`'s in the other byte order, at any address.
+    pub(super) fn converted<D: Dimension>(file: &'a ArrayFile) -> Result<(Source<'a, A>, D)> {
+        let context = file.context("read");
+        let (found, expected) = (&file.array.dtype, A::dtype());
+        let swap = match Swap::between(found, &expected) {
+            Ok(swap) if expected.itemsize() == size_of::<A>() => swap,
+            _ => return Err(store::dtype_mismatch(context, &expected, found)),
+        };
+        let dim = store::dimension(context, &file.array)?;
+        let in_place = match swap {
+            None => bytemuck::try_cast_slice(file.mapping.as_bytes()).ok(),
+            Some(_) => None,
+        };
+        let source = Source {
+            file,
+            in_place,
+            swap,
+            marker: PhantomData,
+        };
+        Ok((source, dim))
+    }
+
+    pub(super) fn array(&self) -> &'a Array {
+        &self.file.array
+    }
+
+    pub(super) fn context(&self, op: &'static str) -> Context<'a> {
+        self.file.context(op)
+    }
+
+    /// The number of elements.
+    pub(super) fn len(&self) -> usize {
+        self.nbytes() / size_of::<A>()
+    }
+
+    pub(super) fn nbytes(&self) -> usize {
+        self.file.mapping.as_bytes().len()
+    }
+
+    /// All elements in the order of the file, if the map can lend them as they are.
+    pub(super) fn elements(&self) -> Option<&'a [A]> {
+        self.in_place
+    }
+
+    /// What turns the bytes of the file into those of an `A`, if that takes anything.
+    pub(super) fn swap(&self) -> Option<&Swap> {
+        self.swap.as_ref()
+    }
+
+    /// Reads elements, by their place in the file.
+    pub(super) fn read(
+        &self,
+        context: Context<'_>,
+        elements: Range<usize>,
+        into: &mut [A],
+    ) -> Result<()> {
+        let into = bytemuck::cast_slice_mut(into);
+        self.read_bytes(context, bytes_of::<A>(&elements), into)?;
+        if let Some(swap) = &self.swap {
+            swap.apply(into);
+        }
+        Ok(())
+    }
+
+    /// Reads bytes of the elements as the file holds them. Not through the map: what a file lost is an error.
+    pub(super) fn read_bytes(
+        &self,
+        context: Context<'_>,
+        bytes: Range<usize>,
+        into: &mut [u8],
+    ) -> Result<()> {
+        // A private map may hold changes that the file does not.
+        if self.file.access == Access::CopyOnWrite {
+            into.copy_from_slice(&self.file.mapping.as_bytes()[bytes]);
+            return Ok(());
+        }
+        let range = self.file.mapping.pages().in_file(bytes);
+        let read = sys::read_at(self.in_file(), into, range.start);
+        let read = read.map_err(|error| context.io(error))? as u64;
+        if range.start + read < range.end {
+            return Err(Error::Truncated {
+                path: context.path(),
+                op: context.op,
+                expected: range.end,
+                found: range.start + read,
+            });
+        }
+        Ok(())
+    }
+
+    /// The file itself, for what goes past the map.
+    pub(super) fn in_file(&self) -> &'a File {
+        self.file.mapping.file()
+    }
+
+    /// Starts to read elements into the page cache, unless they seem to be there.
+    pub(super) fn prefetch(&self, elements: Range<usize>) {
+        let pages = self.file.mapping.pages();
+        pages.prefetch(bytes_of::<A>(&elements));
+    }
+
+    /// Takes the pages of elements out of this process's memory. See [`Pages::release`](crate::mapping::Pages::release).
+    pub(super) fn release(&self, elements: Range<usize>) {
+        let pages = self.file.mapping.pages();
+        pages.release(bytes_of::<A>(&elements));
+    }
+}
+
+/// Where these elements lie, in bytes.
+fn bytes_of<A>(elements: &Range<usize>) -> Range<usize> {
+    elements.start * size_of::<A>()..elements.end * size_of::<A>()
+}

@@ -1,0 +1,261 @@
+//! `OutOfCore`: an array in a file, to be worked on within a memory budget, and the settings of that work.
+
+use std::marker::PhantomData;
+use std::ops::ControlFlow;
+
+use ndarray::Dimension;
+
+use super::source::Source;
+use crate::element::Element;
+use crate::error::{Context, Error, Result};
+use crate::store::{AccessMode, AnyStore, Lent, Options, Store};
+use crate::sys;
+
+/// What is taken for available where the system does not tell.
+const UNKNOWN: u64 = 4 << 30;
+
+/// How far an operation has come, in bytes of the arrays that it reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// How many are done.
+    pub done: u64,
+    /// How many there are.
+    pub total: u64,
+}
+
+type Callback<'a> = dyn FnMut(Progress) -> ControlFlow<()> + Send + 'a;
+
+/// How to work: with how much memory, who is told, and how a new file is made.
+pub(super) struct Work<'a> {
+    memory: Option<usize>,
+    progress: Option<Box<Callback<'a>>>,
+    options: Options,
+}
+
+impl<'a> Work<'a> {
+    fn new() -> Work<'a> {
+        Work {
+            memory: None,
+            progress: None,
+            options: Options::new(),
+        }
+    }
+
+    /// The budget in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.memory.unwrap_or_else(|| (available() / 4) as usize)
+    }
+
+    /// How new files are made.
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Counts what the operation does, of `total` bytes. Made once: it takes the callback.
+    pub(super) fn meter(&mut self, context: Context<'a>, total: u64) -> Meter<'a> {
+        Meter {
+            progress: self.progress.take(),
+            context,
+            now: Progress { done: 0, total },
+        }
+    }
+}
+
+/// The bytes of memory that may be used: what the process has left, by the limit of its control group as well.
+pub(super) fn available() -> u64 {
+    sys::available_memory()
+        .unwrap_or(UNKNOWN)
+        .min(isize::MAX as u64)
+}
+
+/// Counts the bytes that are done, tells the callback, and stops if it says so.
+pub(super) struct Meter<'a> {
+    progress: Option<Box<Callback<'a>>>,
+    context: Context<'a>,
+    now: Progress,
+}
+
+impl Meter<'_> {
+    /// Counts `nbytes` more.
+    pub(super) fn add(&mut self, nbytes: u64) -> Result<()> {
+        self.now.done += nbytes;
+        match self.progress.as_mut().map(|progress| progress(self.now)) {
+            Some(ControlFlow::Break(())) => Err(Error::Cancelled {
+                path: self.context.path(),
+                op: self.context.op,
+            }),
+            None | Some(ControlFlow::Continue(())) => Ok(()),
+        }
+    }
+}
+
+/// An array in a file, to be worked on piece by piece within a memory budget: what to reach for when the array is larger than
+/// memory, or not in the page cache.
+///
+/// [`Store::out_of_core`] makes one of any store, [`AnyStore::out_of_core`] also of an array that cannot be viewed in place:
+/// its elements are converted while they are read. Set what is needed, then call the one operation:
+///
+/// | work | operations |
+/// |---|---|
+/// | walk over it | [`blocks`](OutOfCore::blocks), [`for_each_block`](OutOfCore::for_each_block) |
+///
+/// Each of them reads ahead of itself, lets go of what lies behind it, and keeps to the budget whatever the size of the
+/// array; docs/beyond-memory.md says which is for which job, with figures.
+///
+/// # Examples
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use ndarray::prelude::*;
+/// use ndstore::Store;
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("large.npy");
+/// # Store::<f64, _>::create(&path, (1000, 100))?.close()?;
+///
+/// let store = Store::<f64, Ix2>::open(&path)?;
+/// let mut largest = f64::MIN;
+/// store
+///     .out_of_core()
+///     .memory(64 << 20)
+///     .progress(|progress| {
+///         println!("{} of {} bytes", progress.done, progress.total);
+///         ControlFlow::Continue(())
+///     })
+///     .for_each_block(Chunk::Rows(256), |block| {
+///         largest = block.view.fold(largest, |a, &b| a.max(b));
+///         Ok(())
+///     })?;
+/// # use ndstore::Chunk;
+/// # Ok::<(), ndstore::Error>(())
+/// ```
+#[must_use = "nothing is done until an operation is called"]
+pub struct OutOfCore<'a, A, D> {
+    pub(super) source: Source<'a, A>,
+    pub(super) dim: D,
+    pub(super) work: Work<'a>,
+}
+
+impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
+    fn new(source: Source<'a, A>, dim: D) -> Self {
+        OutOfCore {
+            source,
+            dim,
+            work: Work::new(),
+        }
+    }
+
+    /// Sets the memory budget in bytes: what an operation may hold at a time, in buffers and in mapped pages.
+    ///
+    /// A quarter of what is available unless told otherwise: of the memory that the system has left, or of the limit of the
+    /// process's control group (version 1 or 2, the least of those above it). A few MiB are used however small it is.
+    /// The pages of a copy-on-write store cannot be let go of and do not count.
+    pub fn memory(mut self, nbytes: usize) -> Self {
+        self.work.memory = Some(nbytes);
+        self
+    }
+
+    /// Has `progress` told how far the operation is, every few MiB, from whichever thread is at work. It ends the operation
+    /// with [`Error::Cancelled`] by answering [`Break`](ControlFlow::Break): a new file is then not made.
+    pub fn progress(
+        mut self,
+        progress: impl FnMut(Progress) -> ControlFlow<()> + Send + 'a,
+    ) -> Self {
+        self.work.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Sets how a new file is made: its order, a compact header, a lock to wait for.
+    pub fn output(mut self, options: Options) -> Self {
+        self.work.options = options;
+        self
+    }
+}
+
+/// An array in a file, to be changed piece by piece within a memory budget.
+///
+/// [`Store::out_of_core_mut`] makes it. Settings are those of [`OutOfCore`].
+///
+/// | work | operations |
+/// |---|---|
+/// | walk over it and change it | [`blocks_mut`](OutOfCoreMut::blocks_mut) |
+///
+/// What was changed is durable after the next [`flush`](Store::flush), which finds most of it written already.
+#[must_use = "nothing is done until an operation is called"]
+pub struct OutOfCoreMut<'a, A, D> {
+    pub(super) lent: Lent<'a>,
+    pub(super) dim: D,
+    pub(super) work: Work<'a>,
+    marker: PhantomData<A>,
+}
+
+impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
+    /// Sets the memory budget in bytes. See [`OutOfCore::memory`].
+    pub fn memory(mut self, nbytes: usize) -> Self {
+        self.work.memory = Some(nbytes);
+        self
+    }
+
+    /// Has `progress` told how far the operation is. See [`OutOfCore::progress`]. What was changed before it ended stays
+    /// changed.
+    pub fn progress(
+        mut self,
+        progress: impl FnMut(Progress) -> ControlFlow<()> + Send + 'a,
+    ) -> Self {
+        self.work.progress = Some(Box::new(progress));
+        self
+    }
+}
+
+impl<A: Element, D: Dimension> Store<A, D> {
+    /// The array as something to be changed piece by piece, within a memory budget.
+    pub fn out_of_core_mut(&mut self) -> OutOfCoreMut<'_, A, D> {
+        OutOfCoreMut {
+            lent: self.file.lend("write to"),
+            dim: self.dim.clone(),
+            work: Work::new(),
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
+    /// The array as something to be worked on piece by piece, within a memory budget.
+    pub fn out_of_core(&self) -> OutOfCore<'_, A, D> {
+        OutOfCore::new(Source::in_place(&self.file, self.view()), self.dim.clone())
+    }
+}
+
+impl AnyStore {
+    /// The array as something to be worked on piece by piece, as elements of type `A`: also one whose bytes are in the other
+    /// order, or not aligned.
+    ///
+    /// # Errors
+    ///
+    /// [`DTypeMismatch`](Error::DTypeMismatch) if its dtype differs from `A`'s in more than the byte order,
+    /// [`NdimMismatch`](Error::NdimMismatch).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::{AnyStore, Be, Chunk, Store};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("big.npy");
+    ///
+    /// Store::create_from(&path, &array![1.5, 2.5].mapv(Be::from))?.close()?;
+    /// let any = AnyStore::open(&path)?;
+    /// assert_eq!(any.dtype().descr(), ">f8");
+    /// let mut total = 0.0;
+    /// any.out_of_core::<f64, Ix1>()?.for_each_block(Chunk::Rows(1), |block| {
+    ///     total += block.view.sum();
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(total, 4.0);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn out_of_core<A: Element, D: Dimension>(&self) -> Result<OutOfCore<'_, A, D>> {
+        let (source, dim) = Source::converted::<D>(&self.file)?;
+        Ok(OutOfCore::new(source, dim))
+    }
+}

@@ -1,0 +1,173 @@
+//! Byte order: which bytes of an element change places between two dtypes that differ in nothing else.
+
+use super::{ByteOrder, DType, Kind};
+
+/// The numbers in an element whose bytes are reversed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Swap {
+    itemsize: usize,
+    /// By offset, without overlap. Not empty.
+    parts: Vec<Part>,
+}
+
+/// `count` numbers of `width` bytes each, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Part {
+    offset: usize,
+    width: usize,
+    count: usize,
+}
+
+impl Swap {
+    /// What brings an element of dtype `from` into the byte order of `to`: `None` if it is in it already. The error is for
+    /// dtypes that differ in more than byte order.
+    pub(crate) fn between(from: &DType, to: &DType) -> Result<Option<Swap>, ()> {
+        if from.with_byte_order(ByteOrder::Big) != to.with_byte_order(ByteOrder::Big) {
+            return Err(());
+        }
+        let mut parts = Vec::new();
+        collect(from, to, 0, &mut parts);
+        Ok((!parts.is_empty()).then_some(Swap {
+            itemsize: from.itemsize(),
+            parts,
+        }))
+    }
+
+    /// Reverses the bytes of the numbers in a whole number of elements.
+    pub(crate) fn apply(&self, elements: &mut [u8]) {
+        if let [part] = self.parts[..]
+            && part.width * part.count == self.itemsize
+        {
+            return reverse(elements, part.width);
+        }
+        for element in elements.chunks_exact_mut(self.itemsize) {
+            for part in &self.parts {
+                let numbers = &mut element[part.offset..][..part.width * part.count];
+                reverse(numbers, part.width);
+            }
+        }
+    }
+}
+
+/// Reverses each number of `width` bytes.
+fn reverse(numbers: &mut [u8], width: usize) {
+    /// The length is known, so that this is a vector instruction and not a loop.
+    fn each<const N: usize>(numbers: &mut [u8]) {
+        for number in numbers.as_chunks_mut::<N>().0 {
+            number.reverse();
+        }
+    }
+    match width {
+        2 => each::<2>(numbers),
+        4 => each::<4>(numbers),
+        8 => each::<8>(numbers),
+        _ => numbers.chunks_exact_mut(width).for_each(<[u8]>::reverse),
+    }
+}
+
+/// Adds the parts of an element at `offset`. The dtypes are the same but for their byte orders.
+fn collect(from: &DType, to: &DType, offset: usize, parts: &mut Vec<Part>) {
+    if let (Some(from), Some(to)) = (from.fields(), to.fields()) {
+        for (from, to) in from.iter().zip(to) {
+            let itemsize = from.dtype().itemsize();
+            let count: usize = from.shape().iter().product();
+            for index in 0..count {
+                let offset = offset + from.offset() + index * itemsize;
+                collect(from.dtype(), to.dtype(), offset, parts);
+            }
+        }
+        return;
+    }
+    if from.byte_order() == to.byte_order() {
+        return;
+    }
+    let width = match from.kind() {
+        Kind::Complex => from.itemsize() / 2,
+        Kind::Text => 4,
+        _ => from.itemsize(),
+    };
+    let count = from.itemsize().checked_div(width).unwrap_or(0);
+    match parts.last_mut() {
+        // A sub-array of numbers is one part, however long it is.
+        Some(last) if last.width == width && last.offset + last.width * last.count == offset => {
+            last.count += count;
+        }
+        _ if count > 0 => parts.push(Part {
+            offset,
+            width,
+            count,
+        }),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn swap(from: &str, to: &str) -> Option<Swap> {
+        let [from, to] = [from, to].map(|descr| DType::parse(descr).unwrap());
+        Swap::between(&from, &to).unwrap()
+    }
+
+    fn swapped(from: &str, to: &str, element: &[u8]) -> Vec<u8> {
+        let mut element = element.to_vec();
+        if let Some(swap) = swap(from, to) {
+            swap.apply(&mut element);
+        }
+        element
+    }
+
+    #[test]
+    fn the_same_order_needs_nothing() {
+        for descr in [
+            "<f8",
+            "|S5",
+            "|b1",
+            "|V3",
+            ">U2",
+            "[('x', '<f4'), ('y', '>f4')]",
+        ] {
+            assert_eq!(swap(descr, descr), None, "{descr}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_reversed_each_by_itself() {
+        assert_eq!(swapped("<i2", ">i2", &[1, 2, 3, 4]), [2, 1, 4, 3]);
+        assert_eq!(swapped(">u4", "<u4", &[1, 2, 3, 4]), [4, 3, 2, 1]);
+        let bytes: Vec<u8> = (0..16).collect();
+        let halves = [7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8];
+        assert_eq!(swapped("<f8", ">f8", &bytes), halves);
+        assert_eq!(swapped("<c16", ">c16", &bytes), halves);
+        let reversed: Vec<u8> = (0..16).rev().collect();
+        assert_eq!(swapped("<f16", ">f16", &bytes), reversed);
+        assert_eq!(swapped("<U2", ">U2", &bytes[..8]), [3, 2, 1, 0, 7, 6, 5, 4]);
+        assert_eq!(swapped("<M8[s]", ">M8[s]", &bytes[..8]), halves[..8]);
+    }
+
+    #[test]
+    fn records_are_swapped_field_by_field() {
+        let from = "[('a', '|i1'), ('b', '<i2', (2,)), ('c', '>i2'), ('d', [('e', '<i2')])]";
+        let to = "[('a', '|i1'), ('b', '>i2', (2,)), ('c', '>i2'), ('d', [('e', '>i2')])]";
+        let element = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+        let expected = [0, 2, 1, 4, 3, 5, 6, 8, 7];
+        assert_eq!(
+            swapped(from, to, &[element, element].concat()),
+            [expected, expected].concat()
+        );
+    }
+
+    #[test]
+    fn a_long_subarray_of_numbers_is_one_part() {
+        let descr = |order| format!("[('x', '{order}f8', (1000,))]");
+        assert_eq!(swap(&descr('<'), &descr('>')).unwrap().parts.len(), 1);
+    }
+
+    #[test]
+    fn other_dtypes_are_refused() {
+        let dtype = |descr| DType::parse(descr).unwrap();
+        assert!(Swap::between(&dtype("<f8"), &dtype(">i8")).is_err());
+        assert!(Swap::between(&dtype("<f4"), &dtype(">f8")).is_err());
+    }
+}

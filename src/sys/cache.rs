@@ -1,0 +1,49 @@
+//! The page cache: asking for pages before they are needed, and letting go of those that are not needed any more.
+//!
+//! All of it is advice. It changes no byte, and where it fails nothing is lost but time, so nothing here reports an error.
+
+use std::fs::File;
+use std::ops::Range;
+
+/// The kernel cuts a request off at the device's own limit, of which this is a common read-ahead window.
+#[cfg(target_os = "linux")]
+const REQUEST: usize = 128 << 10;
+
+/// Starts to read `range` of the file into the page cache and returns before it is there.
+pub(crate) fn prefetch(file: &File, range: Range<u64>) {
+    #[cfg(target_os = "linux")]
+    for start in range.clone().step_by(REQUEST) {
+        let len = std::num::NonZero::new((range.end - start).min(REQUEST as u64));
+        let _ = rustix::fs::fadvise(file, start, len, rustix::fs::Advice::WillNeed);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, range);
+}
+
+/// Lets the page cache drop the clean pages that lie in `range` of the file.
+pub(crate) fn drop_cached(file: &File, range: Range<u64>) {
+    #[cfg(target_os = "linux")]
+    if let Some(len) = std::num::NonZero::new(range.end.saturating_sub(range.start)) {
+        let _ = rustix::fs::fadvise(file, range.start, Some(len), rustix::fs::Advice::DontNeed);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, range);
+}
+
+/// Whether the byte at `offset` is in the page cache. Where the system does not tell, it is taken for one that is not.
+///
+/// By a read that must not wait: unlike `mincore`, that tells the truth to those who do not own the file, too.
+pub(crate) fn is_cached(file: &File, offset: u64) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let mut byte = [0];
+        let mut buffer = [std::io::IoSliceMut::new(&mut byte)];
+        let flags = rustix::io::ReadWriteFlags::NOWAIT;
+        rustix::io::preadv2(file, &mut buffer, offset, flags) == Ok(1)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, offset);
+        false
+    }
+}
