@@ -80,7 +80,7 @@ mod shape;
 mod store;
 mod sys;
 
-pub use beyond::{OutOfCore, OutOfCoreMut, Progress};
+pub use beyond::{Block, Blocks, BlocksMut, Chunk, OutOfCore, OutOfCoreMut, Progress};
 pub use dtype::{ByteOrder, DType, Field, Kind, TimeUnit};
 pub use element::{
     AnyElement, Be, Bool8, ByteOrdered, Bytes, Datetime64, Element, Le, Pad, RecordField, Text,

@@ -265,7 +265,7 @@ pub(crate) struct Pages<'a> {
     start: usize,
     nbytes: usize,
     offset: u64,
-    /// Whether the map shows the file's own pages, so that none of them holds anything that the file does not.
+    /// Whether there is a map and it shows the file's own pages, so that none of them holds anything that the file does not.
     shared: bool,
 }
 
@@ -280,8 +280,15 @@ impl<'a> Pages<'a> {
         }
     }
 
-    pub(crate) fn file(&self) -> &'a File {
-        self.file
+    /// The bytes of a file from `offset`, without a map.
+    pub(crate) fn unmapped(file: &'a File, offset: u64) -> Pages<'a> {
+        Pages {
+            file,
+            start: 0,
+            nbytes: 0,
+            offset,
+            shared: false,
+        }
     }
 
     /// Where in the file these bytes of the map are.
@@ -306,14 +313,33 @@ impl<'a> Pages<'a> {
             .all(|&offset| sys::is_cached(self.file, offset))
     }
 
+    /// Starts to write these bytes of the map to the disk. See [`sys::start_writeback`].
+    pub(crate) fn start_writeback(&self, bytes: Range<usize>) -> io::Result<()> {
+        sys::start_writeback(self.file, self.in_file(bytes))
+    }
+
+    /// Writes these bytes of the map to the disk and waits for it. See [`sys::finish_writeback`].
+    pub(crate) fn finish_writeback(&self, bytes: Range<usize>) -> io::Result<()> {
+        sys::finish_writeback(self.file, self.in_file(bytes))
+    }
+
+    /// Lets the page cache drop those of these bytes' pages that are clean and in nobody's memory.
+    pub(crate) fn drop_cached(&self, bytes: Range<usize>) {
+        sys::drop_cached(self.file, self.in_file(bytes));
+    }
+
     /// Takes the pages of these bytes out of this process's memory, to be brought back when they are touched. The page
     /// cache keeps them. Pages at either end that hold other bytes, too, go with them.
     ///
     /// Nothing happens to a private map, whose pages may be the only place where a change is.
+    ///
+    /// # Panics
+    ///
+    /// If the map ends before that.
     pub(crate) fn release(&self, bytes: Range<usize>) {
-        assert!(bytes.end <= self.nbytes, "the map ends before that");
         #[cfg(target_os = "linux")]
         if self.shared && !bytes.is_empty() {
+            assert!(bytes.end <= self.nbytes, "the map ends before that");
             let page = rustix::param::page_size();
             let first = (self.start + bytes.start) / page * page;
             let len = self.start + bytes.end - first;

@@ -3,9 +3,14 @@
 //! [`OutOfCore`] is the one adapter on which everything stands: an array in a file, a memory budget and a progress callback.
 //! Each kind of work has a file of its own. Nothing here maps, locks or replaces a file: `store` does.
 
+mod behind;
+mod blocks;
+mod grid;
 mod parallel;
 mod scan;
 mod source;
 mod work;
 
+pub use blocks::{Block, Blocks, BlocksMut};
+pub use grid::Chunk;
 pub use work::{OutOfCore, OutOfCoreMut, Progress};

@@ -13,7 +13,7 @@ use crate::error::Result;
 const PIECE: usize = 1 << 20;
 
 /// How far ahead of the piece at work the next ones are read, in bytes.
-const AHEAD: usize = 16 << 20;
+pub(super) const AHEAD: usize = 16 << 20;
 
 impl<'a, A: Element> Source<'a, A> {
     /// Calls `visit` with all elements, piece by piece, and `deliver` with what it returns, in the order of the file.

@@ -1,6 +1,8 @@
-//! New files whose elements come in piece by piece.
+//! New files whose elements come in piece by piece: one after the other, or each where it belongs.
 
 use std::fs::File;
+use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use super::create::{self, Existing, Layout, Place};
@@ -8,7 +10,8 @@ use super::file::{Array, ArrayFile};
 use super::options::Options;
 use super::write::Writer;
 use crate::dtype::DType;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
+use crate::mapping::Pages;
 use crate::shape::Order;
 use crate::sys;
 
@@ -65,5 +68,61 @@ pub(crate) fn create_filled(
     let layout = Layout::new(context, dtype, shape, order, options)?;
     check(context, &layout.array)?;
     let fill = |place: &Place, file: &File, layout: &Layout| run(fill, place, file, layout);
+    create::create(path, layout, Existing::Replace, options, fill)
+}
+
+/// The elements of a new file whose blocks are there already, to be written in any order, by several threads.
+pub(crate) struct Target<'a> {
+    place: &'a Place,
+    file: &'a File,
+    layout: &'a Layout,
+}
+
+impl Target<'_> {
+    /// Writes the bytes of some elements, the first of which lies `position` bytes behind the first of all.
+    pub(crate) fn write_at(&self, position: u64, bytes: &[u8]) -> Result<()> {
+        let offset = self.layout.array.offset + position;
+        sys::write_all_at(self.file, bytes, offset).map_err(|error| self.error(error))
+    }
+
+    /// Lets the kernel copy `source` of another file there. See [`sys::copy_range`].
+    pub(crate) fn copy_at(&self, position: u64, from: &File, source: Range<u64>) -> Result<()> {
+        let offset = self.layout.array.offset + position;
+        sys::copy_range(from, source, self.file, offset, false).map_err(|error| self.error(error))
+    }
+
+    /// What was written, for its way to the disk.
+    pub(crate) fn pages(&self) -> Pages<'_> {
+        Pages::unmapped(self.file, self.layout.array.offset)
+    }
+
+    pub(crate) fn error(&self, error: io::Error) -> Error {
+        self.place.growth(error, self.layout.len())
+    }
+}
+
+/// As [`create_filled`], with the blocks reserved first, for who writes the elements in another order than that of the file.
+pub(crate) fn create_reserved(
+    path: &Path,
+    dtype: DType,
+    shape: Vec<usize>,
+    order: Order,
+    options: &Options,
+    check: impl FnOnce(Context<'_>, &Array) -> Result<()>,
+    fill: impl FnOnce(&Target<'_>) -> Result<()>,
+) -> Result<ArrayFile> {
+    let context = Context::new(path, "create");
+    let layout = Layout::new(context, dtype, shape, order, options)?;
+    check(context, &layout.array)?;
+    let fill = |place: &Place, file: &File, layout: &Layout| {
+        place.reserve(file, layout, options.sparse)?;
+        fill(&Target {
+            place,
+            file,
+            layout,
+        })?;
+        let len = file.set_len(layout.len());
+        len.map_err(|error| place.growth(error, layout.len()))
+    };
     create::create(path, layout, Existing::Replace, options, fill)
 }

@@ -1,0 +1,71 @@
+//! `Behind`: what lies behind a writer who goes through a map from front to back, on its way to the disk and out of memory.
+
+use std::io;
+
+use super::work::{Work, available};
+use crate::mapping::Pages;
+
+/// Writeback starts at multiples of this, so that no page is written while it is still being filled.
+const STEP: u64 = 1 << 20;
+
+/// How many bytes may be on their way to the disk before their writer waits for the first of them.
+const WINDOW: usize = 64 << 20;
+
+/// How many bytes are waited for at a time.
+const BATCH: usize = 8 << 20;
+
+/// The bytes of a map that were written to, from the front to `started`.
+pub(super) struct Behind<'a> {
+    pages: Pages<'a>,
+    nbytes: usize,
+    /// Up to here writeback was started.
+    started: usize,
+    /// Up to here pages were let go of.
+    finished: usize,
+    /// How many bytes behind `started` they are.
+    window: usize,
+    /// Whether pages leave this process's memory.
+    release: bool,
+    /// Whether they leave the page cache, too.
+    drop: bool,
+}
+
+impl<'a> Behind<'a> {
+    pub(super) fn new(pages: Pages<'a>, nbytes: usize, work: &Work<'_>) -> Behind<'a> {
+        Behind {
+            pages,
+            nbytes,
+            started: 0,
+            finished: 0,
+            window: WINDOW.min(work.memory() / 4),
+            release: nbytes > work.memory(),
+            // What does not stay in the page cache anyway makes room there before the kernel has to look for some.
+            drop: nbytes as u64 > available() / 2,
+        }
+    }
+
+    /// Says that all bytes before `done` are written.
+    pub(super) fn reached(&mut self, done: usize) -> io::Result<()> {
+        let mut end = done;
+        if done < self.nbytes {
+            let offset = self.pages.in_file(0..done).end;
+            end = done.saturating_sub((offset % STEP) as usize);
+        }
+        if end > self.started {
+            self.pages.start_writeback(self.started..end)?;
+            self.started = end;
+        }
+        while (self.release || self.drop) && self.started - self.finished > self.window + BATCH {
+            let batch = self.finished..self.finished + BATCH;
+            if self.drop {
+                self.pages.finish_writeback(batch.clone())?;
+            }
+            self.pages.release(batch.clone());
+            if self.drop {
+                self.pages.drop_cached(batch.clone());
+            }
+            self.finished = batch.end;
+        }
+        Ok(())
+    }
+}
