@@ -80,11 +80,11 @@ mod shape;
 mod store;
 mod sys;
 
-pub use beyond::{Block, Blocks, BlocksMut, Chunk, OutOfCore, OutOfCoreMut, Progress};
+pub use beyond::{Block, Blocks, BlocksMut, Chunk, OutOfCore, OutOfCoreMut, Progress, Zip};
 pub use dtype::{ByteOrder, DType, Field, Kind, TimeUnit};
 pub use element::{
-    AnyElement, Be, Bool8, ByteOrdered, Bytes, Datetime64, Element, Le, Pad, RecordField, Text,
-    Timedelta64, Void, unit,
+    AnyElement, AsType, Be, Bool8, ByteOrdered, Bytes, Datetime64, Element, Le, Pad, RecordField,
+    Text, Timedelta64, Void, unit,
 };
 pub use error::{
     DescrError, Error, ExchangeError, HeaderError, LockHolder, NpzError, Result, TextError,

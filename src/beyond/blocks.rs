@@ -6,7 +6,7 @@ use ndarray::{ArrayView, ArrayViewMut, Axis, CowArray, Dimension, ShapeBuilder, 
 
 use super::behind::Behind;
 use super::grid::{Chunk, Grid};
-use super::scan::{AHEAD, Buffers};
+use super::scan::{AHEAD, Pool};
 use super::source::Source;
 use super::work::{Meter, OutOfCore, OutOfCoreMut, Work};
 use crate::element::Element;
@@ -95,7 +95,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         let walk = Walk::new(&self.source, &self.dim, &self.work, &chunk);
         let nbytes = self.source.nbytes() as u64;
         let mut meter = self.work.meter(self.source.context("read"), nbytes);
-        let buffers = Buffers::new();
+        let buffers = Pool::default();
         for index in 0..walk.grid.len() {
             walk.visit(&self.source, &buffers, index, &mut each)?;
             meter.add(walk.nbytes(index))?;
@@ -143,7 +143,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         let walk = Walk::new(&self.source, &self.dim, &self.work, &chunk);
         let nbytes = self.source.nbytes() as u64;
         let mut meter = self.work.meter(self.source.context("read"), nbytes);
-        let buffers = Buffers::new();
+        let buffers = Pool::default();
         super::parallel::in_order(
             walk.grid.len(),
             |index| walk.visit(&self.source, &buffers, index, &each),
@@ -244,7 +244,7 @@ impl<D: Dimension> Walk<D> {
     fn visit<A: Element>(
         &self,
         source: &Source<'_, A>,
-        buffers: &Buffers<A>,
+        buffers: &Pool<Vec<A>>,
         index: usize,
         mut each: impl FnMut(Block<D, ArrayView<'_, A, D>>) -> Result<()>,
     ) -> Result<()> {
@@ -255,10 +255,11 @@ impl<D: Dimension> Walk<D> {
             return Ok(());
         }
         let (start, shape) = self.grid.block(index);
-        buffers.lend(shape.size(), |buffer| {
+        buffers.lend(|buffer| {
+            buffer.resize(shape.size(), A::zeroed());
             self.read(source, index, buffer)?;
             let shape = shape.set_f(self.order == Order::F);
-            let view = ArrayView::from_shape(shape, buffer).expect("the buffer has that size");
+            let view = ArrayView::from_shape(shape, &buffer[..]).expect("the buffer has that size");
             each(Block { start, view })
         })
     }

@@ -6,6 +6,7 @@
 mod behind;
 mod blocks;
 mod grid;
+mod map;
 mod parallel;
 mod scan;
 mod source;
@@ -13,4 +14,5 @@ mod work;
 
 pub use blocks::{Block, Blocks, BlocksMut};
 pub use grid::Chunk;
+pub use map::Zip;
 pub use work::{OutOfCore, OutOfCoreMut, Progress};

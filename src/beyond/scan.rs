@@ -10,7 +10,7 @@ use crate::element::Element;
 use crate::error::Result;
 
 /// The bytes of a piece: so many that what each costs does not count, and that a buffer of them stays in the cache.
-const PIECE: usize = 1 << 20;
+pub(super) const PIECE: usize = 1 << 20;
 
 /// How far ahead of the piece at work the next ones are read, in bytes.
 pub(super) const AHEAD: usize = 16 << 20;
@@ -35,7 +35,7 @@ impl<'a, A: Element> Source<'a, A> {
         let ahead = (AHEAD.min(work.memory() / 4) / size_of::<A>()).div_ceil(piece_len);
         let release = self.nbytes() > work.memory();
         let mut meter = work.meter(context, self.nbytes() as u64);
-        let buffers = Buffers::new();
+        let buffers = Pool::default();
 
         self.prefetch(0..(ahead * piece_len).min(len));
         parallel::in_order(
@@ -53,7 +53,8 @@ impl<'a, A: Element> Source<'a, A> {
                         }
                         visited
                     }
-                    None => buffers.lend(range.len(), |buffer| {
+                    None => buffers.lend(|buffer: &mut Vec<A>| {
+                        buffer.resize(range.len(), A::zeroed());
                         self.read(context, range.clone(), buffer)?;
                         visit(range, buffer)
                     }),
@@ -69,22 +70,22 @@ impl<'a, A: Element> Source<'a, A> {
 }
 
 /// Buffers that are used again and again, as many as there are threads at work.
-pub(super) struct Buffers<A>(Mutex<Vec<Vec<A>>>);
+pub(super) struct Pool<T>(Mutex<Vec<T>>);
 
-impl<A: Element> Buffers<A> {
-    pub(super) fn new() -> Buffers<A> {
-        Buffers(Mutex::new(Vec::new()))
+impl<T> Default for Pool<T> {
+    fn default() -> Pool<T> {
+        Pool(Mutex::default())
     }
+}
 
-    /// Runs `job` with a buffer of `len` elements, whose values are left over from before.
-    pub(super) fn lend<T>(&self, len: usize, job: impl FnOnce(&mut [A]) -> T) -> T {
+impl<T: Default> Pool<T> {
+    /// Runs `job` with a buffer, in the state in which another job left it.
+    pub(super) fn lend<R>(&self, job: impl FnOnce(&mut T) -> R) -> R {
         // A list of buffers is never half changed.
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut buffer = lock().pop().unwrap_or_default();
-        if buffer.len() < len {
-            buffer.resize(len, A::zeroed());
-        }
-        let result = job(&mut buffer[..len]);
+        let buffer = lock().pop();
+        let mut buffer = buffer.unwrap_or_default();
+        let result = job(&mut buffer);
         lock().push(buffer);
         result
     }

@@ -14,7 +14,7 @@ use crate::store::{self, Array, ArrayFile};
 use crate::sys;
 
 /// The elements of an array in a file, in the order of the file, as elements of type `A`.
-pub(super) struct Source<'a, A> {
+pub struct Source<'a, A> {
     file: &'a ArrayFile,
     /// All elements, where the map holds them as `A` has them.
     in_place: Option<&'a [A]>,

@@ -5,6 +5,7 @@
 //! [`AnyElement`]. Nothing here knows files.
 
 mod any;
+mod as_type;
 mod calendar;
 mod endian;
 mod float;
@@ -18,6 +19,7 @@ use bytemuck::Pod;
 use crate::dtype::DType;
 
 pub use any::AnyElement;
+pub use as_type::AsType;
 pub use endian::{Be, ByteOrdered, Le};
 pub use number::Bool8;
 pub use record::{Pad, RecordField, field, field_name, record_dtype};

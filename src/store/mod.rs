@@ -18,7 +18,7 @@ mod write;
 #[cfg(feature = "npz")]
 pub(crate) use archive::{NewFile, create_nameless, open_within};
 pub(crate) use file::{Array, ArrayFile, Lent, Poison};
-pub(crate) use fill::{create_filled, create_reserved};
+pub(crate) use fill::{Target, create_filled, create_reserved};
 pub(crate) use open::open;
 #[cfg(feature = "npz")]
 pub(crate) use open::{absolute, lock};

@@ -1,0 +1,339 @@
+//! Mapping: one or several arrays into a new one, element by element.
+
+use std::ops::Range;
+use std::path::Path;
+
+use ndarray::Dimension;
+
+use super::behind::Behind;
+use super::parallel;
+use super::scan::{AHEAD, PIECE, Pool};
+use super::source::Source;
+use super::work::{OutOfCore, Work};
+use crate::element::{AsType, Element};
+use crate::error::{Context, Error, Result};
+use crate::shape::Order;
+use crate::store::{self, Store, Target};
+
+/// Arrays of one shape and order whose elements are taken together.
+///
+/// Made by [`OutOfCore::zip`], with the settings of the first array.
+#[must_use = "nothing is done until `map` is called"]
+pub struct Zip<'a, S, D> {
+    sources: S,
+    dim: D,
+    order: Order,
+    context: Context<'a>,
+    work: Work<'a>,
+}
+
+/// Where the elements of a [`Zip`] come from: one array, or some of them and one more.
+pub trait Sources: Sync {
+    /// The elements at one index: `A`, `(A, B)`, `((A, B), C)`.
+    type Item;
+    /// Where they are kept while they are converted.
+    type Scratch: Default + Send;
+
+    /// The elements of a range of the file.
+    fn read<'s>(
+        &'s self,
+        range: Range<usize>,
+        scratch: &'s mut Self::Scratch,
+    ) -> Result<impl Iterator<Item = Self::Item> + 's>;
+
+    /// The bytes of the elements at one index.
+    fn itemsize() -> usize;
+
+    /// Starts to read a range.
+    fn prefetch(&self, range: Range<usize>);
+
+    /// Takes a range out of memory.
+    fn release(&self, range: Range<usize>);
+}
+
+impl<A: Element> Sources for Source<'_, A> {
+    type Item = A;
+    type Scratch = Vec<A>;
+
+    fn read<'s>(
+        &'s self,
+        range: Range<usize>,
+        scratch: &'s mut Vec<A>,
+    ) -> Result<impl Iterator<Item = A> + 's> {
+        let elements = match self.elements() {
+            Some(elements) => &elements[range],
+            None => {
+                scratch.resize(range.len(), A::zeroed());
+                Source::read(self, self.context("read"), range, scratch)?;
+                scratch
+            }
+        };
+        Ok(elements.iter().copied())
+    }
+
+    fn itemsize() -> usize {
+        size_of::<A>()
+    }
+
+    fn prefetch(&self, range: Range<usize>) {
+        Source::prefetch(self, range);
+    }
+
+    fn release(&self, range: Range<usize>) {
+        Source::release(self, range);
+    }
+}
+
+impl<S: Sources, B: Element> Sources for (S, Source<'_, B>) {
+    type Item = (S::Item, B);
+    type Scratch = (S::Scratch, Vec<B>);
+
+    fn read<'s>(
+        &'s self,
+        range: Range<usize>,
+        scratch: &'s mut Self::Scratch,
+    ) -> Result<impl Iterator<Item = Self::Item> + 's> {
+        let first = self.0.read(range.clone(), &mut scratch.0)?;
+        let second = Sources::read(&self.1, range, &mut scratch.1)?;
+        Ok(first.zip(second))
+    }
+
+    fn itemsize() -> usize {
+        S::itemsize() + size_of::<B>()
+    }
+
+    fn prefetch(&self, range: Range<usize>) {
+        self.0.prefetch(range.clone());
+        self.1.prefetch(range);
+    }
+
+    fn release(&self, range: Range<usize>) {
+        self.0.release(range.clone());
+        self.1.release(range);
+    }
+}
+
+impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
+    /// Makes a new file of what `f` makes of each element: ndarray's `mapv`, out of core.
+    ///
+    /// The new array has the same shape and order. With the feature `rayon`, `f` runs on all threads of the current pool.
+    /// The file is durable when this returns, and there as a whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// - [`Cancelled`](Error::Cancelled), and those of [`Store::create`].
+    /// - [`InvalidOption`](Error::InvalidOption) if [`output`](OutOfCore::output) asks for the other order.
+    /// - [`Locked`](Error::Locked) if `path` names the array itself: write to another file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::Store;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let [celsius, fahrenheit] = ["c.npy", "f.npy"].map(|name| dir.path().join(name));
+    ///
+    /// let store = Store::create_from(&celsius, &array![[0.0, 37.0], [100.0, -40.0]])?;
+    /// let mapped = store.out_of_core().map(&fahrenheit, |c: f64| c * 1.8 + 32.0)?;
+    /// assert_eq!(mapped.view(), array![[32.0, 98.6], [212.0, -40.0]]);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn map<B: Element>(
+        self,
+        path: impl AsRef<Path>,
+        f: impl Fn(A) -> B + Sync,
+    ) -> Result<Store<B, D>> {
+        let zip = Zip {
+            order: self.source.array().order,
+            context: self.source.context("map"),
+            sources: self.source,
+            dim: self.dim,
+            work: self.work,
+        };
+        zip.map(path, f)
+    }
+
+    /// Makes a new file of the same elements as those of another type. See [`AsType`] for what becomes of each.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](OutOfCore::map).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::Store;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let [wide, narrow] = ["f8.npy", "f4.npy"].map(|name| dir.path().join(name));
+    ///
+    /// let store = Store::create_from(&wide, &array![1.5, 2.5])?;
+    /// let halved = store.out_of_core().astype::<f32>(&narrow)?;
+    /// assert_eq!(halved.dtype().descr(), "<f4");
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn astype<B: Element>(self, path: impl AsRef<Path>) -> Result<Store<B, D>>
+    where
+        A: AsType<B>,
+    {
+        self.map(path, A::as_type)
+    }
+
+    /// Takes the elements of this array and of another one together, for [`Zip::map`].
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeMismatch`](Error::ShapeMismatch); [`InvalidOption`](Error::InvalidOption) if the arrays lie in different orders in
+    /// their files, in which no piece of one is a piece of the other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::Store;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let [a, b, c] = ["a.npy", "b.npy", "c.npy"].map(|name| dir.path().join(name));
+    ///
+    /// let a = Store::create_from(&a, &array![1.0, 2.0])?;
+    /// let b = Store::create_from(&b, &array![10, 20])?;
+    /// let zip = a.out_of_core().zip(b.out_of_core())?;
+    /// let c = zip.map(&c, |(a, b)| a + f64::from(b))?;
+    /// assert_eq!(c.view(), array![11.0, 22.0]);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn zip<B: Element>(
+        self,
+        other: OutOfCore<'a, B, D>,
+    ) -> Result<Zip<'a, (Source<'a, A>, Source<'a, B>), D>> {
+        let zip = Zip {
+            order: self.source.array().order,
+            context: self.source.context("map"),
+            sources: self.source,
+            dim: self.dim,
+            work: self.work,
+        };
+        zip.zip(other)
+    }
+}
+
+impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
+    /// Takes the elements of one array more.
+    ///
+    /// # Errors
+    ///
+    /// As [`OutOfCore::zip`].
+    pub fn zip<B: Element>(
+        self,
+        other: OutOfCore<'a, B, D>,
+    ) -> Result<Zip<'a, (S, Source<'a, B>), D>> {
+        let context = other.source.context("zip");
+        if self.dim != other.dim {
+            return Err(Error::ShapeMismatch {
+                path: context.path(),
+                op: context.op,
+                expected: self.dim.slice().to_vec(),
+                found: other.dim.slice().to_vec(),
+            });
+        }
+        if self.order != other.source.array().order {
+            return Err(Error::InvalidOption {
+                path: context.path(),
+                op: context.op,
+                reason: "the arrays lie in different orders in their files; bring one into the other's with `OutOfCore::to_order`",
+            });
+        }
+        Ok(Zip {
+            sources: (self.sources, other.source),
+            dim: self.dim,
+            order: self.order,
+            context: self.context,
+            work: self.work,
+        })
+    }
+
+    /// Makes a new file of what `f` makes of the elements at each index: of `(a, b)`, or of `((a, b), c)` for three arrays.
+    ///
+    /// # Errors
+    ///
+    /// As [`OutOfCore::map`].
+    pub fn map<B: Element>(
+        mut self,
+        path: impl AsRef<Path>,
+        f: impl Fn(S::Item) -> B + Sync,
+    ) -> Result<Store<B, D>> {
+        let Context { op, .. } = self.context;
+        let order = self.order;
+        if self
+            .work
+            .options()
+            .order
+            .is_some_and(|asked| asked != order)
+        {
+            return Err(Error::InvalidOption {
+                path: path.as_ref().to_owned(),
+                op,
+                reason: "the new array has the order of the old one; change it with `OutOfCore::to_order`",
+            });
+        }
+        let options = self.work.options().clone();
+        let file = store::create_reserved(
+            path.as_ref(),
+            B::dtype(),
+            self.dim.slice().to_vec(),
+            order,
+            &options,
+            |context, array| Store::<B, D>::check_array(context, array).map(drop),
+            |target| self.fill(target, f),
+        )?;
+        Ok(Store::from_file(file)?)
+    }
+
+    fn fill<B: Element>(
+        &mut self,
+        target: &Target<'_>,
+        f: impl Fn(S::Item) -> B + Sync,
+    ) -> Result<()> {
+        let len = self.dim.size();
+        let nbytes = len * size_of::<B>();
+        let piece_len = (PIECE / S::itemsize().max(size_of::<B>())).max(1);
+        let count = len.div_ceil(piece_len);
+        let piece = |index: usize| index * piece_len..((index + 1) * piece_len).min(len);
+        let ahead = (AHEAD.min(self.work.memory() / 4) / S::itemsize()).div_ceil(piece_len);
+        let release = len.saturating_mul(S::itemsize()) > self.work.memory();
+        let mut behind = Behind::new(target.pages(), nbytes, &self.work);
+        let mut meter = self.work.meter(self.context, (len * S::itemsize()) as u64);
+        let scratches = Pool::default();
+        let outputs = Pool::default();
+        let sources = &self.sources;
+
+        sources.prefetch(0..(ahead * piece_len).min(len));
+        parallel::in_order(
+            count,
+            |index| {
+                if index + ahead < count {
+                    sources.prefetch(piece(index + ahead));
+                }
+                let range = piece(index);
+                let position = range.start * size_of::<B>();
+                scratches.lend(|scratch| {
+                    let elements = sources.read(range.clone(), scratch)?;
+                    outputs.lend(|output: &mut Vec<B>| {
+                        output.clear();
+                        output.extend(elements.map(&f));
+                        target.write_at(position as u64, bytemuck::cast_slice(output))
+                    })
+                })?;
+                if release {
+                    sources.release(range);
+                }
+                Ok(())
+            },
+            |index, ()| {
+                let range = piece(index);
+                let written = behind.reached(range.end * size_of::<B>());
+                written.map_err(|error| target.error(error))?;
+                meter.add((range.len() * S::itemsize()) as u64)
+            },
+        )
+    }
+}
