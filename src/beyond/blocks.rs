@@ -408,7 +408,7 @@ pub struct BlocksMut<'a, A, D> {
 impl<'a, A: Element, D: Dimension> BlocksMut<'a, A, D> {
     /// Cuts off the next block.
     fn cut(&mut self) -> Option<ArrayViewMut<'a, A, D>> {
-        let (_, chunk) = self.grid.block(0);
+        let chunk = self.grid.chunk();
         loop {
             let (view, depth) = self.rest.pop()?;
             let Some(&axis) = self.axes.get(depth) else {

@@ -96,6 +96,11 @@ impl<D: Dimension> Grid<D> {
         self.shape.clone()
     }
 
+    /// The shape of each block but the last ones, which may be smaller.
+    pub(super) fn chunk(&self) -> D {
+        self.chunk.clone()
+    }
+
     /// The elements in the file before the first row of a block: all of them for the one after the last.
     pub(super) fn rows_before(&self, index: usize) -> usize {
         let slowest = crate::shape::slowest_axis(self.shape.ndim(), self.order);

@@ -27,6 +27,9 @@ pub struct Zip<'a, S, D> {
     work: Work<'a>,
 }
 
+/// A [`Zip`] of what `S` is and one array more.
+pub(super) type And<'a, S, B, D> = Zip<'a, (S, Source<'a, B>), D>;
+
 /// Where the elements of a [`Zip`] come from: one array, or some of them and one more.
 pub trait Sources: Sync {
     /// The elements at one index: `A`, `(A, B)`, `((A, B), C)`.
@@ -143,14 +146,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         path: impl AsRef<Path>,
         f: impl Fn(A) -> B + Sync,
     ) -> Result<Store<B, D>> {
-        let zip = Zip {
-            order: self.source.array().order,
-            context: self.source.context("map"),
-            sources: self.source,
-            dim: self.dim,
-            work: self.work,
-        };
-        zip.map(path, f)
+        self.alone().map(path, f)
     }
 
     /// Makes a new file of the same elements as those of another type. See [`AsType`] for what becomes of each.
@@ -204,15 +200,18 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     pub fn zip<B: Element>(
         self,
         other: OutOfCore<'a, B, D>,
-    ) -> Result<Zip<'a, (Source<'a, A>, Source<'a, B>), D>> {
-        let zip = Zip {
+    ) -> Result<And<'a, Source<'a, A>, B, D>> {
+        self.alone().zip(other)
+    }
+
+    fn alone(self) -> Zip<'a, Source<'a, A>, D> {
+        Zip {
             order: self.source.array().order,
             context: self.source.context("map"),
             sources: self.source,
             dim: self.dim,
             work: self.work,
-        };
-        zip.zip(other)
+        }
     }
 }
 
@@ -222,10 +221,7 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
     /// # Errors
     ///
     /// As [`OutOfCore::zip`].
-    pub fn zip<B: Element>(
-        self,
-        other: OutOfCore<'a, B, D>,
-    ) -> Result<Zip<'a, (S, Source<'a, B>), D>> {
+    pub fn zip<B: Element>(self, other: OutOfCore<'a, B, D>) -> Result<And<'a, S, B, D>> {
         let context = other.source.context("zip");
         if self.dim != other.dim {
             return Err(Error::ShapeMismatch {

@@ -47,7 +47,7 @@ macro_rules! casts {
         impl AsType<f16> for $from {
             fn as_type(self) -> f16 {
                 // An integer that an `f64` does not hold is infinite as an `f16`.
-                f16::from_f64(self as f64)
+                to_half(self as f64)
             }
         }
 
@@ -72,6 +72,20 @@ macro_rules! casts {
             }
         }
     };
+}
+
+/// Rounds to the nearest half. `f16::from_f64` ignores the lowest bits, which decide where the rest lies halfway.
+///
+/// So does an `f32` between: unless it is rounded to odd, which keeps in its last bit whether anything was cut off (Boldo and
+/// Melquiond, "When double rounding is odd", 2005).
+#[cfg(feature = "half")]
+fn to_half(x: f64) -> f16 {
+    let nearest = x as f32;
+    if f64::from(nearest) == x || !nearest.is_finite() {
+        return f16::from_f32(nearest);
+    }
+    let past = u32::from(f64::from(nearest).abs() > x.abs());
+    f16::from_f32(f32::from_bits((nearest.to_bits() - past) | 1))
 }
 
 casts!(i8, i16, i32, i64, u8, u16, u32, u64, f32, f64);

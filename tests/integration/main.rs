@@ -2,10 +2,12 @@
 
 mod allocations;
 mod append;
+mod blocks;
 mod create;
 mod elements;
 mod exchange;
 mod locks;
+mod map;
 mod modes;
 #[cfg(feature = "npz")]
 mod npz;

@@ -1,0 +1,321 @@
+//! Walking over arrays block by block.
+
+use std::ops::ControlFlow;
+
+use ndarray::prelude::*;
+use ndarray::{Slice, indices};
+use ndstore::{AnyStore, Be, Chunk, Error, Mode, Options, Order, Progress, Store};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+/// An array of a shape in an order, whose elements are all different.
+fn numbered(shape: &[usize], order: Order) -> ArrayD<i32> {
+    let mut array = ArrayD::zeros(IxDyn(shape).set_f(order == Order::F));
+    let mut next = 0;
+    array.mapv_inplace(|_: i32| {
+        next += 1;
+        next
+    });
+    array
+}
+
+/// The part of `array` that starts at `start` and has the shape of a block.
+fn part<A: Clone>(array: &ArrayD<A>, start: &IxDyn, shape: &[usize]) -> ArrayD<A> {
+    let part = array.slice_each_axis(|axis| {
+        let axis = axis.axis.index();
+        Slice::from(start[axis]..start[axis] + shape[axis])
+    });
+    part.to_owned()
+}
+
+fn any_order() -> impl Strategy<Value = Order> {
+    prop_oneof![Just(Order::C), Just(Order::F)]
+}
+
+fn any_chunk(ndim: usize) -> impl Strategy<Value = Chunk<IxDyn>> {
+    prop_oneof![
+        (1..5_usize).prop_map(Chunk::Rows),
+        (0..100_usize).prop_map(Chunk::Bytes),
+        prop::collection::vec(1..4_usize, ndim).prop_map(|tile| Chunk::Shape(IxDyn(&tile))),
+    ]
+}
+
+fn any_case() -> impl Strategy<Value = (Vec<usize>, Order, Chunk<IxDyn>, usize)> {
+    let shape = prop::collection::vec(0..6_usize, 0..4);
+    shape.prop_flat_map(|shape| {
+        let chunk = any_chunk(shape.len());
+        (Just(shape), any_order(), chunk, 0..2000_usize)
+    })
+}
+
+proptest! {
+    #[test]
+    fn blocks_are_the_array_part_by_part((shape, order, chunk, memory) in any_case()) {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("array.npy");
+        let array = numbered(&shape, order);
+        let options = Options::new().order(order);
+        let store = options.create_from(&path, &array).unwrap();
+        let mut seen = ArrayD::<i32>::zeros(IxDyn(&shape));
+        for block in store.out_of_core().memory(memory).blocks(chunk.clone()) {
+            let block = block.unwrap();
+            prop_assert!(block.view.is_view());
+            prop_assert_eq!(&block.view, &part(&array, &block.start, block.view.shape()));
+            for index in indices(block.view.shape()) {
+                let index: Vec<usize> = index.slice().iter().zip(block.start.slice()).map(|(a, b)| a + b).collect();
+                seen[IxDyn(&index)] += 1;
+            }
+        }
+        prop_assert!(seen.iter().all(|&times| times == 1));
+    }
+
+    #[test]
+    fn foreign_arrays_have_the_same_blocks((shape, order, chunk, memory) in any_case()) {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("array.npy");
+        let array = numbered(&shape, order);
+        let options = Options::new().order(order);
+        drop(options.create_from(&path, &array.mapv(Be::from)).unwrap());
+        let any = AnyStore::open(&path).unwrap();
+        let source = || any.out_of_core::<i32, IxDyn>().unwrap().memory(memory);
+        let mut count = 0;
+        source().for_each_block(chunk.clone(), |block| {
+            count += block.view.len();
+            assert_eq!(block.view, part(&array, &block.start, block.view.shape()));
+            Ok(())
+        }).unwrap();
+        prop_assert_eq!(count, array.len());
+        for block in source().blocks(chunk) {
+            let block = block.unwrap();
+            count -= block.view.len();
+            prop_assert_eq!(&block.view, &part(&array, &block.start, block.view.shape()));
+        }
+        prop_assert_eq!(count, 0);
+    }
+
+    #[test]
+    fn blocks_that_are_changed_change_the_file((shape, order, chunk, memory) in any_case()) {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("array.npy");
+        let array = numbered(&shape, order);
+        let mut store = Options::new().order(order).create_from(&path, &array).unwrap();
+        for block in store.out_of_core_mut().memory(memory).blocks_mut(chunk) {
+            let mut block = block.unwrap();
+            prop_assert_eq!(&block.view, &part(&array, &block.start, block.view.shape()));
+            block.view.mapv_inplace(|x| -x);
+        }
+        store.close().unwrap();
+        let store = Store::<i32, IxDyn>::open(&path).unwrap();
+        prop_assert_eq!(store.view(), array.mapv(|x| -x));
+    }
+}
+
+#[cfg(feature = "rayon")]
+#[test]
+fn every_block_is_visited_once_by_some_thread() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("array.npy");
+    let array = numbered(&[300, 7], Order::C);
+    let store = Store::create_from(&path, &array).unwrap();
+    for (chunk, count) in [
+        (Chunk::Rows(1), 300),
+        (Chunk::Rows(7), 43),
+        (Chunk::Shape(IxDyn(&[100, 5])), 6),
+    ] {
+        let starts = std::sync::Mutex::new(Vec::new());
+        let source = store.out_of_core().memory(0);
+        source
+            .par_for_each_block(chunk, |block| {
+                assert_eq!(block.view, part(&array, &block.start, block.view.shape()));
+                starts.lock().unwrap().push(block.start);
+                Ok(())
+            })
+            .unwrap();
+        let mut starts = starts.into_inner().unwrap();
+        starts.sort_by_key(|start| (start[0], start[1]));
+        starts.dedup();
+        assert_eq!(starts.len(), count);
+    }
+}
+
+#[cfg(feature = "rayon")]
+#[test]
+fn the_first_error_of_any_thread_ends_the_walk() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::<i32, _>::create(dir.path().join("array.npy"), (1000, 4)).unwrap();
+    let visited = std::sync::atomic::AtomicUsize::new(0);
+    let refused = store.out_of_core().par_for_each_block(Chunk::Rows(1), |_| {
+        visited.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        "x".parse::<Mode>().map(drop)
+    });
+    assert!(matches!(refused, Err(Error::InvalidMode { .. })));
+    assert!(visited.into_inner() < 1000);
+}
+
+#[test]
+fn progress_counts_every_byte_and_ends_at_the_total() {
+    let dir = TempDir::new().unwrap();
+    let mut store = Store::<i32, _>::create(dir.path().join("array.npy"), (10, 25)).unwrap();
+    let expected = [300, 600, 900, 1000].map(|done| Progress { done, total: 1000 });
+    // It is `Send`, so it collects by a channel.
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let note = |sender: &std::sync::mpsc::Sender<Progress>| {
+        let sender = sender.clone();
+        move |progress| {
+            sender.send(progress).unwrap();
+            ControlFlow::Continue(())
+        }
+    };
+    let source = store.out_of_core().progress(note(&sender));
+    source.for_each_block(Chunk::Rows(3), |_| Ok(())).unwrap();
+    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), expected);
+    let source = store.out_of_core().progress(note(&sender));
+    assert_eq!(source.blocks(Chunk::Rows(3)).count(), 4);
+    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), expected);
+    let source = store.out_of_core_mut().progress(note(&sender));
+    assert_eq!(source.blocks_mut(Chunk::Rows(3)).count(), 4);
+    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_walk_that_is_cancelled_says_so_once_and_is_over() {
+    let dir = TempDir::new().unwrap();
+    let mut store = Store::<i32, _>::create(dir.path().join("array.npy"), (10, 25)).unwrap();
+    let stop = |progress: Progress| match progress.done {
+        600.. => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let is_cancelled = |error: &Error| matches!(error, Error::Cancelled { op: "read", .. });
+    let mut visited = 0;
+    let walk = store.out_of_core().progress(stop);
+    let cancelled = walk.for_each_block(Chunk::Rows(3), |_| {
+        visited += 1;
+        Ok(())
+    });
+    assert!(is_cancelled(&cancelled.unwrap_err()));
+    assert_eq!(visited, 2);
+    let mut blocks = store.out_of_core().progress(stop).blocks(Chunk::Rows(3));
+    assert!(blocks.next().unwrap().is_ok() && blocks.next().unwrap().is_ok());
+    assert!(is_cancelled(&blocks.next().unwrap().err().unwrap()));
+    assert!(blocks.next().is_none());
+    drop(blocks);
+    let walk = store.out_of_core_mut().progress(stop);
+    let mut blocks = walk.blocks_mut(Chunk::Rows(3));
+    assert!(blocks.next().unwrap().is_ok() && blocks.next().unwrap().is_ok());
+    let cancelled = blocks.next().unwrap().err().unwrap();
+    assert!(matches!(cancelled, Error::Cancelled { op: "write to", .. }));
+    assert!(blocks.next().is_none());
+}
+
+#[test]
+fn blocks_that_are_kept_stay_valid_when_the_walk_has_moved_on() {
+    let dir = TempDir::new().unwrap();
+    let array = numbered(&[64, 4096], Order::C);
+    let mut store = Store::create_from(dir.path().join("array.npy"), &array).unwrap();
+    // So small a budget that everything behind is let go of.
+    let walk = store.out_of_core().memory(0);
+    let blocks: Vec<_> = walk.blocks(Chunk::Rows(5)).map(Result::unwrap).collect();
+    for block in &blocks {
+        assert_eq!(block.view, part(&array, &block.start, block.view.shape()));
+    }
+    let walk = store.out_of_core_mut().memory(0);
+    let mut blocks: Vec<_> = walk
+        .blocks_mut(Chunk::Rows(5))
+        .map(Result::unwrap)
+        .collect();
+    for block in blocks.iter_mut().rev() {
+        block.view.mapv_inplace(|x| x * 2);
+    }
+    assert_eq!(store.view(), array * 2);
+}
+
+#[test]
+fn what_a_copy_on_write_store_changed_is_in_its_blocks_and_stays() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("array.npy");
+    let array = numbered(&[64, 4096], Order::C);
+    drop(Store::create_from(&path, &array).unwrap());
+    let mut store = Store::<i32, IxDyn>::open_cow(&path).unwrap();
+    store.view_mut().mapv_inplace(|x| -x);
+    let walk = store.out_of_core().memory(0);
+    for block in walk.blocks(Chunk::Rows(5)) {
+        let block = block.unwrap();
+        assert_eq!(block.view, -part(&array, &block.start, block.view.shape()));
+    }
+    assert_eq!(store.view(), -&array);
+    assert_eq!(Store::<i32, IxDyn>::open(&path).unwrap().view(), array);
+}
+
+#[test]
+fn unaligned_elements_are_converted() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("raw.bin");
+    let elements = [1.5_f64, -2.5, 1e300];
+    let bytes = [&[7; 3], bytemuck::bytes_of(&elements)].concat();
+    std::fs::write(&path, bytes).unwrap();
+    let dtype = ndstore::DType::parse("<f8").unwrap();
+    let options = Options::new().raw(3).dtype(dtype);
+    let any = options.open_any(&path, Mode::Read).unwrap();
+    let source = any.out_of_core::<f64, Ix1>().unwrap();
+    let mut found: Vec<f64> = Vec::new();
+    source
+        .for_each_block(Chunk::Rows(2), |block| {
+            found.extend(block.view);
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(found, elements);
+}
+
+#[test]
+fn another_dtype_or_rank_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("array.npy");
+    drop(Store::<f64, _>::create(&path, (2, 3)).unwrap());
+    let any = AnyStore::open(&path).unwrap();
+    assert!(matches!(
+        any.out_of_core::<i64, Ix2>().err().unwrap(),
+        Error::DTypeMismatch { op: "read", .. }
+    ));
+    assert!(matches!(
+        any.out_of_core::<f64, Ix1>().err().unwrap(),
+        Error::NdimMismatch {
+            expected: 1,
+            found: 2,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_converted_file_that_was_cut_meanwhile_is_an_error() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("array.npy");
+    let array = Array1::<Be<f64>>::default(100_000);
+    drop(Store::create_from(&path, &array).unwrap());
+    let any = AnyStore::open(&path).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(4096 + 80_000)
+        .unwrap();
+    let source = any.out_of_core::<f64, Ix1>().unwrap();
+    let refused = source.for_each_block(Chunk::Rows(1000), |_| Ok(()));
+    assert!(matches!(
+        refused,
+        Err(Error::Truncated {
+            op: "read",
+            found: 84_096,
+            ..
+        })
+    ));
+}
+
+#[test]
+#[should_panic = "a block has at least one row"]
+fn blocks_of_no_rows_are_a_bug_of_the_caller() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::<f64, _>::create(dir.path().join("array.npy"), 3).unwrap();
+    let _ = store.out_of_core().blocks(Chunk::Rows(0));
+}
