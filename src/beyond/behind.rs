@@ -2,8 +2,9 @@
 
 use std::io;
 
-use super::work::{Work, available};
+use super::work::Work;
 use crate::mapping::Pages;
+use crate::sys;
 
 /// Writeback starts at multiples of this, so that no page is written while it is still being filled.
 const STEP: u64 = 1 << 20;
@@ -40,7 +41,7 @@ impl<'a> Behind<'a> {
             window: WINDOW.min(work.memory() / 4),
             release: nbytes > work.memory(),
             // What does not stay in the page cache anyway makes room there before the kernel has to look for some.
-            drop: nbytes as u64 > available() / 2,
+            drop: sys::outgrows_cache(nbytes as u64),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod behind;
 mod blocks;
+mod create;
 mod grid;
 mod map;
 mod parallel;

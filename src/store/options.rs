@@ -301,15 +301,25 @@ impl Options {
         shape: impl ShapeBuilder<Dim = D>,
         existing: Existing,
     ) -> Result<Store<A, D>> {
-        let shape = shape.into_shape_with_order();
-        // Before the order is read off: that takes a shape which ndarray can hold.
+        let (dim, order) = self.dim_and_order(path, shape, size_of::<A>())?;
         let context = Context::new(path, "create");
-        open::check_size(context, shape.raw_dim().slice(), size_of::<A>())?;
-        let (dim, order) = shape::dim_and_order(shape);
-        let order = self.order.unwrap_or(order);
         let layout = create::Layout::new(context, A::dtype(), dim.slice().to_vec(), order, self)?;
         Store::<A, D>::check_array(context, &layout.array)?;
         let file = create::create_zeros(path, layout, existing, self)?;
         Ok(Store::from_file(file)?)
+    }
+    /// The dimension and the order of a new array of this shape.
+    pub(crate) fn dim_and_order<D: Dimension>(
+        &self,
+        path: &Path,
+        shape: impl ShapeBuilder<Dim = D>,
+        itemsize: usize,
+    ) -> Result<(D, Order)> {
+        let shape = shape.into_shape_with_order();
+        // Before the order is read off: that takes a shape which ndarray can hold.
+        let context = Context::new(path, "create");
+        open::check_size(context, shape.raw_dim().slice(), itemsize)?;
+        let (dim, order) = shape::dim_and_order(shape);
+        Ok((dim, self.order.unwrap_or(order)))
     }
 }

@@ -22,6 +22,11 @@ pub(crate) fn available_memory() -> Option<u64> {
     None
 }
 
+/// Whether a file of `nbytes` would not stay in the page cache: it takes more than half of what is available.
+pub(crate) fn outgrows_cache(nbytes: u64) -> bool {
+    available_memory().is_some_and(|available| nbytes > available / 2)
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::path::{Path, PathBuf};

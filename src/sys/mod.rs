@@ -6,6 +6,7 @@
 mod allocate;
 mod cache;
 mod copy;
+mod direct;
 mod draft;
 mod file;
 #[cfg(target_os = "linux")]
@@ -23,11 +24,12 @@ pub(crate) use allocate::{
 };
 pub(crate) use cache::{drop_cached, is_cached, prefetch};
 pub(crate) use copy::{clone_file, copy_range, data_ranges};
+pub(crate) use direct::{BLOCK, DirectFile, Page, pages};
 pub(crate) use draft::{Directory, Draft, Unpublished, preserve_attributes};
 pub(crate) use file::{FileId, kind_of_special, names, names_of, read_at, resolve, write_all_at};
 pub use lock::LockPolicy;
 pub(crate) use lock::{LockedFile, NotLocked, Patience};
-pub(crate) use memory::available_memory;
+pub(crate) use memory::{available_memory, outgrows_cache};
 #[cfg(unix)]
 pub(crate) use send::{send_all, send_file};
 pub(crate) use sync::{finish_writeback, start_writeback, step_from, sync_all, sync_data};

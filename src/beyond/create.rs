@@ -1,0 +1,198 @@
+//! Creating an array block by block: the next one is computed while the last one is on its way to the disk.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+
+use ndarray::{ArrayViewMut, Dimension, ShapeBuilder};
+
+use super::blocks::Block;
+use super::grid::{Chunk, Grid};
+use crate::element::Element;
+use crate::error::Result;
+use crate::shape::Order;
+use crate::store::{self, Options, Store, Target};
+use crate::sys::{BLOCK, Page, pages};
+
+/// The bytes that are gathered before they are written, unless a block has more.
+const GATHER: usize = 8 << 20;
+
+/// How many buffers there are: one is filled, one is written, and one waits for whoever is slower.
+const BUFFERS: usize = 3;
+
+impl<A: Element, D: Dimension> Store<A, D> {
+    /// Creates a file whose elements `fill` computes, `rows` rows at a time, in place of an old one.
+    ///
+    /// Each block is a piece of zeros in memory, not of a map: it takes no page faults, and a full disk is an error. While one is
+    /// computed the one before is written, past the page cache if the file would not stay there. Blocks come in the order of the
+    /// file: a row is one index of the slowest axis, the first in C order, the last in Fortran order. Takes three
+    /// times the memory of a block, or 24 MiB.
+    ///
+    /// The file is durable when this returns, and there as a whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Store::create), and those of `fill`.
+    ///
+    /// # Panics
+    ///
+    /// If `rows` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::Store;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("squares.npy");
+    ///
+    /// let store = Store::<f64, _>::create_with(&path, (1000, 3), 256, |mut block| {
+    ///     for (row, mut elements) in (block.start[0]..).zip(block.view.outer_iter_mut()) {
+    ///         elements.fill((row * row) as f64);
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(store.view()[(999, 2)], 998_001.0);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn create_with(
+        path: impl AsRef<Path>,
+        shape: impl ShapeBuilder<Dim = D>,
+        rows: usize,
+        fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
+    ) -> Result<Store<A, D>> {
+        Options::new().create_with(path, shape, rows, fill)
+    }
+}
+
+impl Options {
+    /// Creates a file whose elements `fill` computes, `rows` rows at a time. See [`Store::create_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::create_with`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Store::create_with`].
+    pub fn create_with<A: Element, D: Dimension>(
+        &self,
+        path: impl AsRef<Path>,
+        shape: impl ShapeBuilder<Dim = D>,
+        rows: usize,
+        fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
+    ) -> Result<Store<A, D>> {
+        let (dim, order) = self.dim_and_order(path.as_ref(), shape, size_of::<A>())?;
+        let grid = Grid::new(&dim, order, size_of::<A>(), &Chunk::Rows(rows));
+        let file = store::create_reserved(
+            path.as_ref(),
+            A::dtype(),
+            dim.slice().to_vec(),
+            order,
+            self,
+            |context, array| Store::<A, D>::check_array(context, array).map(drop),
+            |target| fill_blocks(target, &grid, order, fill),
+        )?;
+        Ok(Store::from_file(file)?)
+    }
+}
+
+/// Has all blocks filled by the calling thread and written by another one.
+fn fill_blocks<A: Element, D: Dimension>(
+    target: &Target<'_>,
+    grid: &Grid<D>,
+    order: Order,
+    mut fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
+) -> Result<()> {
+    let largest = grid.chunk().size().min(grid.shape().size()) * size_of::<A>();
+    let (full_sender, full) = mpsc::sync_channel::<Piece>(BUFFERS);
+    let (free_sender, free) = mpsc::channel();
+    for _ in 0..BUFFERS {
+        // Half a page more, at most, is left over from the buffer before.
+        let buffer = pages(GATHER.max(largest + BLOCK));
+        free_sender.send(buffer).expect("its other end is there");
+    }
+    thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            full.iter().try_for_each(|piece| {
+                target.write_at(piece.position as u64, piece.bytes())?;
+                // Nobody waits for it once all blocks are filled.
+                let _ = free_sender.send(piece.buffer);
+                Ok(())
+            })
+        });
+        let filled = (|| {
+            let next = |position| -> Option<Piece> {
+                let buffer = free.recv().ok()?;
+                Some(Piece {
+                    buffer,
+                    position,
+                    len: 0,
+                })
+            };
+            let Some(mut piece) = next(0) else {
+                return Ok(());
+            };
+            for index in 0..grid.len() {
+                let (start, shape) = grid.block(index);
+                let nbytes = shape.size() * size_of::<A>();
+                if piece.room() < nbytes {
+                    let whole = piece.len / BLOCK * BLOCK;
+                    let Some(mut following) = next(piece.position + whole) else {
+                        return Ok(());
+                    };
+                    following.push(&piece.bytes()[whole..]);
+                    piece.len = whole;
+                    if full_sender.send(piece).is_err() {
+                        return Ok(());
+                    }
+                    piece = following;
+                }
+                let bytes = piece.extend(nbytes);
+                bytes.fill(0);
+                let elements = bytemuck::cast_slice_mut(bytes);
+                let shape = shape.set_f(order == Order::F);
+                let view = ArrayViewMut::from_shape(shape, elements).expect("it is that long");
+                fill(Block { start, view })?;
+            }
+            let _ = full_sender.send(piece);
+            Ok(())
+        })();
+        // It ends when there is nothing more to come.
+        drop(full_sender);
+        let written = writer
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        filled.and(written)
+    })
+}
+
+/// A stretch of the elements' bytes, in memory that starts where a page does, as `position` does in the file.
+struct Piece {
+    buffer: Vec<Page>,
+    /// Bytes behind the first of all.
+    position: usize,
+    len: usize,
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.buffer)[..self.len]
+    }
+
+    /// How many bytes more it can hold.
+    fn room(&self) -> usize {
+        self.buffer.len() * BLOCK - self.len
+    }
+
+    /// Makes it longer by `nbytes`, of any value.
+    fn extend(&mut self, nbytes: usize) -> &mut [u8] {
+        let start = self.len;
+        self.len += nbytes;
+        &mut bytemuck::cast_slice_mut(&mut self.buffer)[start..self.len]
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.extend(bytes.len()).copy_from_slice(bytes);
+    }
+}
