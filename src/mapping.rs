@@ -296,18 +296,17 @@ impl<'a> Pages<'a> {
         self.offset + bytes.start as u64..self.offset + bytes.end as u64
     }
 
-    /// Starts to read these bytes of the map into the page cache, unless they seem to be there.
-    pub(crate) fn prefetch(&self, bytes: Range<usize>) {
-        let range = self.in_file(bytes);
-        if !range.is_empty() && !self.is_cached(range.clone()) {
-            sys::prefetch(self.file, range);
-        }
+    pub(crate) fn file(&self) -> &'a File {
+        self.file
     }
 
-    /// Whether the page cache holds the first, the middle and the last byte. That all of a warm file is there need not be
-    /// asked: what is not there is read when it is touched.
-    fn is_cached(&self, range: Range<u64>) -> bool {
-        let last = range.end - 1;
+    /// Whether the page cache holds the first, the middle and the last of these bytes. That all of a warm file is there need
+    /// not be asked: what is not there is read when it is touched.
+    pub(crate) fn is_cached(&self, bytes: Range<usize>) -> bool {
+        let range = self.in_file(bytes);
+        let Some(last) = range.end.checked_sub(1).filter(|&last| last >= range.start) else {
+            return true;
+        };
         [last, range.start.midpoint(last), range.start]
             .iter()
             .all(|&offset| sys::is_cached(self.file, offset))

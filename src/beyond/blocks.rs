@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use ndarray::{ArrayView, ArrayViewMut, Axis, CowArray, Dimension, ShapeBuilder, Slice};
 
+use super::ahead::Ahead;
 use super::behind::Behind;
 use super::grid::{Chunk, Grid};
 use super::scan::{AHEAD, Pool};
-use super::source::Source;
+use super::source::{Source, bytes_of};
 use super::work::{Meter, OutOfCore, OutOfCoreMut, Work};
 use crate::element::Element;
 use crate::error::{Context, Result};
-use crate::mapping::Pages;
 use crate::shape::{self, Order};
 use crate::store::{Lent, Poison};
 
@@ -371,13 +371,13 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
             .expect("the map holds the elements of the shape, by `ArrayFile`");
         let mean = nbytes / grid.len().max(1);
         BlocksMut {
-            ahead: (AHEAD.min(self.work.memory() / 4) / mean.max(1)).max(1),
+            ahead: Ahead::new(pages),
+            blocks_ahead: (AHEAD.min(self.work.memory() / 4) / mean.max(1)).max(1),
             behind: Behind::new(pages, nbytes, &self.work),
             meter: self.work.meter(context, nbytes as u64),
             rest: (grid.len() > 0).then_some((view, 0)).into_iter().collect(),
             axes: shape::slowest_first(&axes, array.order),
             grid,
-            pages,
             poison,
             context,
             next: 0,
@@ -393,9 +393,9 @@ pub struct BlocksMut<'a, A, D> {
     axes: Vec<usize>,
     /// What no block has been cut from yet, the nearest part last, and along how many of `axes` it is as long as a block.
     rest: Vec<(ArrayViewMut<'a, A, D>, usize)>,
-    pages: Pages<'a>,
-    /// How many blocks ahead to read.
-    ahead: usize,
+    ahead: Ahead<'a>,
+    /// How many blocks are read ahead.
+    blocks_ahead: usize,
     behind: Behind<'a>,
     poison: &'a Poison,
     context: Context<'a>,
@@ -444,7 +444,7 @@ impl<'a, A: Element, D: Dimension> BlocksMut<'a, A, D> {
         let view = self.cut()?;
         let (start, _) = self.grid.block(self.next);
         // At the start all that is to be ahead, then one block more at a time.
-        let end = self.next + self.ahead + 1;
+        let end = self.next + self.blocks_ahead + 1;
         self.prefetch(if self.next == 0 { 0 } else { end - 1 }..end);
         self.next += 1;
         self.lent = (view.len() * size_of::<A>()) as u64;
@@ -454,8 +454,7 @@ impl<'a, A: Element, D: Dimension> BlocksMut<'a, A, D> {
     fn prefetch(&self, blocks: Range<usize>) {
         for index in blocks.start..blocks.end.min(self.grid.len()) {
             for range in self.grid.ranges(index, GAP / size_of::<A>()) {
-                let bytes = range.start * size_of::<A>()..range.end * size_of::<A>();
-                self.pages.prefetch(bytes);
+                self.ahead.want(bytes_of::<A>(&range));
             }
         }
     }

@@ -3,6 +3,7 @@
 //! [`OutOfCore`] is the one adapter on which everything stands: an array in a file, a memory budget and a progress callback.
 //! Each kind of work has a file of its own. Nothing here maps, locks or replaces a file: `store` does.
 
+mod ahead;
 mod behind;
 mod blocks;
 mod create;

@@ -1,11 +1,11 @@
 //! `Source`: where the elements of an operation come from: lent by the map as they are, or read and converted.
 
 use std::fs::File;
-use std::marker::PhantomData;
 use std::ops::Range;
 
 use ndarray::{ArrayView, Dimension};
 
+use super::ahead::Ahead;
 use crate::dtype::Swap;
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
@@ -20,7 +20,7 @@ pub struct Source<'a, A> {
     in_place: Option<&'a [A]>,
     /// What makes the bytes of the file those of an `A`.
     swap: Option<Swap>,
-    marker: PhantomData<A>,
+    ahead: Ahead<'a>,
 }
 
 impl<'a, A: Element> Source<'a, A> {
@@ -33,7 +33,7 @@ impl<'a, A: Element> Source<'a, A> {
             file,
             in_place: view.to_slice_memory_order(),
             swap: None,
-            marker: PhantomData,
+            ahead: Ahead::new(file.mapping.pages()),
         }
     }
 
@@ -54,7 +54,7 @@ impl<'a, A: Element> Source<'a, A> {
             file,
             in_place,
             swap,
-            marker: PhantomData,
+            ahead: Ahead::new(file.mapping.pages()),
         };
         Ok((source, dim))
     }
@@ -134,8 +134,7 @@ impl<'a, A: Element> Source<'a, A> {
 
     /// Starts to read elements into the page cache, unless they seem to be there.
     pub(super) fn prefetch(&self, elements: Range<usize>) {
-        let pages = self.file.mapping.pages();
-        pages.prefetch(bytes_of::<A>(&elements));
+        self.ahead.want(bytes_of::<A>(&elements));
     }
 
     /// Takes the pages of elements out of this process's memory. See [`Pages::release`](crate::mapping::Pages::release).
@@ -146,6 +145,6 @@ impl<'a, A: Element> Source<'a, A> {
 }
 
 /// Where these elements lie, in bytes.
-fn bytes_of<A>(elements: &Range<usize>) -> Range<usize> {
+pub(super) fn bytes_of<A>(elements: &Range<usize>) -> Range<usize> {
     elements.start * size_of::<A>()..elements.end * size_of::<A>()
 }

@@ -9,12 +9,21 @@ use std::ops::Range;
 #[cfg(target_os = "linux")]
 const REQUEST: usize = 128 << 10;
 
-/// Starts to read `range` of the file into the page cache and returns before it is there.
+/// Starts to read `range` of the file into the page cache and returns before it is there. Nothing happens to a hole, or to
+/// blocks that were never written: their zeros cost less when they are needed.
 pub(crate) fn prefetch(file: &File, range: Range<u64>) {
     #[cfg(target_os = "linux")]
-    for start in range.clone().step_by(REQUEST) {
-        let len = std::num::NonZero::new((range.end - start).min(REQUEST as u64));
-        let _ = rustix::fs::fadvise(file, start, len, rustix::fs::Advice::WillNeed);
+    {
+        let data = rustix::fs::seek(file, rustix::fs::SeekFrom::Data(range.start));
+        let start = match data {
+            Ok(start) => start,
+            Err(rustix::io::Errno::NXIO) => range.end,
+            Err(_) => range.start,
+        };
+        for start in (start..range.end).step_by(REQUEST) {
+            let len = std::num::NonZero::new((range.end - start).min(REQUEST as u64));
+            let _ = rustix::fs::fadvise(file, start, len, rustix::fs::Advice::WillNeed);
+        }
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (file, range);
