@@ -49,6 +49,8 @@ fn any_case() -> impl Strategy<Value = (Vec<usize>, Order, Chunk<IxDyn>, usize)>
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn blocks_are_the_array_part_by_part((shape, order, chunk, memory) in any_case()) {
         let dir = TempDir::new().unwrap();

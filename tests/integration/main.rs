@@ -4,6 +4,7 @@ mod allocations;
 mod append;
 mod blocks;
 mod create;
+mod create_with;
 mod elements;
 mod exchange;
 mod locks;

@@ -20,6 +20,8 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn a_mapped_array_is_that_of_ndarray(
         shape in prop::collection::vec(0..6_usize, 0..4),
