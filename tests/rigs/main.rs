@@ -9,6 +9,7 @@
 
 mod disk;
 mod full_disk;
+mod memory_limit;
 mod reflink;
 #[path = "../integration/support.rs"]
 #[allow(dead_code, reason = "the rigs use some of it")]
