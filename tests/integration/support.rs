@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
 use ndstore::{LockPolicy, Options, Result, Store};
+use rustix::process::{Pid, WaitOptions};
 use tempfile::TempDir;
 
 /// Where the peer finds the path that it works on.
@@ -232,6 +233,29 @@ fn log_on(store: &mut Store<f64, Ix1>, number: usize) -> Result<()> {
     }
     appender.flush()?;
     refused
+}
+
+/// Forks this process: the id of the child, or `None` in the child, which has to end with [`end_fork`].
+#[allow(unsafe_code)]
+pub(crate) fn fork() -> Option<Pid> {
+    // SAFETY: the child goes on in this thread alone. It takes no lock that another thread may have held but that of the
+    // allocator, which glibc keeps usable across a fork.
+    Pid::from_raw(unsafe { libc::fork() })
+}
+
+/// Ends a child that [`fork`] made, without what a process does at its end: that is its parent's.
+#[allow(unsafe_code)]
+pub(crate) fn end_fork() -> ! {
+    // SAFETY: it ends the process, and nothing is left to go wrong.
+    unsafe { libc::_exit(0) }
+}
+
+/// Waits until a child that [`fork`] made has ended well.
+#[track_caller]
+pub(crate) fn wait_for(child: Pid) {
+    let status = rustix::process::waitpid(Some(child), WaitOptions::empty());
+    let (_, status) = status.unwrap().unwrap();
+    assert_eq!(status.exit_status(), Some(0), "{status:?}");
 }
 
 /// Whether permissions do not stop this process.
