@@ -7,6 +7,8 @@ mod create;
 mod create_with;
 mod elements;
 mod exchange;
+#[cfg(unix)]
+mod kills;
 mod locks;
 mod map;
 mod modes;
@@ -22,3 +24,5 @@ mod support;
 mod support_numpy;
 mod table;
 mod vectors;
+#[cfg(unix)]
+mod workload;

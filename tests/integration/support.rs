@@ -146,7 +146,8 @@ impl Drop for Peer {
     }
 }
 
-fn program() -> PathBuf {
+/// This very binary.
+pub(crate) fn program() -> PathBuf {
     std::env::current_exe().unwrap()
 }
 
