@@ -20,8 +20,9 @@ fn kill(job: &Job, seed: u64) -> Result<usize, String> {
     } else {
         Mode::ReadWrite
     };
-    job.check(dir.path(), end.acknowledged, mode)?;
-    job.go_on(dir.path(), end.acknowledged)
+    let done = end.acknowledged;
+    job.check(dir.path(), done, done + 1, mode)?;
+    job.go_on(dir.path(), done)
 }
 
 /// Kills so many writers, of every kind in turn, and says how many drafts they left.

@@ -20,9 +20,12 @@ mod paths;
 mod poison;
 mod resize;
 mod stream;
+#[cfg(unix)]
+mod stress;
 mod support;
 mod support_numpy;
 mod table;
 mod vectors;
 #[cfg(unix)]
+#[allow(dead_code, reason = "the rigs use all of it")]
 mod workload;
