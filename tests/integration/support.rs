@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
-use ndstore::{LockPolicy, Options, Result, Store};
+use ndstore::{LockPolicy, Options, Result, Store, write_npy};
 use rustix::process::{Pid, WaitOptions};
 use tempfile::TempDir;
 
@@ -189,6 +189,7 @@ fn peer() {
             }
             ("create_from", _) => Store::create_from(&path, &Array::ones(number))
                 .map(|store| held = Held::Writer(store)),
+            ("receive", _) => receive(&path, number).map(|store| held = Held::Writer(store)),
             ("resize", Held::Writer(store)) => store.resize(number),
             ("allocate", Held::Writer(store)) => store.allocate(),
             ("append", Held::Writer(store)) => store.append(&counted(number)),
@@ -215,6 +216,13 @@ fn peer() {
 /// The numbers from 0 on.
 fn counted(number: usize) -> Array1<f64> {
     (0..number).map(|element| element as f64).collect()
+}
+
+/// Receives so many ones.
+fn receive(path: &Path, number: usize) -> Result<Store<f64, Ix1>> {
+    let mut stream = Vec::new();
+    write_npy(&mut stream, &Array1::<f64>::ones(number))?;
+    Ok(Store::receive(&stream[..], path)?.expect("an array came"))
 }
 
 /// Logs so many elements, of which none is published.
