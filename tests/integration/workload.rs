@@ -270,18 +270,24 @@ impl Job {
         Err(describe(&found))
     }
 
-    /// Goes on with what was left as its user would, and checks that it works and that no draft stays. Says how many there
-    /// were.
-    pub(crate) fn go_on(&self, dir: &Path, acknowledged: usize) -> Result<usize, String> {
-        let left = drafts(dir).len();
-        let path = self.path(dir, acknowledged + 1);
+    /// Goes on with the file that was under way after `done` steps as its user would, and checks that it works and that no
+    /// draft stays. Says how many there were.
+    pub(crate) fn go_on(&self, dir: &Path, done: usize) -> Result<usize, String> {
+        let path = self.path(dir, done + 1);
+        let name = path.file_name().unwrap().to_string_lossy();
+        let drafts = || {
+            let mut drafts = drafts(dir);
+            drafts.retain(|draft| draft.to_string_lossy().contains(&format!(".{name}.")));
+            drafts
+        };
+        let left = drafts().len();
         let told = |error: &dyn Debug| format!("cannot go on with {path:?} of {self:?}: {error:?}");
         let expected = match self.find(&path, Mode::Read)? {
             // A file that is there is appended to and resized, or created over.
             Some(found) if self.seed % 2 == 0 => {
                 let mut store = self.options_after().open_rw::<u64, Ix2>(&path);
                 let store = store.as_mut().map_err(|error| told(error))?;
-                let row = elements(acknowledged + 2, (1, found.ncols()));
+                let row = elements(done + 2, (1, found.ncols()));
                 let grown = ndarray::concatenate![Axis(0), found, row];
                 let appended = store.append(&turned(row.view(), self.order));
                 appended.map_err(|error| told(&error))?;
@@ -293,7 +299,7 @@ impl Job {
                 expected
             }
             _ => {
-                let array = elements(acknowledged + 2, (3, 5));
+                let array = elements(done + 2, (3, 5));
                 let created = self
                     .options()
                     .create_from(&path, &turned(array.view(), self.order));
@@ -301,7 +307,7 @@ impl Job {
                 array
             }
         };
-        let (found, drafts) = (self.find(&path, Mode::Read)?, drafts(dir));
+        let (found, drafts) = (self.find(&path, Mode::Read)?, drafts());
         if found != Some(expected) {
             return Err(told(&"it holds another array"));
         }

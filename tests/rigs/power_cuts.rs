@@ -63,7 +63,7 @@ fn cut(
     Ok(Seen {
         acknowledged: done,
         late: end.acknowledged - done,
-        drafts: job.go_on(disk.path(), end.acknowledged)?,
+        drafts: job.go_on(disk.path(), done)?,
     })
 }
 
