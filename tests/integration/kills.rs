@@ -2,7 +2,8 @@
 
 use ndstore::Mode;
 
-use super::workload::{Job, Kind, Moment, Random, Worker};
+use super::worker::{Moment, Worker};
+use super::workload::{Job, Kind, Random};
 
 /// Kills whoever does a job at a random moment, and checks what is left. Says how many drafts that were.
 fn kill(job: &Job, seed: u64) -> Result<usize, String> {

@@ -28,4 +28,6 @@ mod table;
 mod vectors;
 #[cfg(unix)]
 #[allow(dead_code, reason = "the rigs use all of it")]
+mod worker;
+#[cfg(unix)]
 mod workload;

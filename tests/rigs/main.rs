@@ -16,6 +16,9 @@ mod reflink;
 #[allow(dead_code, reason = "the rigs use some of it")]
 mod support;
 mod system_calls;
+#[path = "../integration/worker.rs"]
+#[allow(dead_code, reason = "the rigs use some of it")]
+mod worker;
 #[path = "../integration/workload.rs"]
 #[allow(dead_code, reason = "the rigs use some of it")]
 mod workload;

@@ -10,7 +10,8 @@ use std::process::Command;
 use ndstore::Mode;
 
 use super::disk::{Disk, Kind as FileSystem};
-use super::workload::{Job, Kind, Moment, Random, Worker};
+use super::worker::{Moment, Worker};
+use super::workload::{Job, Kind, Random};
 
 /// How many cuts each file system gets, if not this many.
 const CUTS: &str = "NDSTORE_POWER_CUTS";
