@@ -269,7 +269,7 @@ impl Job {
         let told = |error: &dyn Debug| format!("cannot go on with {path:?} of {self:?}: {error:?}");
         let expected = match self.find(&path, Mode::Read)? {
             // A file that is there is appended to and resized, or created over.
-            Some(found) if self.seed % 2 == 0 => {
+            Some(found) if self.seed.is_multiple_of(2) => {
                 let mut store = self.options_after().open_rw::<u64, Ix2>(&path);
                 let store = store.as_mut().map_err(|error| told(error))?;
                 let row = elements(done + 2, (1, found.ncols()));
