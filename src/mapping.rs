@@ -186,6 +186,11 @@ impl Mapping {
         self.file.file()
     }
 
+    /// See [`LockedFile::is_ours`].
+    pub(crate) fn is_ours(&self) -> bool {
+        self.file.is_ours()
+    }
+
     /// See [`LockedFile::release`].
     pub(crate) fn release_lock(&mut self) {
         self.file.release();

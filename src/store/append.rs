@@ -298,6 +298,11 @@ impl ArrayFile {
     /// Leaves nothing behind the array in the file.
     pub(super) fn settle(&mut self) {
         let unpublished = std::mem::take(&mut self.unpublished);
+        if !self.mapping.is_ours() {
+            // A forked child has a copy of this value, but what stands behind the array is its parent's work.
+            self.reserved = 0;
+            return;
+        }
         self.release_reserve(unpublished > 0);
     }
 

@@ -64,11 +64,20 @@ pub(crate) enum NotLocked {
 #[derive(Debug)]
 pub(crate) struct LockedFile {
     file: File,
-    /// The process that locked it.
-    locked: Option<u32>,
+    locked: bool,
+    /// The process that opened it.
+    opener: u32,
 }
 
 impl LockedFile {
+    fn new(file: File, locked: bool) -> LockedFile {
+        LockedFile {
+            file,
+            locked,
+            opener: std::process::id(),
+        }
+    }
+
     /// Opens the file that `path` names and locks it, exclusively if it is to be written. `None` takes no lock.
     ///
     /// Only a regular file is locked for long, or exclusively: the lock of a device may mean something to somebody else.
@@ -135,12 +144,7 @@ impl LockedFile {
                 (_, false) => fs2::FileExt::try_lock_shared(&file),
             };
             let error = match attempt {
-                Ok(()) => {
-                    return Ok(LockedFile {
-                        file,
-                        locked: Some(std::process::id()),
-                    });
-                }
+                Ok(()) => return Ok(LockedFile::new(file, true)),
                 Err(error) => error,
             };
             match error.kind() {
@@ -167,25 +171,28 @@ impl LockedFile {
 
     /// Locks an open file exclusively, if nothing stands in the way.
     pub(crate) fn lock_if_possible(file: File) -> LockedFile {
-        let locked = fs2::FileExt::try_lock_exclusive(&file)
-            .is_ok()
-            .then(std::process::id);
-        LockedFile { file, locked }
+        let locked = fs2::FileExt::try_lock_exclusive(&file).is_ok();
+        LockedFile::new(file, locked)
     }
 
     /// A file that its caller promises to be the only one to touch.
     pub(crate) fn unlocked(file: File) -> LockedFile {
-        LockedFile { file, locked: None }
+        LockedFile::new(file, false)
     }
 
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
+    /// Whether this process opened it. In a forked child it is still the parent's, and the lock as well: that belongs to the
+    /// open file, which both have.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.opener == std::process::id()
+    }
+
     /// Gives the lock back and keeps the file.
     pub(crate) fn release(&mut self) {
-        // In a forked child the lock is still the parent's: it belongs to the open file, which both have.
-        if self.locked.take() == Some(std::process::id()) {
+        if std::mem::take(&mut self.locked) && self.is_ours() {
             // Closing the file releases the lock as well, just not in the presence of a fork.
             let _ = fs2::FileExt::unlock(&self.file);
         }

@@ -14,7 +14,10 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::resize::{Form, assert_same, element, make, numbered, prefix};
-use super::support::{Peer, assert_no_drafts, bytes_of, give_away, open_dir, set_mode, trace};
+use super::support::{
+    Peer, assert_no_drafts, bytes_of, end_fork, fork, give_away, open_dir, set_mode, trace,
+    wait_for,
+};
 
 /// How the rows to append lie in memory.
 #[derive(Clone, Copy, Debug)]
@@ -938,6 +941,62 @@ fn blocks_that_a_killed_writer_reserved_are_given_back_by_the_next_one() {
     assert_eq!(fs::read(&path).unwrap(), before);
     store.append(&array![-1.0]).unwrap();
     assert_eq!((store.view()[109], store.view()[110]), (99.0, -1.0));
+}
+
+#[test]
+fn a_forked_child_that_drops_the_store_leaves_the_rows_of_its_parent_alone() {
+    let (_dir, path) = place();
+    #[allow(unsafe_code)]
+    // SAFETY: nobody else opens the file.
+    let unlocked = unsafe { Options::new().no_lock() };
+    for options in [Options::new(), unlocked] {
+        let mut store = options.create::<f64, _>(&path, 0).unwrap();
+        let mut appender = store.appender().unwrap();
+        // More than an appender gathers: some are in the file, and not published.
+        let rows = 200_000;
+        for row in 0..rows {
+            appender.push(&arr0(row as f64)).unwrap();
+        }
+        let before = file_len(&path);
+        assert!(before > 1 << 20);
+        let Some(child) = fork() else {
+            // An appender has nothing to drop but its buffer; the store is what it borrows.
+            let _ = appender;
+            drop(store);
+            end_fork();
+        };
+        wait_for(child);
+        assert_eq!(file_len(&path), before);
+        appender.flush().unwrap();
+        assert_eq!(
+            store.view(),
+            Array::from_iter((0..rows).map(|row| row as f64))
+        );
+    }
+}
+
+#[test]
+fn a_forked_child_that_drops_the_store_late_leaves_what_its_parent_published_since() {
+    let (_dir, path) = place();
+    let mut store = Store::<f64, _>::create(&path, 0).unwrap();
+    // From now on blocks are reserved, which dropping the store gives back.
+    store.append(&Array::ones(10)).unwrap();
+    let (mut wait, go) = std::io::pipe().unwrap();
+    let Some(child) = fork() else {
+        drop(go);
+        let _ = std::io::Read::read(&mut wait, &mut [0]);
+        drop(store);
+        end_fork();
+    };
+    store.append(&Array::ones(100_000)).unwrap();
+    drop(go);
+    wait_for(child);
+    let ones = Array1::<f64>::ones(100_010);
+    // Before the view, which a shorter file would turn into a signal.
+    assert_eq!(file_len(&path), 4096 + 8 * 100_010);
+    assert_eq!(store.view(), ones);
+    drop(store);
+    assert_eq!(Store::<f64, Ix1>::open(&path).unwrap().view(), ones);
 }
 
 #[test]

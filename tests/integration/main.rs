@@ -7,6 +7,8 @@ mod create;
 mod create_with;
 mod elements;
 mod exchange;
+#[cfg(unix)]
+mod kills;
 mod locks;
 mod map;
 mod modes;
@@ -18,7 +20,14 @@ mod paths;
 mod poison;
 mod resize;
 mod stream;
+#[cfg(unix)]
+mod stress;
 mod support;
 mod support_numpy;
 mod table;
 mod vectors;
+#[cfg(unix)]
+#[allow(dead_code, reason = "the rigs use all of it")]
+mod worker;
+#[cfg(unix)]
+mod workload;

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::allocations::largest_during;
+use super::support::{end_fork, fork, wait_for};
 use super::support_numpy::Snapshot;
 
 fn why(error: Error) -> NpzError {
@@ -470,4 +471,24 @@ proptest! {
         fs::write(&path, &bytes).unwrap();
         look(&path, directory.path());
     }
+}
+
+#[test]
+fn a_forked_child_that_drops_the_writer_leaves_the_archive_of_its_parent_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npz");
+    let (first, second) = (Array1::<u64>::ones(10), Array1::<u64>::zeros(20_000));
+    let mut npz = NpzWriter::create(&path).unwrap();
+    npz.add("first", &first).unwrap();
+    let Some(child) = fork() else {
+        drop(npz);
+        end_fork();
+    };
+    wait_for(child);
+    npz.add_deflated("second", &second).unwrap();
+    npz.finish().unwrap();
+    let npz = Npz::open(&path).unwrap();
+    assert_eq!(npz.read::<u64, Ix1>("first").unwrap(), first);
+    assert_eq!(npz.read::<u64, Ix1>("second").unwrap(), second);
+    assert_eq!(npz.names().len(), 2);
 }

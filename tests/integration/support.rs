@@ -13,7 +13,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
-use ndstore::{LockPolicy, Options, Result, Store};
+use ndstore::{LockPolicy, Options, Result, Store, write_npy};
+use rustix::process::{Pid, WaitOptions};
 use tempfile::TempDir;
 
 /// Where the peer finds the path that it works on.
@@ -145,7 +146,8 @@ impl Drop for Peer {
     }
 }
 
-fn program() -> PathBuf {
+/// This very binary.
+pub(crate) fn program() -> PathBuf {
     std::env::current_exe().unwrap()
 }
 
@@ -187,6 +189,7 @@ fn peer() {
             }
             ("create_from", _) => Store::create_from(&path, &Array::ones(number))
                 .map(|store| held = Held::Writer(store)),
+            ("receive", _) => receive(&path, number).map(|store| held = Held::Writer(store)),
             ("resize", Held::Writer(store)) => store.resize(number),
             ("allocate", Held::Writer(store)) => store.allocate(),
             ("append", Held::Writer(store)) => store.append(&counted(number)),
@@ -215,6 +218,13 @@ fn counted(number: usize) -> Array1<f64> {
     (0..number).map(|element| element as f64).collect()
 }
 
+/// Receives so many ones.
+fn receive(path: &Path, number: usize) -> Result<Store<f64, Ix1>> {
+    let mut stream = Vec::new();
+    write_npy(&mut stream, &Array1::<f64>::ones(number))?;
+    Ok(Store::receive(&stream[..], path)?.expect("an array came"))
+}
+
 /// Logs so many elements, of which none is published.
 fn log(store: &mut Store<f64, Ix1>, number: usize) -> Result<()> {
     let mut appender = store.appender()?;
@@ -232,6 +242,29 @@ fn log_on(store: &mut Store<f64, Ix1>, number: usize) -> Result<()> {
     }
     appender.flush()?;
     refused
+}
+
+/// Forks this process: the id of the child, or `None` in the child, which has to end with [`end_fork`].
+#[allow(unsafe_code)]
+pub(crate) fn fork() -> Option<Pid> {
+    // SAFETY: the child goes on in this thread alone. It takes no lock that another thread may have held but that of the
+    // allocator, which glibc keeps usable across a fork.
+    Pid::from_raw(unsafe { libc::fork() })
+}
+
+/// Ends a child that [`fork`] made, without what a process does at its end: that is its parent's.
+#[allow(unsafe_code)]
+pub(crate) fn end_fork() -> ! {
+    // SAFETY: it ends the process, and nothing is left to go wrong.
+    unsafe { libc::_exit(0) }
+}
+
+/// Waits until a child that [`fork`] made has ended well.
+#[track_caller]
+pub(crate) fn wait_for(child: Pid) {
+    let status = rustix::process::waitpid(Some(child), WaitOptions::empty());
+    let (_, status) = status.unwrap().unwrap();
+    assert_eq!(status.exit_status(), Some(0), "{status:?}");
 }
 
 /// Whether permissions do not stop this process.

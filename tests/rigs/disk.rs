@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
+use rustix::ioctl::{Opcode, Setter, ioctl, opcode};
 use tempfile::TempDir;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,7 @@ impl Kind {
 
 /// A mounted file system of its own. Dropping it unmounts it.
 pub(crate) struct Disk {
+    image: PathBuf,
     mount: PathBuf,
     _dir: TempDir,
 }
@@ -48,13 +50,19 @@ impl Disk {
             .unwrap();
         let (image, mount) = (dir.path().join("image"), dir.path().join("mount"));
         fs::create_dir(&mount).unwrap();
+        let disk = Disk {
+            image,
+            mount,
+            _dir: dir,
+        };
+        let image = &disk.image;
         if kind == Kind::Tmpfs {
             let size = format!("size={mebibytes}m");
             run(Command::new("mount")
                 .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-                .arg(&mount));
+                .arg(&disk.mount));
         } else {
-            File::create(&image)
+            File::create(image)
                 .unwrap()
                 .set_len(mebibytes << 20)
                 .unwrap();
@@ -65,15 +73,39 @@ impl Disk {
             };
             run(Command::new(make[0])
                 .args(&make[1..])
-                .arg(&image)
+                .arg(image)
                 .stdout(Stdio::null())
                 .stderr(Stdio::null()));
-            run(Command::new("mount")
-                .args(["-o", "loop"])
-                .arg(&image)
-                .arg(&mount));
+            disk.mount();
         }
-        Disk { mount, _dir: dir }
+        disk
+    }
+
+    fn mount(&self) {
+        run(Command::new("mount")
+            .args(["-o", "loop"])
+            .arg(&self.image)
+            .arg(&self.mount));
+    }
+
+    /// Ends all writing, as a power cut does: what is not on the disk is lost. Only ext4 and xfs can do it.
+    #[allow(unsafe_code)]
+    pub(crate) fn cut_power(&self) {
+        /// `EXT4_IOC_SHUTDOWN` and `XFS_IOC_GOINGDOWN`, which are one.
+        const SHUTDOWN: Opcode = opcode::read::<u32>(b'X', 125);
+        /// Not even the journal is flushed.
+        const NO_LOG_FLUSH: u32 = 2;
+        let root = File::open(&self.mount).unwrap();
+        // SAFETY: the call reads a `u32`, although its number says that it writes one.
+        let shutdown = unsafe { Setter::<SHUTDOWN, u32>::new(NO_LOG_FLUSH) };
+        // SAFETY: what it does is to the file system, and the file descriptor is open.
+        unsafe { ioctl(root, shutdown) }.unwrap();
+    }
+
+    /// Mounts it again, once nobody uses it any more: after a power cut, the journal is replayed.
+    pub(crate) fn remount(&self) {
+        run(Command::new("umount").arg(&self.mount));
+        self.mount();
     }
 
     pub(crate) fn path(&self) -> &Path {

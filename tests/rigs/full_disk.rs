@@ -2,11 +2,15 @@
 //!
 //! Each store is in a process of its own, so that a SIGBUS is the death of that process and not the end of the rig.
 
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
 use ndarray::prelude::*;
 use ndstore::Store;
 
 use super::disk::{Disk, Kind};
-use super::support::{Peer, assert_no_drafts, trace};
+use super::support::{Peer, assert_no_drafts, drafts, trace};
 
 const MIB: u64 = 1 << 20;
 
@@ -90,6 +94,105 @@ fn an_array_about_as_large_as_the_free_space_is_refused_or_can_be_written() {
     }
 }
 
+/// All that makes a file longer, with whether it needs a store that is open.
+const GROWTH: [(&str, bool); 6] = [
+    ("create", false),
+    ("create_from", false),
+    ("append", true),
+    // Many small appends: some of them find room.
+    ("log", true),
+    ("resize", true),
+    ("receive", false),
+];
+
+/// What a process gets that asks for `len` elements where there is no room for them: the name of the error, once it is certain
+/// that the old file is what it was, of use, and alone.
+fn refusal(mut peer: Peer, path: &Path, (verb, needs_open): (&str, bool), len: u64) -> String {
+    let before = fs::read(path).unwrap();
+    let asked = catch_unwind(AssertUnwindSafe(|| {
+        if needs_open {
+            peer.ask("open_rw")?;
+        }
+        peer.ask(&format!("{verb} {len}"))
+    }));
+    let error = match asked {
+        Ok(Err(error)) => error,
+        Ok(Ok(())) => return "done".into(),
+        Err(_) => return "died".into(),
+    };
+    let mut found = error.split(' ').next().unwrap_or_default().to_owned();
+    if fs::read(path).unwrap() != before {
+        found += ", and changed the file";
+    }
+    if !drafts(path.parent().unwrap()).is_empty() {
+        found += ", and left a draft";
+    }
+    let used = catch_unwind(AssertUnwindSafe(|| {
+        peer.ask("drop")?;
+        peer.ask("open_rw")?;
+        peer.ask("overwrite 4")
+    }));
+    if !matches!(used, Ok(Ok(()))) {
+        found += ", and the file was of no use";
+    }
+    found
+}
+
+/// `sudo -E cargo test --test rigs -- --ignored --nocapture full_disk`
+#[test]
+#[ignore = "needs root and mkfs"]
+fn nothing_that_grows_a_file_dies_or_leaves_a_trace_where_there_is_no_room() {
+    let len = elements(6 * MIB);
+    let mut wrong = Vec::new();
+    println!(
+        "{:<44}{}",
+        "",
+        GROWTH.map(|(verb, _)| format!("{verb:<13} ")).concat()
+    );
+    for kind in Kind::ALL {
+        // On a disk without any room, on one that has some, and within the limit of a process.
+        for (trouble, expected) in [
+            ("full disk", "NoSpace"),
+            ("disk with 4 MiB left", "NoSpace"),
+            ("limit of 2 MiB", "FileTooLarge"),
+        ] {
+            let disk = Disk::new(kind, kind.small());
+            let path = disk.path().join("a.npy");
+            Store::create_from(&path, &Array::from_elem(100_000, 4.0)).unwrap();
+            let limited = expected == "FileTooLarge";
+            if !limited {
+                let spare = disk.path().join("spare");
+                Store::<u8, _>::create(&spare, 4 << 20).unwrap();
+                disk.fill();
+                if trouble != "full disk" {
+                    fs::remove_file(spare).unwrap();
+                    disk.free();
+                }
+            }
+            let found = GROWTH.map(|growth| {
+                let peer = match limited {
+                    // In units of 512 or of 1024 bytes, by the shell.
+                    true => Peer::under("ulimit -f 4096", &path),
+                    false => Peer::at(&path),
+                };
+                refusal(peer, &path, growth, len)
+            });
+            let case = format!("{kind:?}, {trouble}");
+            println!(
+                "{case:<44}{}",
+                found
+                    .each_ref()
+                    .map(|found| format!("{found:<13} "))
+                    .concat()
+            );
+            if found.iter().any(|found| found != expected) {
+                wrong.push((case, found));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 /// Fills the disk under the peer's store and overwrites it three times.
 #[track_caller]
 fn assert_writable_on_a_full_disk(disk: &Disk, mut peer: Peer) {
@@ -163,8 +266,7 @@ fn a_sparse_array_dies_of_a_full_disk() {
         peer.ask(&format!("create_sparse {}", elements(16 * MIB)))
             .unwrap();
         disk.fill();
-        let died =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| peer.ask("overwrite 1")));
+        let died = catch_unwind(AssertUnwindSafe(|| peer.ask("overwrite 1")));
         let message = died.expect_err("it dies");
         let message = message.downcast_ref::<String>().unwrap();
         assert!(message.contains("signal Some(7)"), "{kind:?}: {message}");

@@ -1,4 +1,4 @@
-//! What takes root to see: disks that are full, blocks that are shared, and the system calls of a commit.
+//! What takes root to see: disks that are full or lose their power, blocks that are shared, and the system calls of a commit.
 //!
 //! Every rig is ignored by `cargo test`. They need root, loop devices, `mkfs.ext4`, `mkfs.xfs`, `mkfs.btrfs` and `strace`,
 //! and fail where something is missing:
@@ -10,8 +10,15 @@
 mod disk;
 mod full_disk;
 mod memory_limit;
+mod power_cuts;
 mod reflink;
 #[path = "../integration/support.rs"]
 #[allow(dead_code, reason = "the rigs use some of it")]
 mod support;
 mod system_calls;
+#[path = "../integration/worker.rs"]
+#[allow(dead_code, reason = "the rigs use some of it")]
+mod worker;
+#[path = "../integration/workload.rs"]
+#[allow(dead_code, reason = "the rigs use some of it")]
+mod workload;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufWriter};
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 use ndarray::{ArrayRef, Dimension};
@@ -34,9 +35,9 @@ const WIDE: u64 = (1 << 32) - (1 << 20);
 ///
 /// See [`Npz`](crate::Npz).
 pub struct NpzWriter {
-    zip: ZipWriter<BufWriter<File>>,
+    zip: Ours<ZipWriter<BufWriter<File>>>,
     names: HashSet<String>,
-    file: NewFile,
+    file: Ours<NewFile>,
 }
 
 impl NpzWriter {
@@ -50,9 +51,9 @@ impl NpzWriter {
         let writer = file.file().try_clone();
         let writer = writer.map_err(|error| file.context().io(error))?;
         Ok(NpzWriter {
-            zip: ZipWriter::new(BufWriter::new(writer)),
+            zip: Ours::new(ZipWriter::new(BufWriter::new(writer))),
             names: HashSet::new(),
-            file,
+            file: Ours::new(file),
         })
     }
 
@@ -106,7 +107,7 @@ impl NpzWriter {
         self.zip
             .start_file(format!("{name}{SUFFIX}"), options)
             .map_err(|error| failed(&self.file, nbytes, error))?;
-        stream::write_array(&mut self.zip, array).map_err(|source| match source {
+        stream::write_array(&mut *self.zip, array).map_err(|source| match source {
             ExchangeError::Io(error) => self.file.growth(error, nbytes),
             source => {
                 let name = name.to_owned();
@@ -122,10 +123,13 @@ impl NpzWriter {
     /// As [`Store::create`](crate::Store::create).
     pub fn finish(self) -> Result<()> {
         let NpzWriter { zip, file, .. } = self;
-        let written = zip.finish().map_err(|error| failed(&file, 0, error))?;
+        let written = zip
+            .take()
+            .finish()
+            .map_err(|error| failed(&file, 0, error))?;
         let flushed = written.into_inner();
         flushed.map_err(|refused| file.growth(refused.into_error(), 0))?;
-        file.publish()
+        file.take().publish()
     }
 }
 
@@ -135,6 +139,49 @@ impl std::fmt::Debug for NpzWriter {
             .field("path", &self.file.context().path)
             .field("names", &self.names)
             .finish()
+    }
+}
+
+/// A value of the process that made it. A forked child has a copy, which it never drops: the list of arrays that a dropped
+/// `ZipWriter` writes, and the file that a dropped `NewFile` removes, are its parent's.
+struct Ours<T> {
+    /// There until it is taken.
+    value: Option<T>,
+    maker: u32,
+}
+
+impl<T> Ours<T> {
+    fn new(value: T) -> Ours<T> {
+        Ours {
+            value: Some(value),
+            maker: std::process::id(),
+        }
+    }
+
+    fn take(mut self) -> T {
+        self.value.take().expect("it is taken once, with this")
+    }
+}
+
+impl<T> Deref for Ours<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect("it is taken with this")
+    }
+}
+
+impl<T> DerefMut for Ours<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect("it is taken with this")
+    }
+}
+
+impl<T> Drop for Ours<T> {
+    fn drop(&mut self) {
+        if self.maker != std::process::id() {
+            std::mem::forget(self.value.take());
+        }
     }
 }
 
