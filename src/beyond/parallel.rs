@@ -1,9 +1,13 @@
 //! Many pieces of work on all cores, their results in order.
 
+#[cfg(feature = "rayon")]
 use std::collections::BTreeMap;
+#[cfg(feature = "rayon")]
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Error, Result};
+#[cfg(feature = "rayon")]
+use crate::error::Error;
+use crate::error::Result;
 
 /// Runs `each` on every number below `count` and passes what it returns to `deliver`, in order.
 ///
