@@ -23,8 +23,8 @@ use std::time::Duration;
 use libc::{c_int, c_void, siginfo_t};
 use ndarray::prelude::*;
 use ndstore::{
-    AccessMode, Advice, AnyStore, Error, ExchangeError, Mode, Options, ReadOnly, Store, to_file,
-    write_npy,
+    AccessMode, Advice, AnyStore, Chunk, Error, ExchangeError, Mode, Options, ReadOnly, Store,
+    to_file, write_npy,
 };
 use tempfile::TempDir;
 
@@ -1160,6 +1160,52 @@ fn zeros_that_a_guard_put_in_place_do_not_count_as_sent() {
             // A copy in memory that nobody refuses, which is what the scope is for.
             let copied = store.guarded(|view| view.to_owned());
             assert_faulted(copied, len_of(1));
+        },
+    );
+}
+
+#[test]
+fn no_work_beyond_memory_takes_the_zeros_of_a_guard_for_elements() {
+    survives(
+        "no_work_beyond_memory_takes_the_zeros_of_a_guard_for_elements",
+        || {
+            let place = Place::new(8);
+            let new = place.dir.path().join("new.npy");
+            let whole = open(&place.file("whole.npy"));
+            // Cut before the last block, which nothing asks for after it.
+            let len = len_of(7);
+            let fresh = || {
+                let path = place.file("a.npy");
+                let store = open(&path);
+                cut(&path, len);
+                store
+            };
+            let rows = || Chunk::Rows(PER_PAGE);
+            let store = fresh();
+            let each = store.out_of_core().for_each_block(rows(), |_| Ok(()));
+            assert_faulted(each, len);
+            let store = fresh();
+            let last = store.out_of_core().blocks(rows()).last();
+            assert_faulted(last.unwrap(), len);
+            let store = fresh();
+            let halved = store.out_of_core().map(&new, |n: f64| n / 2.0);
+            assert_faulted(halved, len);
+            for guarded_first in [true, false] {
+                let store = fresh();
+                let (one, other) = match guarded_first {
+                    true => (&store, &whole),
+                    false => (&whole, &store),
+                };
+                let zip = one.out_of_core().zip(other.out_of_core()).unwrap();
+                assert_faulted(zip.map(&new, |(a, b): (f64, f64)| a + b), len);
+            }
+            assert!(!new.exists());
+            assert_no_drafts(place.dir.path());
+            let path = place.file("a.npy");
+            let cow = guard().open_any(&path, Mode::CopyOnWrite).unwrap();
+            cut(&path, len);
+            let each = cow.out_of_core::<f64, Ix1>().unwrap();
+            assert_faulted(each.for_each_block(rows(), |_| Ok(())), len);
         },
     );
 }
