@@ -376,6 +376,40 @@ pub enum Error {
         rows: usize,
     },
 
+    /// The file of a store was cut under its map by something that did not take its lock, or its disk failed. Views show, or
+    /// showed, zeros that are not in the file; what was written to them is lost.
+    ///
+    /// From a store with [`Options::guard`](crate::Options::guard), of which nothing is written any more, or from one whose
+    /// elements the operating system could not read when they were to be passed on.
+    #[error(
+        "cannot {op} {path:?}: {}; take what its views show for lost, see what happened to the file, and open it anew",
+        fault_text(*expected, *found)
+    )]
+    Faulted {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// Where the array ends in the file, in bytes.
+        expected: u64,
+        /// The length of the file now. Not less than `expected` if its disk failed, or if it was made longer again.
+        found: u64,
+    },
+
+    /// The elements that were to be written could not be read. They are in a map of some other file, which was cut or whose
+    /// disk failed: [`Store::check_faults`](crate::Store::check_faults) tells of which store.
+    #[error(
+        "cannot {op} {path:?}: the elements to be written cannot be read ({source}): they are in a map of a file that was cut, or whose disk failed"
+    )]
+    Unreadable {
+        /// The file that was to be written.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
     /// An option, or its combination with another, makes no sense for the call.
     #[error("cannot {op} {path:?}: {reason}")]
     InvalidOption {
@@ -449,6 +483,18 @@ fn dimension_text(ndim: usize) -> String {
     }
 }
 
+fn fault_text(expected: u64, found: u64) -> String {
+    if found < expected {
+        format!(
+            "something that did not take its lock cut it to {found} bytes, and its array ends at byte {expected}"
+        )
+    } else {
+        "some of it could not be read or written: its disk failed or is full, or something that did not take its lock cut it \
+         and made it longer again"
+            .to_owned()
+    }
+}
+
 fn free_text(free: Option<u64>) -> String {
     free.map_or_else(String::new, |free| format!(" and {free} are free"))
 }
@@ -457,6 +503,17 @@ fn limit_text(limit: Option<u64>) -> String {
     match limit {
         Some(limit) => format!(", {limit} bytes for this process; raise it with `ulimit -f`"),
         None => " of its file system; choose another file system".to_owned(),
+    }
+}
+
+/// Whether the kernel could not read the memory that it was to write somewhere (`EFAULT`): a map of a file that was cut.
+pub(crate) fn is_fault(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    return rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::FAULT);
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
     }
 }
 
@@ -489,6 +546,7 @@ impl<'a> Context<'a> {
             io::ErrorKind::NotFound => self.not_found(),
             io::ErrorKind::PermissionDenied => self.denied("do that", source),
             io::ErrorKind::IsADirectory => self.not_a_file("a directory"),
+            _ if is_fault(&source) => Error::Unreadable { path, op, source },
             _ => Error::Io { path, op, source },
         }
     }

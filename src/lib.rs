@@ -44,7 +44,7 @@
 //! whatever wraps the stream; in NumPy's archives with `Npz` (feature `npz`).
 //!
 //! **Everything else** is in [`Options`]: wait for a lock, headerless files, a compact header, sparse files, the kernel's
-//! read-ahead.
+//! read-ahead, and a guard that makes an error of the SIGBUS when somebody cuts the file.
 //!
 //! # Safety
 //!
@@ -66,7 +66,7 @@
 //! # Platforms
 //!
 //! Linux is where it is measured and proven. Elsewhere the same code runs with what the platform has: without inodes a
-//! replaced file is not noticed, without `fallocate` blocks are reserved by writing zeros, without `sync_file_range`
+//! replaced file is not noticed, [`Options::guard`] is refused, without `fallocate` blocks are reserved by writing zeros, without `sync_file_range`
 //! [`flush_async`](Store::flush_async) is `msync(MS_ASYNC)`.
 
 mod beyond;

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use memmap2::{Mmap, MmapMut, MmapOptions};
 
-use crate::sys::{self, LockedFile};
+use crate::sys::{self, Guard, LockedFile};
 
 /// What a map may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +60,15 @@ enum Map {
 ///    the file was at least that long when it was mapped, which was under the lock if there is one.
 /// 2. The file is not shortened by way of this value to less than the map.
 /// 3. `map` is dropped before `file`: unmapped, then unlocked, then closed. Fields drop in the order of their declaration.
+/// 4. `guard` covers the pages of the map, or nothing: it is lifted before the map changes or goes, and set when that is
+///    done. In between this value is borrowed exclusively, so nobody can run into a fault.
 ///
 /// That nobody else shortens or changes the file meanwhile is the one assumption of the crate, stated at
 /// [`Store`](crate::Store). The lock makes it true among stores; [`Options::no_lock`](crate::Options::no_lock) is unsafe
-/// because it leaves it to the caller.
+/// because it leaves it to the caller. Where it does not hold after all, the guard keeps every byte readable: zeros then stand
+/// for what the file has lost.
 pub(crate) struct Mapping {
+    guard: Option<Guard>,
     map: Map,
     file: LockedFile,
     access: Access,
@@ -130,6 +134,7 @@ impl Mapping {
         }
         if nbytes == 0 {
             return Ok(Mapping {
+                guard: None,
                 map: Map::Empty,
                 file,
                 access,
@@ -138,6 +143,7 @@ impl Mapping {
         }
         let map = Map::new(file.file(), access, offset, nbytes)?;
         Ok(Mapping {
+            guard: None,
             map,
             file,
             access,
@@ -148,7 +154,7 @@ impl Mapping {
     /// Makes the map `nbytes` long, after the file was made long enough or before it is cut. It may move.
     ///
     /// `UnexpectedEof` if the file ends before that. After a failure the map is as it was. Keeps the invariants: the
-    /// length is checked against the file under the lock that `new` was given.
+    /// length is checked against the file under the lock that `new` was given, and the guard goes with the map.
     pub(crate) fn resize(&mut self, nbytes: usize) -> io::Result<()> {
         let end = self
             .offset
@@ -157,11 +163,21 @@ impl Mapping {
         if self.file().metadata()?.len() < end {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        if let Some(guard) = &mut self.guard {
+            guard.lift();
+        }
+        let resized = self.remap(nbytes);
+        self.protect();
+        resized
+    }
+
+    /// [`resize`](Mapping::resize) of a map that nothing guards, to what its file was found to have.
+    fn remap(&mut self, nbytes: usize) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         if let (Map::Writable(map), 1..) = (&mut self.map, nbytes) {
             let options = memmap2::RemapOptions::new().may_move(true);
-            // SAFETY: the file is at least `end` long, by the check above, and stays so as at `Mapping::new`. Nobody
-            // holds a reference into the map, for they all borrow from `self`.
+            // SAFETY: the file is long enough, by the check of `resize`, and stays so as at `Mapping::new`. Nobody holds a
+            // reference into the map, for they all borrow from `self`.
             return unsafe { map.remap(nbytes, options) };
         }
         self.map = match nbytes {
@@ -180,6 +196,46 @@ impl Mapping {
     pub(crate) fn split_mut(&mut self) -> (&mut [u8], Pages<'_>) {
         let pages = Pages::new(&self.map, self.file.file(), self.access, self.offset);
         (self.map.as_bytes_mut(), pages)
+    }
+
+    /// Guards the map from now on: what its file has lost reads as zeros, and [`has_faulted`](Mapping::has_faulted) tells.
+    ///
+    /// `Unsupported` where there is no such thing.
+    pub(crate) fn guard(&mut self) -> io::Result<()> {
+        self.guard = Some(Guard::new()?);
+        self.protect();
+        Ok(())
+    }
+
+    /// Has the guard, if there is one, cover the map as it is. Keeps invariant 4.
+    fn protect(&mut self) {
+        let (bytes, writable): (&[u8], _) = match &self.map {
+            Map::Empty => return,
+            Map::ReadOnly(map) => (map, false),
+            Map::Writable(map) => (map, true),
+        };
+        if let Some(guard) = &mut self.guard {
+            // SAFETY: `map` is of that part of that file, by invariant 1, and its pages are its own. By invariants 3 and 4 the
+            // guard is lifted or dropped before the map changes, and the file is closed last. Who touches the bytes borrows
+            // from `self`.
+            unsafe { guard.protect(bytes, writable, self.file.file(), self.offset) };
+        }
+    }
+
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.guard.is_some()
+    }
+
+    /// Whether zeros were laid over a page that the file had lost.
+    pub(crate) fn has_faulted(&self) -> bool {
+        self.guard.as_ref().is_some_and(Guard::has_faulted)
+    }
+
+    /// Has a map that is guarded count as faulted for ever.
+    pub(crate) fn mark_faulted(&self) {
+        if let Some(guard) = &self.guard {
+            guard.mark();
+        }
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -349,7 +405,8 @@ impl<'a> Pages<'a> {
             let len = self.start + bytes.end - first;
             let first = std::ptr::without_provenance_mut(first);
             // SAFETY: `first..first + len` are pages of the map, by the assertion, and it stays mapped for `'a`. They are
-            // shared with the file, so whoever reads or writes them later, by any reference, finds the same bytes again.
+            // shared with the file, so whoever reads or writes them later, by any reference, finds the same bytes again; or
+            // they are the guard's, and what was written there since is as lost as all else that it stands for.
             let _ = unsafe { rustix::mm::madvise(first, len, rustix::mm::Advice::LinuxDontNeed) };
         }
     }

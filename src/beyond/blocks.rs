@@ -38,7 +38,9 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// # Errors
     ///
     /// Each block is a result: [`Cancelled`](crate::Error::Cancelled), and [`Io`](crate::Error::Io) or
-    /// [`Truncated`](crate::Error::Truncated) where elements have to be converted.
+    /// [`Truncated`](crate::Error::Truncated) where elements have to be converted. With
+    /// [`Options::guard`](crate::Options::guard), [`Faulted`](crate::Error::Faulted) in the place of the block after one that
+    /// may have shown zeros, or of the end.
     ///
     /// # Panics
     ///
@@ -251,6 +253,7 @@ impl<D: Dimension> Walk<D> {
         self.read_ahead(source, index);
         if let Some(block) = self.lent(source, index) {
             each(block)?;
+            source.check()?;
             self.let_go(source, index);
             return Ok(());
         }
@@ -260,6 +263,7 @@ impl<D: Dimension> Walk<D> {
             self.read(source, index, buffer)?;
             let shape = shape.set_f(self.order == Order::F);
             let view = ArrayView::from_shape(shape, &buffer[..]).expect("the buffer has that size");
+            source.check()?;
             each(Block { start, view })
         })
     }
@@ -301,6 +305,7 @@ impl<'a, A: Element, D: Dimension> Blocks<'a, A, D> {
         if index == 0 || index > self.walk.grid.len() {
             return Ok(());
         }
+        self.source.check()?;
         self.walk.let_go(&self.source, index - 1);
         self.meter.add(self.walk.nbytes(index - 1))
     }

@@ -52,6 +52,9 @@ pub trait Sources: Sync {
 
     /// Takes a range out of memory.
     fn release(&self, range: Range<usize>);
+
+    /// Refuses what was read, if some of it may not be in the files.
+    fn check(&self) -> Result<()>;
 }
 
 impl<A: Element> Sources for Source<'_, A> {
@@ -85,6 +88,10 @@ impl<A: Element> Sources for Source<'_, A> {
     fn release(&self, range: Range<usize>) {
         Source::release(self, range);
     }
+
+    fn check(&self) -> Result<()> {
+        Source::check(self)
+    }
 }
 
 impl<S: Sources, B: Element> Sources for (S, Source<'_, B>) {
@@ -114,6 +121,11 @@ impl<S: Sources, B: Element> Sources for (S, Source<'_, B>) {
         self.0.release(range.clone());
         self.1.release(range);
     }
+
+    fn check(&self) -> Result<()> {
+        self.0.check()?;
+        self.1.check()
+    }
 }
 
 impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
@@ -127,6 +139,8 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// - [`Cancelled`](Error::Cancelled), and those of [`Store::create`].
     /// - [`InvalidOption`](Error::InvalidOption) if [`output`](OutOfCore::output) asks for the other order.
     /// - [`Locked`](Error::Locked) if `path` names the array itself: write to another file.
+    /// - [`Faulted`](Error::Faulted), with [`Options::guard`](crate::Options::guard), if the file of the array was cut
+    ///   meanwhile: no file is made of zeros that stand for what it lost.
     ///
     /// # Examples
     ///
@@ -330,6 +344,7 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
                 written.map_err(|error| target.error(error))?;
                 meter.add((range.len() * S::itemsize()) as u64)
             },
-        )
+        )?;
+        sources.check()
     }
 }

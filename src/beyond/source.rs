@@ -127,6 +127,11 @@ impl<'a, A: Element> Source<'a, A> {
         Ok(())
     }
 
+    /// Refuses what was read through the map of a store with a guard, if it may be zeros that stand for what the file lost.
+    pub(super) fn check(&self) -> Result<()> {
+        self.file.check_guard("read")
+    }
+
     /// The file itself, for what goes past the map.
     pub(super) fn in_file(&self) -> &'a File {
         self.file.mapping.file()

@@ -6,7 +6,7 @@ use std::io;
 
 use thiserror::Error;
 
-use super::HeaderError;
+use super::{HeaderError, is_fault};
 
 /// Why bytes, or a stream of them, are not the array that was asked for, or could not be passed on.
 #[derive(Debug, Error)]
@@ -103,9 +103,24 @@ pub enum ExchangeError {
         /// The alignment that the element type needs.
         align: usize,
     },
+    /// The elements could not be read. They are in a map of a file that was cut, or whose disk failed.
+    #[error(
+        "the elements cannot be read ({0}): they are in a map of a file that was cut, or whose disk failed; ask the store \
+         that they are from with `Store::check_faults`"
+    )]
+    Unreadable(#[source] io::Error),
     /// The reader or the writer failed.
     #[error("the stream failed: {0}")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
+}
+
+impl From<io::Error> for ExchangeError {
+    fn from(error: io::Error) -> ExchangeError {
+        match is_fault(&error) {
+            true => ExchangeError::Unreadable(error),
+            false => ExchangeError::Io(error),
+        }
+    }
 }
 
 impl From<HeaderError> for ExchangeError {

@@ -1,10 +1,10 @@
 //! From the file to a socket, by the kernel: the bytes do not pass through this process.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use ndarray::Dimension;
 
-use super::stream::cannot_write;
 use crate::element::Element;
 use crate::error::{ExchangeError, Result};
 use crate::mapping::Access;
@@ -12,17 +12,23 @@ use crate::store::{AccessMode, AnyStore, ArrayFile, Store};
 use crate::sys;
 
 impl ArrayFile {
-    fn send(&self, to: BorrowedFd<'_>) -> Result<(), ExchangeError> {
-        let bytes = self.mapping.as_bytes();
-        sys::send_all(to, &self.npy_header()?)?;
-        match self.access {
-            // Its changes are not in the file.
-            Access::CopyOnWrite => sys::send_all(to, bytes),
-            Access::ReadOnly | Access::ReadWrite => {
-                sys::send_file(to, self.mapping.file(), self.array.offset, bytes)
+    fn send(&self, to: BorrowedFd<'_>) -> Result<()> {
+        self.written(|| {
+            let bytes = self.mapping.as_bytes();
+            sys::send_all(to, &self.npy_header()?)?;
+            match self.access {
+                // Its changes are not in the file.
+                Access::CopyOnWrite => sys::send_all(to, bytes)?,
+                Access::ReadOnly | Access::ReadWrite => {
+                    let sent = sys::send_file(to, self.mapping.file(), self.array.offset, bytes);
+                    sent.map_err(|error| match error.kind() {
+                        io::ErrorKind::UnexpectedEof => ExchangeError::Unreadable(error),
+                        _ => error.into(),
+                    })?;
+                }
             }
-        }?;
-        Ok(())
+            Ok(())
+        })
     }
 }
 
@@ -42,7 +48,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Exchange`](crate::Error::Exchange) if the socket fails.
+    /// [`Error::Exchange`](crate::Error::Exchange) if the socket fails, [`Error::Faulted`](crate::Error::Faulted) if the
+    /// file was cut.
     ///
     /// # Examples
     ///
@@ -55,7 +62,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send(&self, socket: impl AsFd) -> Result<()> {
-        self.file.send(socket.as_fd()).map_err(cannot_write)
+        self.file.send(socket.as_fd())
     }
 }
 
@@ -66,6 +73,6 @@ impl AnyStore {
     ///
     /// As [`Store::send`].
     pub fn send(&self, socket: impl AsFd) -> Result<()> {
-        self.file.send(socket.as_fd()).map_err(cannot_write)
+        self.file.send(socket.as_fd())
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn cannot_write(source: impl Into<ExchangeError>) -> Error {
 ///
 /// # Errors
 ///
-/// [`Error::Exchange`] if the writer fails, or the dtype or the shape is more than an NPY can say.
+/// [`Error::Exchange`] if the writer fails, or the dtype or the shape is more than an NPY can say;
+/// [`Unreadable`](ExchangeError::Unreadable) if it finds that the array is a view of a file that was cut.
 ///
 /// # Examples
 ///
@@ -92,10 +93,22 @@ impl ArrayFile {
         npy_header(&self.array.dtype, self.array.order, &self.array.shape)
     }
 
-    fn write_to(&self, mut writer: impl Write) -> Result<(), ExchangeError> {
-        writer.write_all(&self.npy_header()?)?;
-        writer.write_all(self.mapping.as_bytes())?;
-        Ok(())
+    fn write_to(&self, mut writer: impl Write) -> Result<()> {
+        self.written(|| {
+            writer.write_all(&self.npy_header()?)?;
+            writer.write_all(self.mapping.as_bytes())?;
+            Ok(())
+        })
+    }
+
+    /// Runs `write`, which passes the array on, and says what stood in the way: a writer that failed, or a file that was cut
+    /// under its map. What the guard put in the place of that must not count as passed on.
+    pub(super) fn written(&self, write: impl FnOnce() -> Result<(), ExchangeError>) -> Result<()> {
+        match write() {
+            Ok(()) => self.check_guard("send"),
+            Err(ExchangeError::Unreadable(_)) => Err(self.fault("send")),
+            Err(error) => Err(cannot_write(error)),
+        }
     }
 }
 
@@ -105,9 +118,10 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// As [`write_npy`].
+    /// As [`write_npy`]; [`Error::Faulted`] if the file was cut, as far as somebody noticed: the system call of a writer, or
+    /// [`Options::guard`].
     pub fn write_to(&self, writer: impl Write) -> Result<()> {
-        self.file.write_to(writer).map_err(cannot_write)
+        self.file.write_to(writer)
     }
 }
 
@@ -118,7 +132,7 @@ impl AnyStore {
     ///
     /// As [`write_npy`].
     pub fn write_to(&self, writer: impl Write) -> Result<()> {
-        self.file.write_to(writer).map_err(cannot_write)
+        self.file.write_to(writer)
     }
 }
 

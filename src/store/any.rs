@@ -142,6 +142,15 @@ impl AnyStore {
         self.as_bytes().len()
     }
 
+    /// Says whether every element that was read was in the file. See [`Store::check_faults`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::check_faults`].
+    pub fn check_faults(&self) -> Result<()> {
+        self.file.check_faults("read")
+    }
+
     /// Waits until every change is on the disk. See [`Store::flush`].
     ///
     /// # Errors

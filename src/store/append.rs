@@ -59,8 +59,7 @@ impl ArrayFile {
     /// Checks that nothing stands behind the array in the file but rows that were never published, or what may go.
     pub(super) fn check_trailing(&self, op: &'static str) -> Result<()> {
         let context = self.context(op);
-        let metadata = self.mapping.file().metadata();
-        let len = metadata.map_err(|error| context.io(error))?.len();
+        let len = self.file_len(op)?;
         let end = self.extent().end;
         if len > end && !self.drop_trailing && !self.is_native(context)? {
             return Err(Error::TrailingBytes {
@@ -310,8 +309,11 @@ impl ArrayFile {
     fn release_reserve(&mut self, rows_too: bool) {
         if rows_too || std::mem::take(&mut self.reserved) > 0 {
             self.reserved = 0;
-            // Cutting a file where it ends frees what is reserved behind it. If it fails the next writer does it.
-            let _ = self.mapping.file().set_len(self.extent().end);
+            // A file that somebody else cut must not look whole again.
+            if self.check_guard("cut").is_ok() {
+                // Cutting a file where it ends frees what is reserved behind it. If it fails the next writer does it.
+                let _ = self.mapping.file().set_len(self.extent().end);
+            }
         }
     }
 }

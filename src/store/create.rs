@@ -398,6 +398,7 @@ pub(super) fn create(
     let (mut mapping, name) = place.draft(&layout, options.lock.is_some(), old.is_some(), fill)?;
     // Before the file gets its name: a refusal must change nothing.
     open::advise(context, &mapping, options.advice)?;
+    open::guard(context, &mut mapping, options.guard)?;
     place.publish(old, mapping.file(), name, existing, patience)?;
     if options.lock.is_none() {
         mapping.release_lock();

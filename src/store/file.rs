@@ -129,7 +129,67 @@ impl ArrayFile {
         self.poison.set();
     }
 
+    /// Refuses to go on with a store whose guard found it faulted, or that is cut. Asks nothing of a store without a guard.
+    pub(crate) fn check_guard(&self, op: &'static str) -> Result<()> {
+        match self.mapping.is_guarded() {
+            true => self.check_faults(op),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses a store whose views showed zeros that are not in the file. One that is found to be cut, also within a page,
+    /// where there is no fault to tell, counts as faulted for ever if it has a guard.
+    pub(crate) fn check_faults(&self, op: &'static str) -> Result<()> {
+        let found = self.file_len(op)?;
+        let is_cut = found < self.extent().end;
+        if is_cut {
+            self.mapping.mark_faulted();
+        }
+        match is_cut || self.mapping.has_faulted() {
+            true => Err(self.fault_error(op, found)),
+            false => Ok(()),
+        }
+    }
+
+    /// Says why elements could not be passed on that the kernel was to read from the map.
+    pub(crate) fn fault(&self, op: &'static str) -> Error {
+        self.mapping.mark_faulted();
+        self.file_len(op)
+            .map_or_else(|error| error, |found| self.fault_error(op, found))
+    }
+
+    fn fault_error(&self, op: &'static str, found: u64) -> Error {
+        Error::Faulted {
+            path: self.path.clone(),
+            op,
+            expected: self.extent().end,
+            found,
+        }
+    }
+
+    pub(super) fn file_len(&self, op: &'static str) -> Result<u64> {
+        let metadata = self.mapping.file().metadata();
+        Ok(metadata.map_err(|error| self.context(op).io(error))?.len())
+    }
+
+    /// Runs `read`, which reads the map, and refuses what it returns if the map faulted.
+    pub(super) fn guarded<R>(&self, read: impl FnOnce() -> R) -> Result<R> {
+        if !self.mapping.is_guarded() {
+            return Err(Error::InvalidOption {
+                path: self.path.clone(),
+                op: "read",
+                reason: "the store has no guard; open it with `Options::guard`",
+            });
+        }
+        self.check_faults("read")?;
+        // Everything in it is computed before the mark is looked at.
+        let result = std::hint::black_box(read());
+        self.check_faults("read")?;
+        Ok(result)
+    }
+
     pub(super) fn check_poison(&self, op: &'static str) -> Result<()> {
+        self.check_guard(op)?;
         match *self.poison.lock() {
             true => Err(self.poison_error(op)),
             false => Ok(()),
@@ -149,6 +209,7 @@ impl ArrayFile {
         op: &'static str,
         step: impl FnOnce(&Mapping) -> std::io::Result<()>,
     ) -> Result<()> {
+        self.check_guard(op)?;
         let mut poisoned = self.poison.lock();
         if *poisoned {
             return Err(self.poison_error(op));
@@ -186,6 +247,7 @@ impl ArrayFile {
     }
 
     pub(super) fn advise(&self, advice: Advice) -> Result<()> {
+        self.check_guard("advise the kernel about")?;
         let mut current = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
         self.mapping
             .advise(advice)
@@ -205,12 +267,15 @@ impl ArrayFile {
     }
 
     pub(super) fn is_allocated(&self) -> Result<bool> {
+        self.check_guard("look up the blocks of")?;
         let blocks = sys::blocks(self.mapping.file(), self.extent());
         let blocks = blocks.map_err(|error| self.context("look up the blocks of").io(error))?;
         Ok(blocks.allocated && !blocks.shared && !sys::copies_on_write(self.mapping.file()))
     }
 
     pub(super) fn allocate(&self) -> Result<()> {
+        // It would make a file that was cut as long again.
+        self.check_guard("allocate")?;
         let context = self.context("allocate");
         let extent = self.extent();
         let needed = extent.end - extent.start;

@@ -38,9 +38,10 @@ pub(crate) fn open(
         let _ = file.file().set_len(len);
     }
     let nbytes = check_length(context, &array, len)?;
-    let mapping = Mapping::new(file, &metadata, access, array.offset, nbytes)
+    let mut mapping = Mapping::new(file, &metadata, access, array.offset, nbytes)
         .map_err(|error| context.step("map").io(error))?;
     advise(context, &mapping, options.advice)?;
+    guard(context, &mut mapping, options.guard)?;
     Ok(ArrayFile::new(mapping, array, path, access, options))
 }
 
@@ -51,6 +52,22 @@ pub(super) fn advise(context: Context<'_>, mapping: &Mapping, advice: Advice) ->
     }
     let advised = mapping.advise(advice);
     advised.map_err(|error| context.step("advise the kernel about").io(error))
+}
+
+/// Guards a new map, if it is to be.
+pub(super) fn guard(context: Context<'_>, mapping: &mut Mapping, wanted: bool) -> Result<()> {
+    if !wanted {
+        return Ok(());
+    }
+    mapping.guard().map_err(|source| match source.kind() {
+        std::io::ErrorKind::Unsupported => Error::Unsupported {
+            path: context.path(),
+            op: context.op,
+            what: "a guard against SIGBUS",
+            source,
+        },
+        _ => context.step("guard").io(source),
+    })
 }
 
 /// The path from the root, so that it stays right when the current directory changes.

@@ -47,6 +47,7 @@ pub struct Options {
     pub(super) sparse: bool,
     pub(super) drop_trailing: bool,
     pub(super) advice: Advice,
+    pub(super) guard: bool,
     pub(crate) max_header_size: usize,
     /// Of an array that comes by stream.
     pub(crate) max_nbytes: u64,
@@ -66,6 +67,7 @@ impl Default for Options {
             sparse: false,
             drop_trailing: false,
             advice: Advice::default(),
+            guard: false,
             max_header_size: DEFAULT_LIMIT,
             max_nbytes: u64::MAX,
             expect_end: false,
@@ -161,6 +163,44 @@ impl Options {
     /// Sets how the map will be read.
     pub fn advice(self, advice: Advice) -> Options {
         Options { advice, ..self }
+    }
+
+    /// Survives what cuts the file of the store while it is open, and disks that fail to read it: instead of a SIGBUS that kills
+    /// the process, elements that are gone read as zero, and the store is [`Error::Faulted`] from then on.
+    ///
+    /// Whoever truncates a file without its lock breaks the one thing that a [`Store`] relies on, and this does not mend that.
+    /// It makes it an error that a long-running process can report. Ask with [`Store::guarded`] or [`Store::check_faults`]
+    /// before relying on what a view showed; flush, append, resize and everything else that can fail asks by itself. A
+    /// writable store writes nothing any more, for what is put into the zeros never reaches the file.
+    ///
+    /// The first such store installs a handler of SIGBUS in the process, which stays. It passes on every SIGBUS that is not about
+    /// a store with a guard: to the handler that was there before, or to the default, which kills. A handler that something
+    /// else installs later must call the one that it replaces, or there is no guard. Nor is there one for a thread that
+    /// blocks SIGBUS. Costs two system calls the first time, later none until a fault, and one with each flush or check.
+    ///
+    /// Linux only: elsewhere opening is [`Error::Unsupported`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::Ix1;
+    /// use ndstore::{Error, Options, Store};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("temp.dat");
+    /// # Store::<f64, _>::create(&path, 10_000)?;
+    /// # if cfg!(target_os = "linux") {
+    ///
+    /// let store = Options::new().guard(true).open::<f64, Ix1>(&path)?;
+    /// assert_eq!(store.guarded(|view| view.sum())?, 0.0);
+    ///
+    /// std::fs::File::options().write(true).open(&path)?.set_len(4096)?; // takes no lock
+    /// let sum = store.guarded(|view| view.sum());
+    /// assert!(matches!(sum, Err(Error::Faulted { found: 4096, .. })));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn guard(self, guard: bool) -> Options {
+        Options { guard, ..self }
     }
 
     /// Sets how many characters a header may have. 10,000 unless told otherwise, as in NumPy; only records with

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::create::{Layout, Place};
 use super::file::{Array, ArrayFile};
+use super::open;
 use super::write::Writer;
 use crate::error::{Context, Error, Result};
 use crate::header::{BLOCK, Form};
@@ -71,8 +72,11 @@ impl ArrayFile {
         // Copying may have set another advice, and the old map stays if it failed.
         self.readvise(&self.mapping)
             .map_err(|error| context.io(error))?;
-        let (mapping, name) = drafted?;
+        // What was copied may be zeros that stood for what the old file had lost.
+        self.check_guard(context.op)?;
+        let (mut mapping, name) = drafted?;
         self.readvise(&mapping).map_err(|error| context.io(error))?;
+        open::guard(context, &mut mapping, self.mapping.is_guarded())?;
         // Again, for copying may have taken hours.
         self.check_place(&place)?;
         place.replace(self.mapping.file(), mapping.file(), name)?;

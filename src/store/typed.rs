@@ -32,7 +32,8 @@ use crate::shape::Order;
 /// without taking its lock** ([`flock`]), neither another process (NumPy, `cp`) nor this one (`std::fs::write`). Stores
 /// keep to that among themselves: any number of readers or one writer, in this process and all others. If somebody else
 /// truncates the file, touching what is gone kills the process with SIGBUS; if somebody writes to it, elements change
-/// under a reference that Rust takes for constant.
+/// under a reference that Rust takes for constant. Where that cannot be ruled out, [`Options::guard`] turns the SIGBUS into
+/// an error (Linux): what is gone reads as zero, and the store says so from then on.
 ///
 /// # What it promises
 ///
@@ -270,6 +271,33 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
             .expect("the map holds the elements of the shape, by `ArrayFile`")
     }
 
+    /// Runs `read` over the view and returns what it returns, if all that it saw was in the file: [`view`](Store::view), then
+    /// [`check_faults`](Store::check_faults), in one, for a store with [`Options::guard`].
+    ///
+    /// What `read` did meanwhile is done: a file that it wrote with [`create_from`](Store::create_from) may hold zeros.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Faulted`] if the file was cut, or its disk failed, at any time before `read` was done;
+    /// [`InvalidOption`](Error::InvalidOption) for a store without a guard.
+    pub fn guarded<R>(&self, read: impl FnOnce(ArrayView<'_, A, D>) -> R) -> Result<R> {
+        self.file.guarded(|| read(self.view()))
+    }
+
+    /// Says whether every element that a view showed was in the file: whether it was cut, or its disk failed, while the store
+    /// had it open. Costs one system call.
+    ///
+    /// With [`Options::guard`] what it says counts for all that was read before it, save for one thing: where the new end of the
+    /// file is within a page, the rest of that page reads as zero without a fault, and once the file is as long again nothing
+    /// tells. Without a guard it looks at the length of the file alone: whoever reads what is gone does not live to ask.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Faulted`]; [`Error::Io`] if the file system does not answer.
+    pub fn check_faults(&self) -> Result<()> {
+        self.file.check_faults("read")
+    }
+
     /// Waits until every change is on the disk.
     ///
     /// On a read-only or copy-on-write store there is nothing to write and it does nothing, as in NumPy.
@@ -277,7 +305,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     /// # Errors
     ///
     /// What the disk reports, as [`Error::Io`]. The kernel reports a lost write once, so the store is then poisoned and
-    /// every later flush is [`Error::Poisoned`].
+    /// every later flush is [`Error::Poisoned`]. With [`Options::guard`], [`Error::Faulted`] if the file was cut, or could
+    /// not be read, since it was opened; so do all other calls that can fail.
     pub fn flush(&self) -> Result<()> {
         self.file.flush()
     }

@@ -11,6 +11,12 @@ mod draft;
 mod file;
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
+mod guard;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_guard.rs"]
+mod guard;
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
 mod linux;
 mod lock;
 mod memory;
@@ -27,6 +33,7 @@ pub(crate) use copy::{clone_file, copy_range, data_ranges};
 pub(crate) use direct::{BLOCK, DirectFile, Page, pages};
 pub(crate) use draft::{Directory, Draft, Unpublished, preserve_attributes};
 pub(crate) use file::{FileId, kind_of_special, names, names_of, read_at, resolve, write_all_at};
+pub(crate) use guard::Guard;
 pub use lock::LockPolicy;
 pub(crate) use lock::{LockedFile, NotLocked, Patience};
 pub(crate) use memory::{available_memory, outgrows_cache};

@@ -19,7 +19,7 @@ pub(crate) fn send_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Sends the bytes of `file` from `offset` on, of which `bytes` is a map.
+/// Sends the bytes of `file` from `offset` on, of which `bytes` is a map. `UnexpectedEof` if the file has fewer.
 ///
 /// On Linux the kernel takes them from the page cache, dirty pages of maps included. What it cannot send that way is written
 /// from the map.

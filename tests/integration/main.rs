@@ -7,6 +7,8 @@ mod create;
 mod create_with;
 mod elements;
 mod exchange;
+#[cfg(target_os = "linux")]
+mod guard;
 #[cfg(unix)]
 mod kills;
 mod locks;

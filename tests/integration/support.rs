@@ -187,6 +187,13 @@ fn peer() {
             ("create_sparse", _) => {
                 (sparse.create(&path, number)).map(|store| held = Held::Writer(store))
             }
+            ("create_guarded", _) => {
+                (sparse.guard(true).create(&path, number)).map(|store| held = Held::Writer(store))
+            }
+            ("scan_guarded", _) => Options::new()
+                .guard(true)
+                .open::<f64, Ix1>(&path)
+                .and_then(|store| store.guarded(|view| assert_ne!(view.sum(), 0.0))),
             ("create_from", _) => Store::create_from(&path, &Array::ones(number))
                 .map(|store| held = Held::Writer(store)),
             ("receive", _) => receive(&path, number).map(|store| held = Held::Writer(store)),

@@ -1,4 +1,4 @@
-//! What takes root to see: disks that are full or lose their power, blocks that are shared, and the system calls of a commit.
+//! What takes root to see: disks that are full, fail or lose their power, blocks that are shared, and the calls of a commit.
 //!
 //! Every rig is ignored by `cargo test`. They need root, loop devices, `mkfs.ext4`, `mkfs.xfs`, `mkfs.btrfs` and `strace`,
 //! and fail where something is missing:
@@ -9,6 +9,7 @@
 
 mod disk;
 mod full_disk;
+mod guard;
 mod memory_limit;
 mod power_cuts;
 mod reflink;
