@@ -298,6 +298,18 @@ mod tests {
         DType::parse(text).map(|dtype| dtype.descr())
     }
 
+    proptest! {
+        #[test]
+        fn a_dtype_in_another_byte_order_is_one_that_parses(dtype in dtype()) {
+            for order in [ByteOrder::Big, ByteOrder::Little] {
+                let other = dtype.with_byte_order(order);
+                prop_assert_eq!(&DType::parse(&other.descr()).unwrap(), &other);
+                prop_assert_eq!(other.itemsize(), dtype.itemsize());
+            }
+            prop_assert_eq!(&dtype.with_byte_order(ByteOrder::NotApplicable), &dtype);
+        }
+    }
+
     #[test]
     fn every_spelling_of_a_simple_dtype_is_read() {
         for (text, expected) in [
