@@ -13,8 +13,8 @@
 //! | environment | default | |
 //! |---|---|---|
 //! | `NDSTORE_BENCH_DIR` | `target/bench-data` | where the files lie; it must be on a disk |
-//! | `NDSTORE_BENCH_MIB` | 1024 | the size of the arrays |
-//! | `NDSTORE_BENCH_PAIRS` | 11 | how many pairs |
+//! | `NDSTORE_BENCH_MIB` | 1024 (`compare`: 2048) | the size of the arrays |
+//! | `NDSTORE_BENCH_PAIRS` | 11 (`compare`: 5) | how many pairs |
 //!
 //! The arguments are criterion's, with the filter in front: `cargo bench --bench scan -- cold`. With `--test` everything
 //! runs once over 1 MiB. NumPy takes part where `python3` has it.
@@ -22,6 +22,7 @@
 
 mod numpy;
 
+use std::fmt;
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ const PAGE: usize = 4096;
 pub(crate) struct Side<'a> {
     name: &'static str,
     run: Box<dyn FnMut(u64) -> Duration + 'a>,
+    /// What a sample says that was cut short because it took as long.
+    limit: Option<Duration>,
 }
 
 impl<'a> Side<'a> {
@@ -58,6 +61,7 @@ impl<'a> Side<'a> {
         Side {
             name,
             run: Box::new(run),
+            limit: None,
         }
     }
 
@@ -66,16 +70,79 @@ impl<'a> Side<'a> {
         Side {
             name,
             run: Box::new(move |times| (0..times).map(|_| job()).sum()),
+            limit: None,
         }
     }
 
     /// The same job, with `prepare` before each run that does not count.
     pub(crate) fn after(self, mut prepare: impl FnMut() + 'a) -> Side<'a> {
-        let Side { name, mut run } = self;
-        Side::timed(name, move || {
-            prepare();
-            run(1)
-        })
+        let Side { mut run, .. } = self;
+        let run = move |times| {
+            let one = |_| {
+                prepare();
+                run(1)
+            };
+            (0..times).map(one).sum()
+        };
+        Side {
+            run: Box::new(run),
+            ..self
+        }
+    }
+
+    /// The same job, each sample counted as so many: for a side that is too slow for all of it.
+    pub(crate) fn scaled(self, factor: u32) -> Side<'a> {
+        let Side { mut run, .. } = self;
+        Side {
+            run: Box::new(move |times| run(times) * factor),
+            ..self
+        }
+    }
+}
+
+/// What came of measuring one side against another.
+pub(crate) struct Compared {
+    pub(crate) subject: &'static str,
+    pub(crate) rival: &'static str,
+    /// The times of the subject over those of the rival, pair by pair.
+    ratios: Vec<f64>,
+    /// Those of the subject over its own.
+    same: Vec<f64>,
+    /// The median times.
+    pub(crate) subject_time: Duration,
+    pub(crate) rival_time: Duration,
+    /// Whether the rival did not finish: its time is at least as long as given.
+    pub(crate) cut_short: bool,
+}
+
+impl Compared {
+    pub(crate) fn ratio(&self) -> f64 {
+        median(self.ratios.iter().copied())
+    }
+
+    pub(crate) fn range(&self) -> String {
+        range(&self.ratios)
+    }
+
+    pub(crate) fn same(&self) -> String {
+        range(&self.same)
+    }
+}
+
+impl fmt::Display for Compared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "ratio {} / {}: {:.3} ({} pairs {}; same against same {}) [{:.2?} / {:.2?}]",
+            self.subject,
+            self.rival,
+            self.ratio(),
+            self.ratios.len(),
+            self.range(),
+            self.same(),
+            self.subject_time,
+            self.rival_time,
+        )
     }
 }
 
@@ -87,11 +154,17 @@ pub(crate) struct Bench {
     nbytes: usize,
     /// 0 where the benchmarks are only listed.
     pairs: usize,
+    smoke: bool,
 }
 
 impl Bench {
     /// Reads the arguments and the environment, and makes a directory for the files of this run.
     pub(crate) fn new() -> Bench {
+        Bench::with_defaults(1024, 11)
+    }
+
+    /// As [`new`](Bench::new), with other defaults for the size in MiB and the number of pairs.
+    pub(crate) fn with_defaults(mib: usize, pairs: usize) -> Bench {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
         // As criterion does: only `cargo bench` passes `--bench`, `cargo test` does not.
@@ -100,8 +173,8 @@ impl Bench {
             (true, _) => (1, 0),
             (false, true) => (1, 1),
             (false, false) => (
-                number("NDSTORE_BENCH_MIB", 1024),
-                number("NDSTORE_BENCH_PAIRS", 11),
+                number("NDSTORE_BENCH_MIB", mib),
+                number("NDSTORE_BENCH_PAIRS", pairs),
             ),
         };
         let directory = std::env::var_os("NDSTORE_BENCH_DIR").map_or_else(
@@ -123,6 +196,7 @@ impl Bench {
                 .filter(|first| !first.starts_with('-')),
             nbytes: mib << 20,
             pairs,
+            smoke,
         }
     }
 
@@ -134,6 +208,16 @@ impl Bench {
     /// The bytes of the large arrays.
     pub(crate) fn nbytes(&self) -> usize {
         self.nbytes
+    }
+
+    /// How many pairs are measured.
+    pub(crate) fn number_of_pairs(&self) -> usize {
+        self.pairs
+    }
+
+    /// Whether everything runs just to see that it does, so that the figures mean nothing.
+    pub(crate) fn is_smoke(&self) -> bool {
+        self.smoke
     }
 
     /// The array that the benchmarks write, and read back.
@@ -154,9 +238,18 @@ impl Bench {
 
     /// Measures the first side against each of the others, `times` jobs to a sample, and prints a line for each.
     pub(crate) fn pairs(&self, question: &str, times: u64, sides: &mut [Side<'_>]) {
-        if !self.wants(question) {
-            return;
+        if self.wants(question) {
+            self.compare(times, sides, |compared| println!("{question}: {compared}"));
         }
+    }
+
+    /// Measures the first side against each of the others, `times` jobs to a sample, and says what came of each.
+    pub(crate) fn compare(
+        &self,
+        times: u64,
+        sides: &mut [Side<'_>],
+        mut tell: impl FnMut(Compared),
+    ) {
         // Nobody's first sample counts: it finds caches cold and memory untouched.
         for side in &mut *sides {
             (side.run)(times);
@@ -177,21 +270,19 @@ impl Bench {
                     ((subject.run)(times), first)
                 });
             }
-            let ratios: Vec<f64> = samples.iter().map(|&(a, b)| ratio(a, b)).collect();
             let seconds = |duration: Duration| duration.as_secs_f64() / times as f64;
-            let left = median(samples.iter().map(|pair| seconds(pair.0)));
-            let right = median(samples.iter().map(|pair| seconds(pair.1)));
-            println!(
-                "{question}: ratio {} / {}: {:.3} ({} pairs {}; same against same {}) [{:.2?} / {:.2?}]",
-                subject.name,
-                rival.name,
-                median(ratios.iter().copied()),
-                self.pairs,
-                range(&ratios),
-                range(&same),
-                Duration::from_secs_f64(left),
-                Duration::from_secs_f64(right),
-            );
+            let subject_time = median(samples.iter().map(|pair| seconds(pair.0)));
+            let rival_time =
+                Duration::from_secs_f64(median(samples.iter().map(|pair| seconds(pair.1))));
+            tell(Compared {
+                subject: subject.name,
+                rival: rival.name,
+                ratios: samples.iter().map(|&(a, b)| ratio(a, b)).collect(),
+                same: same.clone(),
+                subject_time: Duration::from_secs_f64(subject_time),
+                cut_short: rival.limit.is_some_and(|limit| rival_time >= limit),
+                rival_time,
+            });
         }
     }
 

@@ -7,6 +7,7 @@ mod ahead;
 mod behind;
 mod blocks;
 mod create;
+mod gather;
 mod grid;
 mod map;
 mod parallel;

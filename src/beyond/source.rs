@@ -9,7 +9,7 @@ use super::ahead::Ahead;
 use crate::dtype::Swap;
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
-use crate::mapping::Access;
+use crate::mapping::{Access, Pages};
 use crate::store::{self, Array, ArrayFile};
 use crate::sys;
 
@@ -74,6 +74,16 @@ impl<'a, A: Element> Source<'a, A> {
 
     pub(super) fn nbytes(&self) -> usize {
         self.file.mapping.as_bytes().len()
+    }
+
+    /// The bytes of the elements as the file holds them.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.file.mapping.as_bytes()
+    }
+
+    /// The pages that hold those bytes.
+    pub(super) fn pages(&self) -> Pages<'a> {
+        self.file.mapping.pages()
     }
 
     /// All elements in the order of the file, if the map can lend them as they are.

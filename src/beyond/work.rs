@@ -98,6 +98,7 @@ impl Meter<'_> {
 /// | work | operations |
 /// |---|---|
 /// | walk over it | [`blocks`](OutOfCore::blocks), [`for_each_block`](OutOfCore::for_each_block) |
+/// | pick rows by index | [`gather`](OutOfCore::gather), [`gather_to`](OutOfCore::gather_to) |
 ///
 /// Each of them reads ahead of itself, lets go of what lies behind it, and keeps to the budget whatever the size of the
 /// array; docs/beyond-memory.md says which is for which job, with figures.
@@ -179,6 +180,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
 /// | work | operations |
 /// |---|---|
 /// | walk over it and change it | [`blocks_mut`](OutOfCoreMut::blocks_mut) |
+/// | overwrite rows by index | [`scatter`](OutOfCoreMut::scatter) |
 ///
 /// What was changed is durable after the next [`flush`](Store::flush), which finds most of it written already.
 #[must_use = "nothing is done until an operation is called"]

@@ -18,10 +18,10 @@ mod write;
 #[cfg(feature = "npz")]
 pub(crate) use archive::{NewFile, create_nameless, open_within};
 pub(crate) use file::{Array, ArrayFile, Lent, Poison};
-pub(crate) use fill::{Target, create_filled, create_reserved};
-pub(crate) use open::open;
+pub(crate) use fill::{Filler, Target, create_filled, create_reserved};
 #[cfg(feature = "npz")]
 pub(crate) use open::{absolute, lock};
+pub(crate) use open::{check_size, open};
 pub(crate) use pack::{for_each_piece, memory_order, pack};
 pub(crate) use typed::{dimension, dtype_mismatch};
 

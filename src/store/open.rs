@@ -283,7 +283,7 @@ pub(super) fn check_length(context: Context<'_>, array: &Array, len: u64) -> Res
 }
 
 /// The bytes of an array, if a map can hold them.
-pub(super) fn check_size(context: Context<'_>, shape: &[usize], itemsize: usize) -> Result<usize> {
+pub(crate) fn check_size(context: Context<'_>, shape: &[usize], itemsize: usize) -> Result<usize> {
     if shape.len() > shape::MAX_NDIM {
         return Err(Error::InvalidOption {
             path: context.path(),

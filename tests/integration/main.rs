@@ -7,6 +7,7 @@ mod create;
 mod create_with;
 mod elements;
 mod exchange;
+mod gather;
 #[cfg(target_os = "linux")]
 mod guard;
 #[cfg(unix)]
