@@ -3,6 +3,7 @@
 //! Every message says what was asked, of which file, what stood in the way, and what to do about it. Dtypes and shapes
 //! appear as the text a user would write, so that this file depends on no other room.
 
+mod checksum;
 mod exchange;
 mod header;
 mod text;
@@ -10,6 +11,7 @@ mod text;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use checksum::ChecksumError;
 pub use exchange::{ExchangeError, NpzError};
 pub use header::{DescrError, HeaderError};
 pub use text::TextError;
@@ -203,6 +205,17 @@ pub enum Error {
         op: &'static str,
         /// What is wrong with it.
         source: NpzError,
+    },
+
+    /// The checksums of the file cannot tell whether it is damaged.
+    #[error("cannot verify {path:?} by {checksums:?}: {source}")]
+    Checksums {
+        /// The file.
+        path: PathBuf,
+        /// The file with its checksums.
+        checksums: PathBuf,
+        /// What is wrong with them.
+        source: ChecksumError,
     },
 
     /// A shape that was given does not fit the one at hand.

@@ -43,6 +43,9 @@
 //! and [`from_file`]; over a stream with [`Store::send`], [`Store::receive`], [`write_npy`] and [`read_npy`], compressed by
 //! whatever wraps the stream; in NumPy's archives with `Npz` (feature `npz`).
 //!
+//! **Verify** years later: [`write_checksums`](Store::write_checksums) sums the array block by block in a file beside it, and
+//! [`verify`](Store::verify) says which bytes, and which rows, are not what they were.
+//!
 //! **Everything else** is in [`Options`]: wait for a lock, headerless files, a compact header, sparse files, the kernel's
 //! read-ahead, and a guard that makes an error of the SIGBUS when somebody cuts the file.
 //!
@@ -87,7 +90,8 @@ pub use element::{
     Text, Timedelta64, Void, unit,
 };
 pub use error::{
-    DescrError, Error, ExchangeError, HeaderError, LockHolder, NpzError, Result, TextError,
+    ChecksumError, DescrError, Error, ExchangeError, HeaderError, LockHolder, NpzError, Result,
+    TextError,
 };
 pub use exchange::{
     MemoryOrder, from_bytes, from_bytes_as, from_file, read_npy, to_bytes, to_file, view_bytes,
@@ -98,8 +102,8 @@ pub use exchange::{Npz, NpzMember, NpzWriter};
 pub use mapping::Advice;
 pub use shape::Order;
 pub use store::{
-    AccessMode, AnyStore, Appender, CopyOnWrite, DowncastError, Mode, Options, ReadOnly, ReadWrite,
-    Store, Writable,
+    AccessMode, AnyStore, Appender, CopyOnWrite, Damage, DowncastError, Mode, Options, ReadOnly,
+    ReadWrite, Store, Verification, Writable,
 };
 pub use sys::LockPolicy;
 

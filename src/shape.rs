@@ -101,6 +101,11 @@ pub(crate) fn wide(shape: &[usize]) -> Vec<u64> {
     shape.iter().map(|&axis| axis as u64).collect()
 }
 
+/// The lengths of the axes that a header has, or `None` where this machine cannot count so far.
+pub(crate) fn narrow(wide: &[u64]) -> Option<Vec<usize>> {
+    wide.iter().map(|&axis| axis.try_into().ok()).collect()
+}
+
 /// The shape with its slowest axis first, which is how the elements lie in the file.
 pub(crate) fn slowest_first(shape: &[usize], order: Order) -> Vec<usize> {
     match order {

@@ -241,7 +241,7 @@ impl Incoming {
             offset: header_len,
             ..
         } = header;
-        let shape: Option<Vec<usize>> = wide.iter().map(|&axis| axis.try_into().ok()).collect();
+        let shape = shape::narrow(&wide);
         let itemsize = dtype.itemsize();
         let nbytes = shape
             .as_deref()

@@ -87,7 +87,8 @@ impl ArrayFile {
             && ours.is_ok_and(|ours| self.read_header(context).is_ok_and(|found| found == ours)))
     }
 
-    fn read_header(&self, context: Context<'_>) -> Result<Vec<u8>> {
+    /// The bytes of the file before the array.
+    pub(super) fn read_header(&self, context: Context<'_>) -> Result<Vec<u8>> {
         let mut header = vec![0; self.array.offset as usize];
         let read =
             sys::read_at(self.mapping.file(), &mut header, 0).map_err(|error| context.io(error))?;

@@ -1,11 +1,10 @@
-//! What an archive needs of the room: arrays that are part of a file or have no name, and a whole file that is no array.
+//! What an archive needs of the room: arrays that are part of a file or have no name.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use super::create::{self, Existing, Layout, Place};
+use super::create::{Layout, Place};
 use super::file::ArrayFile;
 use super::fill::{self, Filler};
 use super::open::{absolute, check_length, lock, read_array};
@@ -14,7 +13,7 @@ use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
 use crate::mapping::{Access, Mapping};
 use crate::shape::Order;
-use crate::sys::{Draft, FileId, LockedFile, Patience};
+use crate::sys::{FileId, LockedFile, Patience};
 
 /// Opens the NPY file that is a part of another file, `part` of it, to be viewed in place.
 ///
@@ -39,13 +38,9 @@ pub(crate) fn open_within(
     let nbytes = check_length(context, &array, end)?;
     let mapping = Mapping::new(file, &metadata, access, array.offset, nbytes)
         .map_err(|error| context.step("map").io(error))?;
-    Ok(ArrayFile::new(
-        mapping,
-        array,
-        context.path(),
-        access,
-        &options,
-    ))
+    let mut file = ArrayFile::new(mapping, array, context.path(), access, &options);
+    file.is_whole = false;
+    Ok(file)
 }
 
 /// Creates a file without a name on the disk of `path`, which goes when the array does, and opens it for reading.
@@ -74,54 +69,8 @@ pub(crate) fn create_nameless(
     let file = LockedFile::unlocked(file);
     let mapping = place.finish(file, Access::ReadOnly, &layout)?;
     let Layout { array, .. } = layout;
-    Ok(ArrayFile::new(
-        mapping,
-        array,
-        context.path(),
-        Access::ReadOnly,
-        &options,
-    ))
-}
-
-/// A whole file in the making that is no array. As with an array, its path has the old file or the whole new one, whatever
-/// happens; dropping it unpublished leaves the old one.
-pub(crate) struct NewFile {
-    place: Place,
-    /// The file that it is to replace, locked until then.
-    old: Option<LockedFile>,
-    draft: Draft,
-}
-
-impl NewFile {
-    /// Makes an empty file beside `path`.
-    pub(crate) fn create(path: &Path) -> Result<NewFile> {
-        let path = absolute(path, "create")?;
-        let context = Context::new(&path, "create");
-        let place = Place::find(context)?;
-        let old = create::find_old(context, &place, Existing::Replace, Some(Patience::None))?;
-        let draft = place.new_draft(true, old.is_some(), 0)?;
-        Ok(NewFile { place, old, draft })
-    }
-
-    pub(crate) fn file(&self) -> &File {
-        self.draft.file()
-    }
-
-    /// The path that it will have, and what was asked.
-    pub(crate) fn context(&self) -> Context<'_> {
-        self.place.context()
-    }
-
-    /// Says why it did not get `needed` bytes longer.
-    pub(crate) fn growth(&self, error: io::Error, needed: u64) -> Error {
-        self.place.growth(error, needed)
-    }
-
-    /// Makes it durable and gives it its path.
-    pub(crate) fn publish(self) -> Result<()> {
-        let NewFile { place, old, draft } = self;
-        let (file, name) = draft.into_parts();
-        let patience = Some(Patience::None);
-        place.publish(old, file.file(), name, Existing::Replace, patience)
-    }
+    let access = Access::ReadOnly;
+    let mut file = ArrayFile::new(mapping, array, context.path(), access, &options);
+    file.is_whole = false;
+    Ok(file)
 }

@@ -20,6 +20,8 @@ use crate::sys;
 pub(crate) struct ArrayFile {
     pub(crate) mapping: Mapping,
     pub(crate) array: Array,
+    /// Whether `path` names the file of this array and of no other: not in an archive, nor unpacked from one.
+    pub(super) is_whole: bool,
     /// Absolute, as of opening: a later change of directory does not matter.
     pub(super) path: PathBuf,
     pub(crate) access: Access,
@@ -85,6 +87,7 @@ impl ArrayFile {
         ArrayFile {
             mapping,
             array,
+            is_whole: true,
             path,
             access,
             locked: options.lock.is_some(),

@@ -8,17 +8,22 @@ mod create;
 mod file;
 mod fill;
 mod mode;
+mod new_file;
 mod open;
 mod options;
 mod pack;
 mod resize;
+mod sums;
 mod typed;
+mod verify;
 mod write;
 
 #[cfg(feature = "npz")]
-pub(crate) use archive::{NewFile, create_nameless, open_within};
+pub(crate) use archive::{create_nameless, open_within};
 pub(crate) use file::{Array, ArrayFile, Lent, Poison};
 pub(crate) use fill::{Filler, Target, create_filled, create_reserved};
+#[cfg(feature = "npz")]
+pub(crate) use new_file::NewFile;
 #[cfg(feature = "npz")]
 pub(crate) use open::{absolute, lock};
 pub(crate) use open::{check_size, open};
@@ -30,3 +35,4 @@ pub use append::Appender;
 pub use mode::{AccessMode, CopyOnWrite, Mode, ReadOnly, ReadWrite, Writable};
 pub use options::Options;
 pub use typed::Store;
+pub use verify::{Damage, Verification};

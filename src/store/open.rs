@@ -169,17 +169,12 @@ pub(super) fn read_array(
         offset,
         ..
     } = header.map_err(refuse)?;
-    let too_large = |_| Error::ShapeTooLarge {
+    let shape = shape::narrow(&wide).ok_or_else(|| Error::ShapeTooLarge {
         path: context.path(),
         op: context.op,
-        shape: wide.clone(),
+        shape: wide,
         itemsize: dtype.itemsize(),
-    };
-    let shape: Vec<usize> = wide
-        .iter()
-        .map(|&axis| axis.try_into())
-        .collect::<Result<_, _>>()
-        .map_err(too_large)?;
+    })?;
     if let Some(expected) = options
         .shape
         .as_ref()

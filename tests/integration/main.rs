@@ -10,6 +10,7 @@ mod exchange;
 mod gather;
 #[cfg(target_os = "linux")]
 mod guard;
+mod hostile;
 #[cfg(unix)]
 mod kills;
 mod locks;
@@ -28,7 +29,10 @@ mod stress;
 mod support;
 mod support_numpy;
 mod table;
+mod targets;
 mod vectors;
+#[cfg(unix)]
+mod verify;
 #[cfg(unix)]
 #[allow(dead_code, reason = "the rigs use all of it")]
 mod worker;

@@ -167,6 +167,27 @@ fn a_stream_cut_at_any_byte_is_an_error_and_leaves_no_file() {
 }
 
 #[test]
+fn a_reader_that_panics_leaves_an_old_file_as_it_was_and_no_lock() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npy");
+    drop(Store::create_from(&path, &array![1.0, 2.0]).unwrap());
+    let before = Snapshot::of(&path);
+    let stream = npy(&Array1::<f64>::zeros(100_000));
+    struct Panics;
+    impl Read for Panics {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("as the test wants it")
+        }
+    }
+    for cut in [0, 128, 70_000, stream.len() - 1] {
+        let reader = std::panic::AssertUnwindSafe(stream[..cut].chain(Panics));
+        std::panic::catch_unwind(|| Store::<f64, Ix1>::receive({ reader }.0, &path)).unwrap_err();
+        assert_eq!(Snapshot::of(&path), before);
+        Store::<f64, Ix1>::open_rw(&path).unwrap();
+    }
+}
+
+#[test]
 fn a_stream_that_fails_leaves_an_old_file_as_it_was() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("a.npy");

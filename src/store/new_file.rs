@@ -1,0 +1,58 @@
+//! A whole file in the making that is no array: an archive, or checksums. It is made as arrays are.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::create::{self, Existing, Place};
+use super::open::absolute;
+use crate::error::{Context, Error, Result};
+use crate::sys::{Draft, LockedFile, Patience};
+
+/// A whole file in the making that is no array. As with an array, its path has the old file or the whole new one, whatever
+/// happens; dropping it unpublished leaves the old one.
+pub(crate) struct NewFile {
+    place: Place,
+    /// The file that it is to replace, locked until then.
+    old: Option<LockedFile>,
+    draft: Draft,
+}
+
+impl NewFile {
+    /// Makes an empty file beside `path`.
+    pub(crate) fn create(path: &Path) -> Result<NewFile> {
+        let path = absolute(path, "create")?;
+        let context = Context::new(&path, "create");
+        let place = Place::find(context)?;
+        let old = create::find_old(context, &place, Existing::Replace, Some(Patience::None))?;
+        let draft = place.new_draft(true, old.is_some(), 0)?;
+        Ok(NewFile { place, old, draft })
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        self.draft.file()
+    }
+
+    /// Whether there is an old one in its place.
+    pub(super) fn replaces(&self) -> bool {
+        self.old.is_some()
+    }
+
+    /// The path that it will have, and what was asked.
+    pub(crate) fn context(&self) -> Context<'_> {
+        self.place.context()
+    }
+
+    /// Says why it did not get `needed` bytes longer.
+    pub(crate) fn growth(&self, error: io::Error, needed: u64) -> Error {
+        self.place.growth(error, needed)
+    }
+
+    /// Makes it durable and gives it its path.
+    pub(crate) fn publish(self) -> Result<()> {
+        let NewFile { place, old, draft } = self;
+        let (file, name) = draft.into_parts();
+        let patience = Some(Patience::None);
+        place.publish(old, file.file(), name, Existing::Replace, patience)
+    }
+}

@@ -1,0 +1,549 @@
+//! Checksums beside an array: writing them, and finding what is damaged by them.
+//!
+//! The array is read with `pread`, piece by piece and never through the map, so a file that somebody cut meanwhile is an
+//! error. Nothing is allocated from a number that a checksum file only claims.
+
+use std::fmt;
+use std::fs::File;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use ndarray::Dimension;
+
+use super::any::AnyStore;
+use super::file::{Array, ArrayFile};
+use super::mode::AccessMode;
+use super::new_file::NewFile;
+use super::open;
+use super::sums::{self, BLOCK, HEAD, Head, SUM, SUMMED_FROM};
+use super::typed::Store;
+use super::write::Writer;
+use crate::element::Element;
+use crate::error::{ChecksumError, Context, Error, Result};
+use crate::header::{DEFAULT_LIMIT, Form, Header};
+use crate::shape;
+use crate::sys::{self, LockedFile};
+
+/// What the name of a checksum file has behind the name of its array.
+const SUFFIX: &str = ".sums";
+
+/// How many bytes are read at a time: a whole number of blocks, and few enough to stay in the processor's cache.
+const PIECE: usize = 32 * BLOCK;
+
+/// How many separate ranges of damage are told apart.
+const MAX_DAMAGE: usize = 1 << 16;
+
+/// What [`Store::verify`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Verification {
+    header: Option<Range<u64>>,
+    damage: Vec<Damage>,
+    uncovered: Range<usize>,
+}
+
+/// A part of an array that is not what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// The bytes of the file among which the damage is: whole blocks of 8 KiB, as far as the array goes.
+    pub bytes: Range<u64>,
+    /// The rows that these bytes belong to, along the slowest axis. In a record or any other large row the damage may be
+    /// in one element alone.
+    pub rows: Range<usize>,
+}
+
+impl Verification {
+    /// Whether everything that has a checksum is what it was.
+    pub fn is_intact(&self) -> bool {
+        self.header.is_none() && self.damage.is_empty()
+    }
+
+    /// Where in the file's header the damage is, from its first byte to its last.
+    ///
+    /// After rows were appended the header is another one; then this is `None`, and what was compared is what it says.
+    pub fn header(&self) -> Option<Range<u64>> {
+        self.header.clone()
+    }
+
+    /// The damaged parts of the array, from front to back. Beyond 65,536 of them the last one reaches over what lies between.
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// The rows that have no checksum, because they were appended later.
+    pub fn uncovered(&self) -> Range<usize> {
+        self.uncovered.clone()
+    }
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// As many as fit a screen.
+        const SHOWN: usize = 10;
+        if self.is_intact() {
+            f.write_str("intact")?;
+        } else {
+            f.write_str("damaged:")?;
+        }
+        if let Some(Range { start, end }) = self.header {
+            write!(f, " bytes {start}..{end} (the header)")?;
+        }
+        for (index, Damage { bytes, rows }) in self.damage.iter().take(SHOWN).enumerate() {
+            let comma = if index > 0 || self.header.is_some() {
+                ","
+            } else {
+                ""
+            };
+            write!(f, "{comma} bytes {bytes:?} (rows {rows:?})")?;
+        }
+        if let more @ 1.. = self.damage.len().saturating_sub(SHOWN) {
+            write!(f, ", and {more} more")?;
+        }
+        if !self.uncovered.is_empty() {
+            write!(f, "; rows {:?} have no checksums", self.uncovered)?;
+        }
+        Ok(())
+    }
+}
+
+impl ArrayFile {
+    fn write_checksums(&self) -> Result<()> {
+        let context = self.context("write the checksums of");
+        let path = self.checksum_path(context)?;
+        // Data before sums: these must never stand for bytes that the disk lacks, also where an earlier writer left it at that.
+        self.flush()?;
+        #[cfg(unix)]
+        if !self.access.writes_file() {
+            sys::sync_data(self.mapping.file()).map_err(|error| context.step("sync").io(error))?;
+        }
+        let header = self.header_to_sum(context)?;
+        let new = NewFile::create(&path)?;
+        if !new.replaces() {
+            // Before there is anything in it: who may not read the array shall not read its sums.
+            sys::preserve_attributes(self.mapping.file(), new.file())
+                .map_err(|error| new.context().step("set the attributes of").io(error))?;
+        }
+        let extent = self.extent();
+        let needed = HEAD as u64 + header.len() as u64 + sums::len(extent.end - extent.start);
+        let growth = |error| new.growth(error, needed);
+        let mut head = Head {
+            sum: 0,
+            offset: extent.start,
+            // No header that can be opened is longer.
+            header_len: header.len() as u32,
+            raw: self.array.raw,
+        };
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&head.encode()[SUMMED_FROM..]);
+        hasher.update(&header);
+        let mut writer = Writer::new(new.file(), HEAD as u64);
+        writer.write(&header).map_err(growth)?;
+        read_pieces(context, self.mapping.file(), extent, |_, bytes| {
+            let sums: Vec<u8> = sums::of(bytes).flatten().collect();
+            hasher.update(&sums);
+            writer.write(&sums).map_err(growth)
+        })?;
+        head.sum = hasher.finalize();
+        sys::write_all_at(new.file(), &head.encode(), 0).map_err(growth)?;
+        new.publish()
+    }
+
+    fn verify(&self) -> Result<Verification> {
+        let context = self.context("verify");
+        let path = self.checksum_path(context)?;
+        let header = self.header_to_sum(context)?;
+        let known = Known::open(context, path, header.len())?;
+        let uncovered = known.uncovered(&self.array)?;
+        let damaged_header = match uncovered.is_empty() && !self.array.raw {
+            true => difference(&header, &known.header),
+            false => None,
+        };
+        let start = self.array.offset;
+        let rows = shape::rows(&self.array.shape, self.array.order);
+        let row = (self.mapping.as_bytes().len() / rows.max(1)) as u64;
+        let mut damage = Vec::new();
+        read_pieces(
+            context,
+            self.mapping.file(),
+            start..start + known.nbytes,
+            |at, bytes| {
+                let blocks = bytes.len().div_ceil(BLOCK);
+                let mut expected = [0; PIECE / BLOCK * SUM];
+                let expected = &mut expected[..blocks * SUM];
+                known.read(expected, (at - start) / BLOCK as u64)?;
+                let starts = (at..).step_by(BLOCK);
+                for ((found, expected), start) in
+                    sums::of(bytes).zip(expected.chunks_exact(SUM)).zip(starts)
+                {
+                    if found != expected {
+                        let end = (start + BLOCK as u64).min(at + bytes.len() as u64);
+                        add(&mut damage, start..end);
+                    }
+                }
+                Ok(())
+            },
+        )?;
+        let rows_of = |bytes: &Range<u64>| {
+            let first = (bytes.start - start) / row;
+            let last = (bytes.end - start).div_ceil(row);
+            first as usize..last as usize
+        };
+        Ok(Verification {
+            header: damaged_header,
+            damage: damage
+                .into_iter()
+                .map(|bytes| Damage {
+                    rows: rows_of(&bytes),
+                    bytes,
+                })
+                .collect(),
+            uncovered,
+        })
+    }
+
+    /// The path of the array's checksums: beside its file, also where a link led there.
+    fn checksum_path(&self, context: Context<'_>) -> Result<PathBuf> {
+        if !self.is_whole {
+            return Err(Error::InvalidOption {
+                path: context.path(),
+                op: context.op,
+                reason: "an array in an archive has no checksums of its own; the archive has one, which `Npz::read` and `Npz::unpack` check",
+            });
+        }
+        let file = sys::resolve(&self.path).map_err(|error| context.io(error))?;
+        let id = self.mapping.file().metadata();
+        let is_named = id.and_then(|metadata| sys::names(&file, sys::FileId::of(&metadata)));
+        if !is_named.map_err(|error| context.io(error))? {
+            return Err(Error::Moved {
+                path: context.path(),
+                op: context.op,
+            });
+        }
+        let mut path = file.into_os_string();
+        path.push(SUFFIX);
+        Ok(path.into())
+    }
+
+    /// The header of the file as it is now, or one that says of a raw file what it holds.
+    fn header_to_sum(&self, context: Context<'_>) -> Result<Vec<u8>> {
+        let Array {
+            dtype,
+            order,
+            shape,
+            offset,
+            raw,
+        } = &self.array;
+        if *raw {
+            let header = Header::encode(dtype, *order, &shape::wide(shape), Form::Native);
+            return header.map_err(|source| Error::Header {
+                path: context.path(),
+                op: context.op,
+                source,
+            });
+        }
+        let header = self.read_header(context)?;
+        if (header.len() as u64) < *offset {
+            return Err(cut(context, self.extent().end, header.len() as u64));
+        }
+        Ok(header)
+    }
+}
+
+/// Checksums that are sound in themselves, and the array that they were made for.
+struct Known<'a> {
+    context: Context<'a>,
+    path: PathBuf,
+    file: LockedFile,
+    array: Array,
+    /// The header that its file had.
+    header: Vec<u8>,
+    /// How many bytes have sums.
+    nbytes: u64,
+    /// Where in the file the sums start.
+    sums_at: u64,
+}
+
+impl<'a> Known<'a> {
+    /// Opens the checksums in `path`. The array that they may be for has a header of `header_len` bytes.
+    fn open(context: Context<'a>, path: PathBuf, header_len: usize) -> Result<Known<'a>> {
+        let refused = |source| Error::Checksums {
+            path: context.path(),
+            checksums: path.clone(),
+            source,
+        };
+        let damaged = |reason| refused(ChecksumError::Damaged { reason });
+        let reading = Context::new(&path, "read");
+        // No lock: they are never changed, only replaced.
+        let (file, metadata) = match open::lock(reading, &path, false, None) {
+            Err(Error::NotFound { .. }) => return Err(refused(ChecksumError::Missing)),
+            opened => opened?,
+        };
+        let len = metadata.len();
+        let mut bytes = [0; HEAD];
+        let read = sys::read_at(file.file(), &mut bytes, 0).map_err(|error| reading.io(error))?;
+        let head = Head::decode(&bytes[..read]).map_err(refused)?;
+        let mut hasher = crc32fast::Hasher::new();
+        read_pieces(reading, file.file(), SUMMED_FROM as u64..len, |_, bytes| {
+            hasher.update(bytes);
+            Ok(())
+        })?;
+        if hasher.finalize() != head.sum {
+            return Err(damaged("they do not have the sum that they say"));
+        }
+        // It goes by the header that the array has, whatever is claimed here.
+        let limit = DEFAULT_LIMIT.max(header_len);
+        if u64::from(head.header_len) > (4 * limit + HEAD) as u64 || head.sums_at() > len {
+            return Err(damaged("the header in them is too long"));
+        }
+        let mut header = vec![0; head.header_len as usize];
+        sys::read_at(file.file(), &mut header, HEAD as u64).map_err(|error| reading.io(error))?;
+        let decoded = Header::decode(&header, limit).ok();
+        let decoded = decoded.filter(|decoded| decoded.offset == u64::from(head.header_len));
+        let array = decoded.and_then(|decoded| {
+            Some(Array {
+                shape: shape::narrow(&decoded.shape)?,
+                dtype: decoded.dtype,
+                order: decoded.order,
+                offset: head.offset,
+                raw: head.raw,
+            })
+        });
+        let array = array.ok_or_else(|| damaged("the header in them is none"))?;
+        let nbytes = shape::checked_nbytes(&array.shape, array.dtype.itemsize());
+        let nbytes = nbytes.ok_or_else(|| damaged("the header in them is none"))? as u64;
+        if head.sums_at() + sums::len(nbytes) != len {
+            return Err(damaged("there are more or fewer than the array has blocks"));
+        }
+        Ok(Known {
+            context,
+            file,
+            array,
+            header,
+            nbytes,
+            sums_at: head.sums_at(),
+            path,
+        })
+    }
+
+    /// The rows of `array` that were appended since, if it is the same array in all else.
+    fn uncovered(&self, array: &Array) -> Result<Range<usize>> {
+        let mut expected = self.array.clone();
+        let known = shape::rows(&expected.shape, expected.order);
+        let rows = shape::rows(&array.shape, array.order);
+        if let Some(axis) = shape::slowest_axis(expected.shape.len(), expected.order) {
+            expected.shape[axis] = rows;
+        }
+        if expected == *array && known <= rows {
+            return Ok(known..rows);
+        }
+        Err(Error::Checksums {
+            path: self.context.path(),
+            checksums: self.path.clone(),
+            source: ChecksumError::Stale {
+                expected: describe(&self.array),
+                found: describe(array),
+            },
+        })
+    }
+
+    /// Reads the sums of the blocks from the one numbered `first` on.
+    fn read(&self, sums: &mut [u8], first: u64) -> Result<()> {
+        let at = self.sums_at + first * SUM as u64;
+        let reading = Context::new(&self.path, "read");
+        let read = sys::read_at(self.file.file(), sums, at).map_err(|error| reading.io(error))?;
+        if read < sums.len() {
+            return Err(cut(reading, at + sums.len() as u64, at + read as u64));
+        }
+        Ok(())
+    }
+}
+
+/// What the array is, in words.
+fn describe(array: &Array) -> String {
+    let Array {
+        dtype,
+        order,
+        shape,
+        offset,
+        raw,
+    } = array;
+    let header = if *raw { "without" } else { "behind" };
+    format!("{shape:?} of {dtype} in {order:?} order, from byte {offset} {header} a header")
+}
+
+/// Passes on `range` of the file in pieces of [`PIECE`] bytes, each with where it starts.
+fn read_pieces(
+    context: Context<'_>,
+    file: &File,
+    range: Range<u64>,
+    mut each: impl FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<()> {
+    let len = range.end.saturating_sub(range.start);
+    let mut buffer = vec![0; PIECE.min(usize::try_from(len).unwrap_or(PIECE))];
+    let mut at = range.start;
+    while at < range.end {
+        let rest = usize::try_from(range.end - at).unwrap_or(PIECE);
+        let piece = &mut buffer[..rest.min(PIECE)];
+        let read = sys::read_at(file, piece, at).map_err(|error| context.io(error))?;
+        if read < piece.len() {
+            return Err(cut(context, range.end, at + read as u64));
+        }
+        each(at, piece)?;
+        at += read as u64;
+    }
+    Ok(())
+}
+
+/// The file ends at `found`, though it was longer when it was opened.
+fn cut(context: Context<'_>, expected: u64, found: u64) -> Error {
+    Error::Truncated {
+        path: context.path(),
+        op: context.op,
+        expected,
+        found,
+    }
+}
+
+/// From the first byte that differs to the last.
+fn difference(found: &[u8], expected: &[u8]) -> Option<Range<u64>> {
+    let differs = |(found, expected): (&u8, &u8)| found != expected;
+    let first = found.iter().zip(expected).position(differs)?;
+    let last = found.iter().zip(expected).rposition(differs)?;
+    Some(first as u64..last as u64 + 1)
+}
+
+/// Adds a damaged block to those before it.
+fn add(damage: &mut Vec<Range<u64>>, block: Range<u64>) {
+    let is_full = damage.len() >= MAX_DAMAGE;
+    match damage.last_mut() {
+        Some(last) if is_full || last.end == block.start => last.end = block.end,
+        _ => damage.push(block),
+    }
+}
+
+impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
+    /// Writes a checksum of every 8 KiB of the array, and a copy of its header, to the file `NAME.sums` beside it, in place of an
+    /// old one: what [`verify`](Store::verify) goes by.
+    ///
+    /// They are of what is in the file, after a [`flush`](Store::flush), be it damaged or not: verify first where there are
+    /// older ones. Nobody keeps them up to date; write them when the array is finished, and again when it was changed.
+    ///
+    /// Reads the whole array and writes 0.05 % of its size, durably and whole or not at all. The new file has the owner and
+    /// the mode of the array's. Takes 256 KiB of memory.
+    ///
+    /// # Errors
+    ///
+    /// - [`Moved`](Error::Moved) if the path no longer names the file of this store.
+    /// - [`Truncated`](Error::Truncated) if somebody cut the file.
+    /// - [`InvalidOption`](Error::InvalidOption) for an array in an archive.
+    /// - Those of [`flush`](Store::flush), and those of [`create`](Store::create) for the file of checksums.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::Store;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("temp.npy");
+    ///
+    /// let store = Store::create_from(&path, &Array2::<f64>::ones((1000, 1000)))?;
+    /// store.write_checksums()?; // to temp.npy.sums
+    /// assert!(store.verify()?.is_intact());
+    /// drop(store);
+    ///
+    /// // A disk that forgets.
+    /// let mut bytes = std::fs::read(&path)?;
+    /// bytes[4096 + 500_000 * 8] ^= 1;
+    /// std::fs::write(&path, bytes)?;
+    ///
+    /// let found = Store::<f64, Ix2>::open(&path)?.verify()?;
+    /// assert!(found.damage()[0].rows.contains(&500));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_checksums(&self) -> Result<()> {
+        self.file.write_checksums()
+    }
+
+    /// Looks for damage: compares the array and its header with the checksums that
+    /// [`write_checksums`](Store::write_checksums) left beside it.
+    ///
+    /// Any one, two or three flipped bits in 8 KiB are found, and any damage within 32 neighbouring bits; of other damage one
+    /// in 2^32 blocks goes unnoticed. Rows that were appended since are told apart. An array that was changed on purpose,
+    /// without new checksums, cannot be told from a damaged one: that is why nobody is asked but on request.
+    ///
+    /// What is compared is the file, not the changes of a copy-on-write store. Reads the whole array, in 256 KiB of memory.
+    ///
+    /// # Errors
+    ///
+    /// - [`Checksums`](Error::Checksums): [`Missing`](ChecksumError::Missing), [`Stale`](ChecksumError::Stale) if the dtype,
+    ///   the order, the offset or the shape is another one (more rows are not), [`Damaged`](ChecksumError::Damaged).
+    /// - [`Truncated`](Error::Truncated) if somebody cut the file; [`Io`](Error::Io), also for sectors that the disk cannot
+    ///   read.
+    /// - [`Moved`](Error::Moved), [`InvalidOption`](Error::InvalidOption), as for `write_checksums`.
+    pub fn verify(&self) -> Result<Verification> {
+        self.file.verify()
+    }
+}
+
+impl AnyStore {
+    /// Writes a checksum of every 8 KiB of the array to the file `NAME.sums` beside it. See [`Store::write_checksums`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::write_checksums`].
+    pub fn write_checksums(&self) -> Result<()> {
+        self.file.write_checksums()
+    }
+
+    /// Looks for damage, by the checksums beside the array. See [`Store::verify`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::verify`].
+    pub fn verify(&self) -> Result<Verification> {
+        self.file.verify()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_difference_reaches_from_the_first_byte_to_the_last(bytes in prop::collection::vec((0..3_u8, 0..3_u8), 0..20)) {
+            let (found, expected): (Vec<_>, Vec<_>) = bytes.into_iter().unzip();
+            let differing: Vec<_> = (0..found.len()).filter(|&at| found[at] != expected[at]).collect();
+            let naive = differing.first().map(|&first| first as u64..differing[differing.len() - 1] as u64 + 1);
+            prop_assert_eq!(difference(&found, &expected), naive);
+        }
+
+        #[test]
+        fn blocks_that_touch_are_one_range_and_others_are_not(damaged in prop::collection::vec(any::<bool>(), 0..40)) {
+            let mut ranges = Vec::new();
+            for block in (0..damaged.len() as u64).filter(|&block| damaged[block as usize]) {
+                add(&mut ranges, 10 * block..10 * block + 10);
+            }
+            let again: Vec<_> = (0..damaged.len() as u64)
+                .map(|block| ranges.iter().any(|range| range.contains(&(10 * block))))
+                .collect();
+            prop_assert_eq!(again, damaged);
+            prop_assert!(ranges.windows(2).all(|pair| pair[0].end < pair[1].start));
+        }
+    }
+
+    #[test]
+    fn damage_without_end_takes_bounded_memory_and_none_of_it_is_left_out() {
+        let mut ranges = Vec::new();
+        let last = 2 * MAX_DAMAGE as u64 + 50;
+        for block in (0..=last).step_by(2) {
+            add(&mut ranges, block..block + 1);
+        }
+        assert_eq!(ranges.len(), MAX_DAMAGE);
+        let start = 2 * MAX_DAMAGE as u64 - 2;
+        assert_eq!(ranges[MAX_DAMAGE - 1], start..last + 1);
+    }
+}
