@@ -22,7 +22,7 @@ pub(crate) use fill::{Target, create_filled, create_reserved};
 pub(crate) use open::open;
 #[cfg(feature = "npz")]
 pub(crate) use open::{absolute, lock};
-pub(crate) use pack::{for_each_piece, memory_order, pack};
+pub(crate) use pack::{for_each_piece, memory_order, pack, scatter};
 pub(crate) use typed::{dimension, dtype_mismatch};
 
 pub use any::{AnyStore, DowncastError};

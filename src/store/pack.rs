@@ -102,19 +102,15 @@ fn pack_into<A: Element>(view: ArrayViewD<'_, A>, packed: &mut [u8]) {
 
 /// Puts the elements of an array that is not empty where they belong in `packed`: the first in front, and the neighbours along
 /// each axis `steps` apart, in elements. Along the last axis they are next to each other.
-pub(crate) fn scatter<A: Pod>(
-    mut view: ArrayViewD<'_, A>,
-    packed: &mut [u8],
-    steps: &mut [usize],
-) {
+pub(crate) fn scatter<A: Pod>(mut view: ArrayViewD<'_, A>, packed: &mut [u8], steps: &mut [usize]) {
     let last = view.ndim() - 1;
     debug_assert_eq!(steps[last], 1);
     let distance = |axis: &usize| view.strides()[*axis].unsigned_abs();
     let nearest = (0..last)
         .filter(|&axis| view.len_of(Axis(axis)) > 1)
         .min_by_key(distance);
-    let nearest = nearest
-        .filter(|axis| distance(axis) < distance(&last) && view.len_of(Axis(last)) > 1);
+    let nearest =
+        nearest.filter(|axis| distance(axis) < distance(&last) && view.len_of(Axis(last)) > 1);
     let scratch = nearest.map(|nearest| {
         view.swap_axes(nearest, last - 1);
         steps.swap(nearest, last - 1);
