@@ -376,6 +376,23 @@ pub enum Error {
         ndim: usize,
     },
 
+    /// A range reaches past the end of its axis, or starts behind its own end.
+    #[error("cannot {op} {path:?}: {start}..{end} is no range of axis {axis}, which has {len}")]
+    RangeOutOfBounds {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The axis.
+        axis: usize,
+        /// Where the range starts.
+        start: usize,
+        /// One past its last index.
+        end: usize,
+        /// The length of the axis.
+        len: usize,
+    },
+
     /// The array has no such row.
     #[error("cannot {op} {path:?}: there is no row {index}, it has {rows}, counted from 0")]
     IndexOutOfBounds {

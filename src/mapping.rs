@@ -383,6 +383,11 @@ impl<'a> Pages<'a> {
         sys::finish_writeback(self.file, self.in_file(bytes))
     }
 
+    /// Waits for those of these bytes that are on their way to the disk. See [`sys::wait_for_writeback`].
+    pub(crate) fn wait_for_writeback(&self, bytes: Range<usize>) -> io::Result<()> {
+        sys::wait_for_writeback(self.file, self.in_file(bytes))
+    }
+
     /// Lets the page cache drop those of these bytes' pages that are clean and in nobody's memory.
     pub(crate) fn drop_cached(&self, bytes: Range<usize>) {
         sys::drop_cached(self.file, self.in_file(bytes));

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use ndarray::{Array, ArrayRef, Axis, Dimension, ShapeBuilder, Slice};
 
-use super::source::Source;
+use super::source::{Source, read_bytes};
 use super::work::{Meter, OutOfCore, OutOfCoreMut};
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
@@ -310,8 +310,11 @@ fn read_rows<A: Element>(
             into.copy_from_slice(&bytes[range]);
             return Ok(());
         }
-        source.read_bytes(context, range, into)
+        read_bytes(source.file(), context, range, into)
     })?;
+    if mapped {
+        source.check()?;
+    }
     if let Some(swap) = source.swap() {
         swap.apply(into);
     }

@@ -1,6 +1,5 @@
 //! `Source`: where the elements of an operation come from: lent by the map as they are, or read and converted.
 
-use std::fs::File;
 use std::ops::Range;
 
 use ndarray::{ArrayView, Dimension};
@@ -59,6 +58,11 @@ impl<'a, A: Element> Source<'a, A> {
         Ok((source, dim))
     }
 
+    /// The file that they are in.
+    pub(super) fn file(&self) -> &'a ArrayFile {
+        self.file
+    }
+
     pub(super) fn array(&self) -> &'a Array {
         &self.file.array
     }
@@ -104,35 +108,9 @@ impl<'a, A: Element> Source<'a, A> {
         into: &mut [A],
     ) -> Result<()> {
         let into = bytemuck::cast_slice_mut(into);
-        self.read_bytes(context, bytes_of::<A>(&elements), into)?;
+        read_bytes(self.file, context, bytes_of::<A>(&elements), into)?;
         if let Some(swap) = &self.swap {
             swap.apply(into);
-        }
-        Ok(())
-    }
-
-    /// Reads bytes of the elements as the file holds them. Not through the map: what a file lost is an error.
-    pub(super) fn read_bytes(
-        &self,
-        context: Context<'_>,
-        bytes: Range<usize>,
-        into: &mut [u8],
-    ) -> Result<()> {
-        // A private map may hold changes that the file does not.
-        if self.file.access == Access::CopyOnWrite {
-            into.copy_from_slice(&self.file.mapping.as_bytes()[bytes]);
-            return Ok(());
-        }
-        let range = self.file.mapping.pages().in_file(bytes);
-        let read = sys::read_at(self.in_file(), into, range.start);
-        let read = read.map_err(|error| context.io(error))? as u64;
-        if range.start + read < range.end {
-            return Err(Error::Truncated {
-                path: context.path(),
-                op: context.op,
-                expected: range.end,
-                found: range.start + read,
-            });
         }
         Ok(())
     }
@@ -140,11 +118,6 @@ impl<'a, A: Element> Source<'a, A> {
     /// Refuses what was read through the map of a store with a guard, if it may be zeros that stand for what the file lost.
     pub(super) fn check(&self) -> Result<()> {
         self.file.check_guard("read")
-    }
-
-    /// The file itself, for what goes past the map.
-    pub(super) fn in_file(&self) -> &'a File {
-        self.file.mapping.file()
     }
 
     /// Starts to read elements into the page cache, unless they seem to be there.
@@ -162,4 +135,30 @@ impl<'a, A: Element> Source<'a, A> {
 /// Where these elements lie, in bytes.
 pub(super) fn bytes_of<A>(elements: &Range<usize>) -> Range<usize> {
     elements.start * size_of::<A>()..elements.end * size_of::<A>()
+}
+
+/// Reads bytes of the elements as the file holds them. Not through the map: what a file lost is an error.
+pub(super) fn read_bytes(
+    file: &ArrayFile,
+    context: Context<'_>,
+    bytes: Range<usize>,
+    into: &mut [u8],
+) -> Result<()> {
+    // A private map may hold changes that the file does not.
+    if file.access == Access::CopyOnWrite {
+        into.copy_from_slice(&file.mapping.as_bytes()[bytes]);
+        return file.check_guard(context.op);
+    }
+    let range = file.mapping.pages().in_file(bytes);
+    let read = sys::read_at(file.mapping.file(), into, range.start);
+    let read = read.map_err(|error| context.io(error))? as u64;
+    if range.start + read < range.end {
+        return Err(Error::Truncated {
+            path: context.path(),
+            op: context.op,
+            expected: range.end,
+            found: range.start + read,
+        });
+    }
+    Ok(())
 }

@@ -99,6 +99,8 @@ impl Meter<'_> {
 /// |---|---|
 /// | walk over it | [`blocks`](OutOfCore::blocks), [`for_each_block`](OutOfCore::for_each_block) |
 /// | pick rows by index | [`gather`](OutOfCore::gather), [`gather_to`](OutOfCore::gather_to) |
+/// | bring it into another shape | [`transpose`](OutOfCore::transpose), [`permute`](OutOfCore::permute), [`concatenate`](OutOfCore::concatenate), [`copy_region`](OutOfCore::copy_region) |
+/// | bring it into another order | [`to_order`](OutOfCore::to_order), [`to_byte_order`](OutOfCore::to_byte_order) |
 ///
 /// Each of them reads ahead of itself, lets go of what lies behind it, and keeps to the budget whatever the size of the
 /// array; docs/beyond-memory.md says which is for which job, with figures.
@@ -209,6 +211,58 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
     }
 }
 
+/// An array of any dtype in a file, to be moved within a memory budget: what does not take its elements for numbers.
+///
+/// [`AnyStore::out_of_core_any`] makes it. Settings are those of [`OutOfCore`].
+///
+/// | work | operations |
+/// |---|---|
+/// | bring it into another shape | [`transpose`](OutOfCoreAny::transpose), [`permute`](OutOfCoreAny::permute), [`concatenate`](OutOfCoreAny::concatenate), [`copy_region`](OutOfCoreAny::copy_region) |
+/// | bring it into another order | [`to_order`](OutOfCoreAny::to_order), [`to_byte_order`](OutOfCoreAny::to_byte_order) |
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use ndstore::{AnyStore, Store};
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let [rows, columns] = ["rows.npy", "columns.npy"].map(|name| dir.path().join(name));
+/// # Store::create_from(&rows, &array![[1, 2, 3], [4, 5, 6]])?.close()?;
+///
+/// let any = AnyStore::open(&rows)?;
+/// let transposed = any.out_of_core_any().memory(64 << 20).transpose(&columns)?;
+/// assert_eq!(transposed.shape(), [3, 2]);
+/// # Ok::<(), ndstore::Error>(())
+/// ```
+#[must_use = "nothing is done until an operation is called"]
+pub struct OutOfCoreAny<'a> {
+    pub(super) store: &'a AnyStore,
+    pub(super) work: Work<'a>,
+}
+
+impl<'a> OutOfCoreAny<'a> {
+    /// Sets the memory budget in bytes. See [`OutOfCore::memory`].
+    pub fn memory(mut self, nbytes: usize) -> Self {
+        self.work.memory = Some(nbytes);
+        self
+    }
+
+    /// Has `progress` told how far the operation is. See [`OutOfCore::progress`].
+    pub fn progress(
+        mut self,
+        progress: impl FnMut(Progress) -> ControlFlow<()> + Send + 'a,
+    ) -> Self {
+        self.work.progress = Some(Box::new(progress));
+        self
+    }
+
+    /// Sets how a new file is made. See [`OutOfCore::output`].
+    pub fn output(mut self, options: Options) -> Self {
+        self.work.options = options;
+        self
+    }
+}
+
 impl<A: Element, D: Dimension> Store<A, D> {
     /// The array as something to be changed piece by piece, within a memory budget.
     pub fn out_of_core_mut(&mut self) -> OutOfCoreMut<'_, A, D> {
@@ -259,5 +313,13 @@ impl AnyStore {
     pub fn out_of_core<A: Element, D: Dimension>(&self) -> Result<OutOfCore<'_, A, D>> {
         let (source, dim) = Source::converted::<D>(&self.file)?;
         Ok(OutOfCore::new(source, dim))
+    }
+
+    /// The array as something to be moved within a memory budget, whatever its elements are.
+    pub fn out_of_core_any(&self) -> OutOfCoreAny<'_> {
+        OutOfCoreAny {
+            store: self,
+            work: Work::new(),
+        }
     }
 }

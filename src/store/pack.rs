@@ -4,6 +4,7 @@
 //! element. So such arrays are packed in tiles: short runs along the axis that is contiguous in memory are read into a
 //! scratch that stays in the cache, and leave it as short runs of the output.
 
+use bytemuck::Pod;
 use ndarray::{ArrayRef, ArrayView, ArrayView2, ArrayViewD, Axis, Dimension, s};
 
 use crate::element::Element;
@@ -86,72 +87,65 @@ fn pieces<A: Element, E>(
 }
 
 /// Fills `packed` with the elements in C order.
-fn pack_into<A: Element>(mut view: ArrayViewD<'_, A>, packed: &mut [u8]) {
+fn pack_into<A: Element>(view: ArrayViewD<'_, A>, packed: &mut [u8]) {
     if let Some(elements) = view.as_slice() {
         packed.copy_from_slice(bytemuck::cast_slice(elements));
         return;
     }
-    let last = view.ndim() - 1;
-    let distance = |axis: &usize| view.strides()[*axis].unsigned_abs();
-    let nearest = (0..last)
-        .filter(|&axis| view.len_of(Axis(axis)) > 1)
-        .min_by_key(distance);
-    let nearest = nearest.filter(|axis| distance(axis) < distance(&last));
-    let Some(nearest) = nearest.filter(|_| view.len_of(Axis(last)) > 1) else {
-        return pack_rows(view, packed);
-    };
     let mut steps: Vec<usize> = view.shape().to_vec();
     let mut step = 1;
     for axis in steps.iter_mut().rev() {
         step *= std::mem::replace(axis, step);
     }
-    view.swap_axes(nearest, last - 1);
-    steps.swap(nearest, last - 1);
-    let mut tiles = Tiles {
-        scratch: Vec::with_capacity(RUN * WIDTH),
-        packed,
-    };
-    tiles.pack(view, &steps, 0);
+    scatter(view, packed, &mut steps);
 }
 
-/// Packs an array whose last axis is the nearest one in memory, too.
-fn pack_rows<A: Element>(view: ArrayViewD<'_, A>, packed: &mut [u8]) {
-    let row_len = view.len_of(Axis(view.ndim() - 1)) * size_of::<A>();
-    for (row, packed) in view
-        .rows()
-        .into_iter()
-        .zip(packed.chunks_exact_mut(row_len))
-    {
-        match row.as_slice() {
-            Some(elements) => packed.copy_from_slice(bytemuck::cast_slice(elements)),
-            None => {
-                for (element, packed) in row.iter().zip(packed.chunks_exact_mut(size_of::<A>())) {
-                    packed.copy_from_slice(bytemuck::bytes_of(element));
+/// Puts the elements of an array that is not empty where they belong in `packed`: the first in front, and the neighbours along
+/// each axis `steps` apart, in elements. Along the last axis they are next to each other.
+pub(crate) fn scatter<A: Pod>(mut view: ArrayViewD<'_, A>, packed: &mut [u8], steps: &mut [usize]) {
+    let last = view.ndim() - 1;
+    debug_assert_eq!(steps[last], 1);
+    let distance = |axis: &usize| view.strides()[*axis].unsigned_abs();
+    let nearest = (0..last)
+        .filter(|&axis| view.len_of(Axis(axis)) > 1)
+        .min_by_key(distance);
+    let nearest =
+        nearest.filter(|axis| distance(axis) < distance(&last) && view.len_of(Axis(last)) > 1);
+    let scratch = nearest.map(|nearest| {
+        view.swap_axes(nearest, last - 1);
+        steps.swap(nearest, last - 1);
+        Vec::with_capacity(RUN * WIDTH)
+    });
+    let mut tiles = Tiles { scratch, packed };
+    tiles.pack(view, steps, 0);
+}
+
+struct Tiles<'a, A> {
+    /// `None` where the last axis is the nearest one in memory, too, and rows are copied as they are.
+    scratch: Option<Vec<A>>,
+    packed: &'a mut [u8],
+}
+
+impl<A: Pod> Tiles<'_, A> {
+    /// Packs an array whose last axis is the nearest in the output. Where it is not the nearest in memory, the last but one is.
+    ///
+    /// `steps` says how far apart the neighbours along each axis are in the output, `start` where the first element goes.
+    fn pack(&mut self, view: ArrayViewD<'_, A>, steps: &[usize], start: usize) {
+        match view.ndim() {
+            1 => self.pack_plane(planar(view.insert_axis(Axis(0))), 0, start),
+            2 => self.pack_plane(planar(view), steps[0], start),
+            _ => {
+                for (index, part) in view.outer_iter().enumerate() {
+                    self.pack(part, &steps[1..], start + index * steps[0]);
                 }
             }
         }
     }
-}
-
-struct Tiles<'a, A> {
-    scratch: Vec<A>,
-    packed: &'a mut [u8],
-}
-
-impl<A: Element> Tiles<'_, A> {
-    /// Packs an array whose last axis but one is the nearest in memory, and whose last is the nearest in the output.
-    ///
-    /// `steps` says how far apart the neighbours along each axis are in the output, `start` where the first element goes.
-    fn pack(&mut self, view: ArrayViewD<'_, A>, steps: &[usize], start: usize) {
-        if let Ok(plane) = view.view().into_dimensionality() {
-            return self.pack_plane(plane, steps[0], start);
-        }
-        for (index, part) in view.outer_iter().enumerate() {
-            self.pack(part, &steps[1..], start + index * steps[0]);
-        }
-    }
 
     fn pack_plane(&mut self, plane: ArrayView2<'_, A>, step: usize, start: usize) {
+        if self.scratch.is_none() {
+            return self.pack_rows(plane, step, start);
+        }
         let (height, width) = plane.dim();
         for top in (0..height).step_by(RUN) {
             let bottom = (top + RUN).min(height);
@@ -163,21 +157,45 @@ impl<A: Element> Tiles<'_, A> {
         }
     }
 
+    fn pack_rows(&mut self, plane: ArrayView2<'_, A>, step: usize, start: usize) {
+        for (index, row) in plane.outer_iter().enumerate() {
+            let packed = &mut self.packed[(start + index * step) * size_of::<A>()..];
+            match row.as_slice() {
+                Some(elements) => {
+                    let bytes: &[u8] = bytemuck::cast_slice(elements);
+                    packed[..bytes.len()].copy_from_slice(bytes);
+                }
+                None => {
+                    for (element, packed) in row.iter().zip(packed.chunks_exact_mut(size_of::<A>()))
+                    {
+                        packed.copy_from_slice(bytemuck::bytes_of(element));
+                    }
+                }
+            }
+        }
+    }
+
     fn pack_tile(&mut self, tile: ArrayView2<'_, A>, step: usize, start: usize) {
         let (height, width) = tile.dim();
-        self.scratch.clear();
+        let scratch = self.scratch.get_or_insert_default();
+        scratch.clear();
         for column in tile.columns() {
-            self.scratch.extend(column);
+            scratch.extend(column);
         }
         for row in 0..height {
             let packed = &mut self.packed[(start + row * step) * size_of::<A>()..];
             let packed = packed.chunks_exact_mut(size_of::<A>()).take(width);
-            let elements = self.scratch[row..].iter().step_by(height);
+            let elements = scratch[row..].iter().step_by(height);
             for (element, packed) in elements.zip(packed) {
                 packed.copy_from_slice(bytemuck::bytes_of(element));
             }
         }
     }
+}
+
+fn planar<A>(view: ArrayViewD<'_, A>) -> ArrayView2<'_, A> {
+    view.into_dimensionality()
+        .expect("the caller has seen that it has two axes")
 }
 
 #[cfg(test)]

@@ -69,6 +69,21 @@ pub(crate) fn finish_writeback(file: &File, range: Range<u64>) -> io::Result<()>
     }
 }
 
+/// Waits until those of these bytes that are on their way to the disk have arrived, and starts nothing. Failures are reported
+/// as by [`finish_writeback`].
+pub(crate) fn wait_for_writeback(file: &File, range: Range<u64>) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let flags = libc::SYNC_FILE_RANGE_WAIT_BEFORE;
+        retry(|| super::linux::sync_file_range(file, range.clone(), flags))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, range);
+        Ok(())
+    }
+}
+
 /// Calls again as long as a signal interrupts.
 pub(super) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {

@@ -16,6 +16,7 @@ mod kills;
 mod locks;
 mod map;
 mod modes;
+mod moves;
 #[cfg(feature = "npz")]
 mod npz;
 #[cfg(unix)]

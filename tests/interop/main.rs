@@ -5,6 +5,7 @@
 
 mod dtypes;
 mod gather;
+mod moves;
 
 use std::fs;
 use std::path::{Path, PathBuf};

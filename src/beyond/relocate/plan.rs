@@ -1,0 +1,514 @@
+//! The plan of a relocation: the boxes of the new array that are assembled in memory, and the pieces in which each is read.
+//!
+//! A disk wants long runs of bytes, and in a transposition the long runs of one side are the short ones of the other. A box
+//! is a part of the new array that fits the buffer. It grows, axis by axis, on the side whose runs are shortest, so that
+//! neither reads nor writes fall into tiny pieces; once all are long enough for the disk, where writes are better off the
+//! longer they are, it grows on the side of the new array. Runs end where pages do, as far as the strides let them, so that
+//! hardly a page is read or written twice.
+//!
+//! A box is read piece by piece into a scratch that stays in the cache of the processor, and goes from there to its places in
+//! the box.
+
+use std::ops::Range;
+
+use super::layout::{Odometer, Part, Relocation, packed};
+
+/// Runs of this many bytes are as good as longer ones, for reading.
+const LONG: usize = 64 << 10;
+
+/// What a disk is read and written by.
+const PAGE: usize = 4096;
+
+/// Runs of this many bytes are read straight to where they belong.
+const DIRECT: usize = 4096;
+
+/// What lies between two runs is read along with them if it is at most this many bytes: its page is read anyway.
+const GAP: usize = 4096;
+
+/// Pieces are cut along a run so that at least this many runs fit the scratch: the width of a tile, and more.
+const RUNS: usize = 16;
+
+/// How the new array is cut into boxes.
+#[derive(Clone, Debug)]
+pub(super) struct Plan<'a> {
+    relocation: &'a Relocation,
+    /// The lengths of a box, of all but those at the ends.
+    lens: Vec<usize>,
+    /// The length of the first box along each axis.
+    first: Vec<usize>,
+    /// Bytes that are never parted.
+    grain: usize,
+    scratch: usize,
+}
+
+/// A part of the new array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Region {
+    pub(super) start: Vec<usize>,
+    pub(super) lens: Vec<usize>,
+}
+
+/// A part of a box that is read at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// Of which source.
+    pub(super) source: usize,
+    /// Where its first byte is in the box.
+    pub(super) place: usize,
+    /// The lengths of its axes.
+    pub(super) lens: Vec<usize>,
+    /// Whether it is read into the box, not into the scratch.
+    pub(super) direct: bool,
+    /// How far apart neighbours along each axis are where it is read to, in bytes.
+    pub(super) pitches: Vec<usize>,
+    /// Where its first byte is in the source.
+    from: usize,
+    /// The length of a run in the source.
+    run: usize,
+    /// How many runs there are along each further axis, and how far apart they are in the source and where they are read to.
+    loops: Vec<(usize, usize, usize)>,
+}
+
+impl<'a> Plan<'a> {
+    /// Plans for boxes of at most `buffer` bytes and pieces of at most `scratch`, neither less than a byte.
+    ///
+    /// Items are parted only where they are larger than that, which `may_part` allows; if it does not, such items are `None`.
+    /// `data` says where in its file each array starts: the new one, then the sources.
+    pub(super) fn new(
+        relocation: &'a Relocation,
+        buffer: usize,
+        scratch: usize,
+        may_part: bool,
+        data: (u64, &[u64]),
+    ) -> Option<Plan<'a>> {
+        let fits = relocation.itemsize <= buffer.min(scratch);
+        if !fits && !may_part {
+            return None;
+        }
+        let grain = if fits { relocation.itemsize } else { 1 };
+        let lens = grow(relocation, buffer, grain);
+        let first = lens.clone();
+        let mut plan = Plan {
+            relocation,
+            lens,
+            first,
+            grain,
+            scratch,
+        };
+        for part in &relocation.parts {
+            let start = data.1[part.source] + part.offset as u64;
+            plan.align(&part.nearest, &part.strides, start);
+        }
+        let axes: Vec<_> = (0..relocation.lens.len()).rev().collect();
+        plan.align(&axes, &relocation.steps(), data.0);
+        Some(plan)
+    }
+
+    /// Lets the boxes end where pages do, on the side whose axes are these, and be of one size, as far as that goes.
+    fn align(&mut self, axes: &[usize], strides: &[usize], start: u64) {
+        let whole = &self.relocation.lens;
+        let Some(&axis) = axes.iter().find(|&&axis| self.lens[axis] < whole[axis]) else {
+            return;
+        };
+        let (len, stride) = (self.lens[axis], strides[axis]);
+        let mut unit = PAGE / gcd(PAGE, stride);
+        if axis == whole.len() - 1 {
+            unit = unit / gcd(unit, self.grain) * self.grain;
+        }
+        if len < unit {
+            return;
+        }
+        let boxes = whole[axis].div_ceil(len / unit * unit);
+        self.lens[axis] = whole[axis].div_ceil(boxes).next_multiple_of(unit);
+        // Data that do not start on a page: the first box ends on one.
+        let before = (start % PAGE as u64) as usize;
+        self.first[axis] = self.lens[axis];
+        if before.is_multiple_of(stride) && (before / stride).is_multiple_of(self.grain_of(axis)) {
+            self.first[axis] -= before / stride % unit;
+        }
+    }
+
+    /// What boxes are a multiple of along an axis.
+    fn grain_of(&self, axis: usize) -> usize {
+        match axis == self.lens.len() - 1 {
+            true => self.grain,
+            false => 1,
+        }
+    }
+
+    /// The size of the largest box in bytes.
+    pub(super) fn box_size(&self) -> usize {
+        self.lens.iter().product()
+    }
+
+    /// The boxes, in the order of the new array.
+    pub(super) fn boxes(&self) -> impl Iterator<Item = Region> {
+        let whole = &self.relocation.lens;
+        let axes = 0..whole.len();
+        let counts = axes.map(|axis| {
+            let rest = whole[axis].saturating_sub(self.first[axis]);
+            1 + rest.div_ceil(self.lens[axis])
+        });
+        Odometer::new(counts.collect()).map(move |index| {
+            let cut = |axis: usize, index: usize| match index {
+                0 => 0,
+                _ => (self.first[axis] + (index - 1) * self.lens[axis]).min(whole[axis]),
+            };
+            let numbered = || index.iter().enumerate();
+            let start = numbered().map(|(axis, &index)| cut(axis, index));
+            let lens = numbered().map(|(axis, &index)| cut(axis, index + 1) - cut(axis, index));
+            Region {
+                start: start.collect(),
+                lens: lens.collect(),
+            }
+        })
+    }
+
+    /// The pieces of a box.
+    pub(super) fn pieces(&self, region: &Region) -> impl Iterator<Item = Piece> {
+        let steps = packed(&region.lens);
+        let joined = self.relocation.joined;
+        let along = region.start[joined]..region.start[joined] + region.lens[joined];
+        let parts = self.relocation.parts.iter();
+        let parts = parts.filter_map(move |part| {
+            let start = along.start.max(part.place.start);
+            let end = along.end.min(part.place.end);
+            (start < end).then(|| (part, start - along.start..end - along.start))
+        });
+        let region = region.clone();
+        parts.flat_map(move |(part, along)| {
+            let mut offsets = vec![0; region.lens.len()];
+            let mut lens = region.lens.clone();
+            offsets[joined] = along.start;
+            lens[joined] = along.len();
+            let mut start = region.start.clone();
+            // From here on in the coordinates of the part.
+            start[joined] = start[joined] + along.start - part.place.start;
+            let cut = self.cut(part, &lens);
+            let counts = lens
+                .iter()
+                .zip(&cut.lens)
+                .map(|(len, cut)| len.div_ceil(*cut));
+            let counts = Odometer::new(counts.collect());
+            let steps = steps.clone();
+            counts.map(move |index| {
+                let skipped: Vec<_> = index
+                    .iter()
+                    .zip(&cut.lens)
+                    .map(|(i, len)| i * len)
+                    .collect();
+                let far = |strides: &[usize], before: &[usize]| -> usize {
+                    let index = before
+                        .iter()
+                        .zip(&skipped)
+                        .map(|(start, skipped)| start + skipped);
+                    index
+                        .zip(strides)
+                        .map(|(index, stride)| index * stride)
+                        .sum()
+                };
+                let place = far(&steps, &offsets);
+                let from = part.offset + far(&part.strides, &start);
+                let left = lens
+                    .iter()
+                    .zip(&skipped)
+                    .map(|(len, skipped)| len - skipped);
+                let lens = left.zip(&cut.lens).map(|(left, &cut)| cut.min(left));
+                cut.piece(part, place, from, lens.collect(), &steps)
+            })
+        })
+    }
+
+    /// How a region of a part, of these lengths, is cut into pieces.
+    fn cut(&self, part: &Part, lens: &[usize]) -> Cut {
+        let last = lens.len() - 1;
+        let direct = lens[last] >= DIRECT;
+        let mut cut = vec![1; lens.len()];
+        let mut in_run = None;
+        let mut span = 1;
+        for (position, &axis) in part.nearest.iter().enumerate() {
+            let (len, stride) = (lens[axis], part.strides[axis]);
+            if len == 1 {
+                continue;
+            }
+            if direct && axis != last || stride.saturating_sub(span) > GAP {
+                in_run.get_or_insert(position);
+            }
+            let further = part.nearest[position + 1..]
+                .iter()
+                .any(|&axis| lens[axis] > 1);
+            let (step, room) = match in_run {
+                Some(_) => (span, self.scratch),
+                None if further && !direct => (stride, self.scratch / RUNS),
+                None => (stride, self.scratch),
+            };
+            let fits = 1 + room.saturating_sub(span) / step;
+            cut[axis] = match axis == last && fits < len {
+                true => (fits / self.grain * self.grain).max(self.grain),
+                false => fits.min(len),
+            };
+            span += (cut[axis] - 1) * step;
+            if cut[axis] < len {
+                in_run.get_or_insert(position + 1);
+            }
+        }
+        Cut {
+            lens: cut,
+            in_run: in_run.unwrap_or(part.nearest.len()),
+            direct,
+        }
+    }
+}
+
+/// How a region of a part is cut into pieces.
+struct Cut {
+    /// The lengths of a piece, of all but those at the ends.
+    lens: Vec<usize>,
+    /// How many axes are read as one run, the nearest ones, along with what lies between their neighbours.
+    in_run: usize,
+    /// Whether pieces are read into the box.
+    direct: bool,
+}
+
+impl Cut {
+    /// The piece at `place` of the box, which has these `steps`, and at `from` in the source.
+    fn piece(
+        &self,
+        part: &Part,
+        place: usize,
+        from: usize,
+        lens: Vec<usize>,
+        steps: &[usize],
+    ) -> Piece {
+        let mut pitches = vec![1; lens.len()];
+        let mut loops = Vec::new();
+        let (mut span, mut run) = (1, 1);
+        for (position, &axis) in part.nearest.iter().enumerate() {
+            let (len, stride) = (lens[axis], part.strides[axis]);
+            let step = match position < self.in_run {
+                true => stride,
+                false => span,
+            };
+            span += (len - 1) * step;
+            pitches[axis] = if self.direct { steps[axis] } else { step };
+            if position < self.in_run {
+                run = span;
+            } else if len > 1 {
+                loops.push((len, stride, pitches[axis]));
+            }
+        }
+        // The farthest counts slowest.
+        loops.reverse();
+        Piece {
+            source: part.source,
+            place,
+            lens,
+            direct: self.direct,
+            pitches,
+            from,
+            run,
+            loops,
+        }
+    }
+}
+
+impl Piece {
+    /// The runs to be read: which bytes of the source, and how far behind the first they go where they are read to.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (Range<usize>, usize)> {
+        let counts = self.loops.iter().map(|&(count, ..)| count);
+        Odometer::new(counts.collect()).map(|index| {
+            let (mut from, mut to) = (self.from, 0);
+            for (index, (_, stride, pitch)) in index.iter().zip(&self.loops) {
+                from += index * stride;
+                to += index * pitch;
+            }
+            (from..from + self.run, to)
+        })
+    }
+
+    /// The bytes of the new array in it.
+    pub(super) fn nbytes(&self) -> usize {
+        self.lens.iter().product()
+    }
+}
+
+/// The lengths of boxes of at most `buffer` bytes.
+fn grow(relocation: &Relocation, buffer: usize, grain: usize) -> Vec<usize> {
+    let whole = &relocation.lens;
+    let last = whole.len() - 1;
+    let mut lens = vec![1; whole.len()];
+    lens[last] = grain;
+    // The new array first: of two sides with equal runs it is the one to grow.
+    let mut sides: Vec<Vec<usize>> = vec![(0..=last).rev().collect()];
+    for part in &relocation.parts {
+        if !sides.contains(&part.nearest) {
+            sides.push(part.nearest.clone());
+        }
+    }
+    let partial = |side: &[usize], lens: &[usize]| {
+        let mut axes = side.iter().copied();
+        axes.find(|&axis| lens[axis] < whole[axis])
+    };
+    let run = |side: &[usize], lens: &[usize]| {
+        let end = side.iter().position(|&axis| lens[axis] < whole[axis]);
+        let axes = &side[..end.map_or(side.len(), |end| end + 1)];
+        axes.iter().map(|&axis| lens[axis]).product::<usize>()
+    };
+    while let Some(shortest) =
+        (0..sides.len()).min_by_key(|&side| run(&sides[side], &lens).min(LONG))
+    {
+        let Some(axis) = partial(&sides[shortest], &lens) else {
+            sides.remove(shortest);
+            continue;
+        };
+        let others = lens.iter().product::<usize>() / lens[axis];
+        let mut fits = (buffer / others).min(lens[axis].saturating_mul(2));
+        if axis == last {
+            fits = fits / grain * grain;
+        }
+        if fits <= lens[axis] {
+            sides.remove(shortest);
+            continue;
+        }
+        lens[axis] = fits.min(whole[axis]);
+    }
+    lens
+}
+
+/// The greatest common divisor.
+pub(super) fn gcd(a: usize, b: usize) -> usize {
+    match b {
+        0 => a,
+        _ => gcd(b, a % b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::layout::tests::{naive, relocations};
+    use super::*;
+
+    /// Assembles the new array box by box, as whoever carries the plan out does, from sources whose bytes are their places.
+    fn carried_out(plan: &Plan<'_>, buffer: usize, scratch: usize) -> Vec<(usize, usize)> {
+        let relocation = plan.relocation;
+        let whole = relocation.steps();
+        let mut found = vec![None; relocation.nbytes()];
+        for region in plan.boxes() {
+            let steps = packed(&region.lens);
+            let mut content = vec![None; region.lens.iter().product()];
+            assert!(content.len() <= plan.box_size() && plan.box_size() <= buffer);
+            for piece in plan.pieces(&region) {
+                let mut read = vec![None; if piece.direct { content.len() } else { scratch }];
+                for (bytes, to) in piece.runs() {
+                    for (behind, byte) in bytes.enumerate() {
+                        read[to + behind] = Some((piece.source, byte));
+                    }
+                }
+                for index in Odometer::new(piece.lens.clone()) {
+                    let far = |steps: &[usize]| -> usize {
+                        index
+                            .iter()
+                            .zip(steps)
+                            .map(|(index, step)| index * step)
+                            .sum()
+                    };
+                    let place = &mut content[piece.place + far(&steps)];
+                    assert_eq!(*place, None, "every byte is written once");
+                    *place = read[far(&piece.pitches)];
+                }
+            }
+            for (index, byte) in Odometer::new(region.lens.clone()).zip(content) {
+                let at = index
+                    .iter()
+                    .zip(&region.start)
+                    .map(|(index, start)| index + start);
+                let at: usize = at.zip(&whole).map(|(index, step)| index * step).sum();
+                assert_eq!(found[at], None, "boxes do not overlap");
+                found[at] = byte;
+            }
+        }
+        found.into_iter().map(Option::unwrap).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_puts_every_byte_where_the_relocation_does(relocation in relocations(), buffer in 1..600_usize, scratch in 1..300_usize, start in 0..9_u64) {
+            let data = vec![start; relocation.parts.len()];
+            let plan = Plan::new(&relocation, buffer, scratch, true, (start, &data)).unwrap();
+            prop_assert_eq!(carried_out(&plan, buffer, scratch), naive(&relocation));
+            let whole = Plan::new(&relocation, buffer, scratch, false, (start, &data));
+            prop_assert_eq!(whole.is_some(), relocation.itemsize <= buffer.min(scratch));
+        }
+
+        #[test]
+        fn a_plan_with_long_runs_does_so_too(rows in 1..3_usize, columns in 1..3_usize, itemsize in 3000..6000_usize, buffer in 5000..20_000_usize, start in 0..5000_u64) {
+            let part = (0, columns, 3, vec![itemsize + 7, columns * (itemsize + 7)]);
+            let relocation = Relocation::new(&[columns, rows], itemsize, 0, [part]).unwrap();
+            let plan = Plan::new(&relocation, buffer, 5000, true, (start, &[start])).unwrap();
+            prop_assert_eq!(carried_out(&plan, buffer, 5000), naive(&relocation));
+        }
+    }
+
+    /// The transposition of `rows` x `columns` numbers of 8 bytes, whose data start on a page.
+    fn transposition(rows: usize, columns: usize) -> Relocation {
+        let strides = vec![8, 8 * columns];
+        Relocation::new(&[columns, rows], 8, 0, [(0, columns, 0, strides)]).unwrap()
+    }
+
+    fn box_lens(relocation: &Relocation, buffer: usize) -> Vec<usize> {
+        let plan = Plan::new(relocation, buffer, 2 << 20, true, (4096, &[4096])).unwrap();
+        plan.lens
+    }
+
+    #[test]
+    fn a_square_is_cut_so_that_both_sides_have_runs_of_whole_pages() {
+        let [columns, rows, 8] = box_lens(&transposition(16384, 16384), 56 << 20)[..] else {
+            panic!()
+        };
+        assert!(
+            columns * 8 >= 16 << 10 && rows * 8 >= 16 << 10,
+            "{columns} {rows}"
+        );
+        assert_eq!((columns * 8 % PAGE, rows * 8 % PAGE), (0, 0));
+    }
+
+    #[test]
+    fn what_is_thin_is_read_or_written_in_one_run() {
+        // Rows are short: read as they follow each other.
+        let tall = box_lens(&transposition(524_288, 512), 56 << 20);
+        assert_eq!(tall[0], 512);
+        assert!(tall[1] * 8 >= 64 << 10);
+        // Columns are short: written as they follow each other.
+        let wide = transposition(512, 524_288);
+        assert_eq!(box_lens(&wide, 56 << 20)[1], 512);
+    }
+
+    #[test]
+    fn small_gaps_are_read_along_and_large_ones_are_not() {
+        for (row, runs) in [(80, 1), (80_000, 100)] {
+            let relocation =
+                Relocation::new(&[100, 3], 8, 0, [(0, 100, 16, vec![row, 8])]).unwrap();
+            let plan = Plan::new(&relocation, 1 << 20, 1 << 20, true, (0, &[0])).unwrap();
+            let region = plan.boxes().next().unwrap();
+            let pieces: Vec<_> = plan.pieces(&region).collect();
+            assert_eq!(pieces.len(), 1);
+            assert_eq!(pieces[0].runs().count(), runs);
+        }
+    }
+
+    #[test]
+    fn boxes_end_where_pages_do_also_if_the_data_do_not_start_on_one() {
+        let relocation = transposition(1 << 14, 1 << 14);
+        let plan = Plan::new(&relocation, 8 << 20, 1 << 20, true, (128, &[128])).unwrap();
+        let boxes: Vec<_> = plan.boxes().collect();
+        for region in &boxes {
+            let [column, row, 0] = region.start[..] else {
+                panic!()
+            };
+            assert!(column == 0 || (128 + column * 8) % PAGE == 0, "{region:?}");
+            assert!(row == 0 || (128 + row * 8) % PAGE == 0, "{region:?}");
+        }
+    }
+}

@@ -1,0 +1,488 @@
+//! Carrying out a plan: reads, the permutation in memory and writes at the same time, on three threads.
+//!
+//! One thread asks for the pieces to come, a bounded number of bytes ahead: a read of what nobody asked for before waits for
+//! the disk by itself, run after run. The caller's thread reads each piece and puts its bytes where they belong in a box,
+//! and a third one writes the boxes that are full, and lets go of what lies behind. Two boxes are in memory, so each waits
+//! for the slower of the two. Whichever fails first ends the channels, on which all others stop.
+
+use std::io;
+use std::ops::Range;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+
+use ndarray::{ArrayView, IxDyn, ShapeBuilder};
+
+use super::layout::{Odometer, Relocation, Stretch, packed};
+use super::plan::{Piece, Plan, Region, gcd};
+use crate::beyond::behind::Behind;
+use crate::beyond::source::read_bytes;
+use crate::beyond::work::{Meter, Work, available};
+use crate::dtype::Swap;
+use crate::error::{Context, Error, Result};
+use crate::mapping::Access;
+use crate::store::{ArrayFile, Target, scatter};
+use crate::sys;
+
+/// From here on the kernel copies a stretch by itself.
+const KERNEL_STRETCH: usize = 64 << 10;
+
+/// The kernel copies so much at a time, after which progress is reported.
+const KERNEL_STEP: usize = 8 << 20;
+
+/// Less memory than this is of no use, and is taken all the same.
+const LEAST: usize = 2 << 20;
+
+/// The scratch stays in the cache of a processor.
+const SCRATCH: Range<usize> = 64 << 10..1 << 20;
+
+/// Boxes larger than this are as small a part of the array as that many of them leave, for reads and writes to overlap.
+const BOX: usize = 8 << 20;
+const BOXES: usize = 8;
+
+/// To let go of shorter runs, each by itself, would take longer than the kernel takes to find them.
+const LONG_ENOUGH: usize = 64 << 10;
+
+/// How far ahead pieces are asked for, at most.
+const AHEAD: usize = 32 << 20;
+
+/// An array that a relocation reads.
+pub(super) struct Input<'a> {
+    pub(super) file: &'a ArrayFile,
+    /// What its bytes become.
+    pub(super) swap: Option<Swap>,
+}
+
+impl Input<'_> {
+    fn in_file(&self, bytes: Range<usize>) -> Range<u64> {
+        self.file.mapping.pages().in_file(bytes)
+    }
+
+    fn prefetch(&self, bytes: Range<usize>) {
+        sys::prefetch(self.file.mapping.file(), self.in_file(bytes));
+    }
+
+    fn drop_cached(&self, bytes: Range<usize>) {
+        sys::drop_cached(self.file.mapping.file(), self.in_file(bytes));
+    }
+}
+
+/// How the memory is shared out.
+struct Budget {
+    memory: usize,
+    /// The size of each of the two boxes.
+    buffer: usize,
+    scratch: usize,
+}
+
+impl Budget {
+    fn new(memory: usize, nbytes: usize, itemsize: usize) -> Budget {
+        let memory = memory.max(LEAST);
+        let scratch = (memory / 16).clamp(SCRATCH.start, SCRATCH.end);
+        // Items that do not fit are parted, or refused.
+        let scratch = scratch.max(itemsize.min(memory / 4));
+        let buffer = ((memory - scratch) / 2).min((nbytes / BOXES).max(BOX));
+        Budget {
+            memory,
+            buffer,
+            scratch,
+        }
+    }
+}
+
+/// A relocation under way.
+pub(super) struct Run<'a> {
+    relocation: &'a Relocation,
+    inputs: &'a [Input<'a>],
+    context: Context<'a>,
+    target: &'a Target<'a>,
+    /// Whether what was read and written leaves the page cache, where it would not stay anyway.
+    drop: bool,
+    /// Whether the writer waits for the disk.
+    throttle: bool,
+}
+
+impl<'a> Run<'a> {
+    /// Writes all bytes of the new array.
+    pub(super) fn start<'w>(
+        relocation: &'a Relocation,
+        inputs: &'a [Input<'a>],
+        context: Context<'w>,
+        target: &'a Target<'a>,
+        work: &mut Work<'w>,
+    ) -> Result<()>
+    where
+        'w: 'a,
+    {
+        let nbytes = relocation.nbytes();
+        let run = Run {
+            relocation,
+            inputs,
+            context,
+            target,
+            drop: nbytes as u64 > available() / 2,
+            throttle: nbytes > work.memory(),
+        };
+        let behind = Behind::new(target.pages(), nbytes, work);
+        let mut meter = work.meter(context, nbytes as u64);
+        // The kernel copies what is in the file: not what a private map has changed, nor what is to be converted.
+        let as_it_is =
+            |input: &Input| input.swap.is_none() && input.file.access != Access::CopyOnWrite;
+        if relocation.stretch() >= KERNEL_STRETCH && inputs.iter().all(as_it_is) {
+            return run.copy(behind, &mut meter);
+        }
+        let budget = Budget::new(work.memory(), nbytes, relocation.itemsize);
+        let may_part = inputs.iter().all(|input| input.swap.is_none());
+        let starts: Vec<_> = inputs
+            .iter()
+            .map(|input| input.in_file(0..0).start)
+            .collect();
+        let data = (target.pages().in_file(0..0).start, &starts[..]);
+        let plan = Plan::new(relocation, budget.buffer, budget.scratch, may_part, data);
+        let plan = plan.ok_or_else(|| Error::OverBudget {
+            path: context.path(),
+            op: context.op,
+            // A quarter of it is for one item.
+            needed: relocation.itemsize as u64 * 4,
+            budget: budget.memory as u64,
+        })?;
+        run.carry_out(&plan, &budget, behind, &mut meter)
+    }
+
+    /// Has the kernel copy stretch after stretch.
+    fn copy(&self, mut behind: Behind<'_>, meter: &mut Meter<'_>) -> Result<()> {
+        let mut position = 0;
+        for Stretch { source, bytes } in self.relocation.stretches() {
+            let input = &self.inputs[source];
+            for start in bytes.clone().step_by(KERNEL_STEP) {
+                let piece = start..bytes.end.min(start + KERNEL_STEP);
+                let from = input.file.mapping.file();
+                self.target
+                    .copy_at(position as u64, from, input.in_file(piece.clone()))?;
+                position += piece.len();
+                let written = behind.reached(position);
+                written.map_err(|error| self.target.error(error))?;
+                meter.add(piece.len() as u64)?;
+                if self.drop {
+                    input.drop_cached(piece);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Assembles box after box.
+    fn carry_out(
+        &self,
+        plan: &Plan<'_>,
+        budget: &Budget,
+        behind: Behind<'_>,
+        meter: &mut Meter<'_>,
+    ) -> Result<()> {
+        let ahead = (budget.memory / 4).min(AHEAD) / budget.scratch;
+        let (announce, announced) = mpsc::sync_channel(ahead);
+        let (pass, passed) = mpsc::sync_channel::<(Region, Vec<u8>)>(0);
+        let (give_back, given_back) = mpsc::channel();
+        for _ in 0..2 {
+            // The receiver is here.
+            let _ = give_back.send(vec![0; plan.box_size()]);
+        }
+        thread::scope(|scope| {
+            scope.spawn(move || self.prefetch(plan, &announce));
+            let writer = scope.spawn(move || {
+                let mut writer = Writer::new(self, plan, behind);
+                for (region, content) in passed {
+                    writer.write(region, &content)?;
+                    let _ = give_back.send(content);
+                }
+                Ok(())
+            });
+            let filled = self.fill(plan, budget, meter, announced, given_back, pass);
+            let written = writer
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            // Where the writer failed the other stage only stopped.
+            written.and(filled)
+        })
+    }
+
+    /// Asks for the pieces to come.
+    fn prefetch(&self, plan: &Plan<'_>, announce: &SyncSender<()>) {
+        for region in plan.boxes() {
+            for piece in plan.pieces(&region) {
+                for (bytes, _) in piece.runs() {
+                    self.inputs[piece.source].prefetch(bytes);
+                }
+                if announce.send(()).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads the pieces and passes on the boxes. It takes its ends of the channels along: that it is gone ends the others.
+    fn fill(
+        &self,
+        plan: &Plan<'_>,
+        budget: &Budget,
+        meter: &mut Meter<'_>,
+        announced: Receiver<()>,
+        given_back: Receiver<Vec<u8>>,
+        pass: SyncSender<(Region, Vec<u8>)>,
+    ) -> Result<()> {
+        let mut scratch = vec![0; budget.scratch];
+        for region in plan.boxes() {
+            let Ok(mut content) = given_back.recv() else {
+                return Ok(());
+            };
+            let steps = packed(&region.lens);
+            for piece in plan.pieces(&region) {
+                // An error would be that of a thread that panicked, which the scope passes on.
+                let _ = announced.recv();
+                let input = &self.inputs[piece.source];
+                let into = match piece.direct {
+                    true => &mut content[piece.place..],
+                    false => &mut scratch[..],
+                };
+                for (bytes, to) in piece.runs() {
+                    let into = &mut into[to..to + bytes.len()];
+                    read_bytes(input.file, self.context, bytes, into)?;
+                    if let Some(swap) = &input.swap {
+                        swap.apply(into);
+                    }
+                }
+                if !piece.direct {
+                    place(&piece, &scratch, &mut content, &steps);
+                }
+                meter.add(piece.nbytes() as u64)?;
+            }
+            if pass.send((region, content)).is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes boxes, and lets go of what lies behind them.
+struct Writer<'a> {
+    run: &'a Run<'a>,
+    plan: &'a Plan<'a>,
+    behind: Behind<'a>,
+    /// The box that was written before.
+    last: Option<Region>,
+    /// All bytes before are out of the page cache.
+    dropped: usize,
+}
+
+impl<'a> Writer<'a> {
+    fn new(run: &'a Run<'a>, plan: &'a Plan<'a>, behind: Behind<'a>) -> Writer<'a> {
+        Writer {
+            run,
+            plan,
+            behind,
+            last: None,
+            dropped: 0,
+        }
+    }
+
+    fn write(&mut self, region: Region, content: &[u8]) -> Result<()> {
+        let (relocation, target) = (self.run.relocation, self.run.target);
+        for (bytes, at) in runs(relocation, &region) {
+            target.write_at(bytes.start as u64, &content[at..at + bytes.len()])?;
+        }
+        let written = match is_one_run(relocation, &region) {
+            true => self.behind.reached(span(relocation, &region).end),
+            false => self.let_go(&region),
+        };
+        written.map_err(|error| target.error(error))?;
+        // Not of this very box: what was read a moment ago is not let go of so easily.
+        if let Some(last) = self.last.replace(region).filter(|_| self.run.drop) {
+            for piece in self.plan.pieces(&last) {
+                let input = &self.run.inputs[piece.source];
+                let long = piece.runs().filter(|(bytes, _)| bytes.len() >= LONG_ENOUGH);
+                long.for_each(|(bytes, _)| input.drop_cached(bytes));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the box before this one on its way to the disk, once the one before that has arrived. This one has to wait until
+    /// the next is written: they may share pages, and a page is sent once.
+    fn let_go(&mut self, region: &Region) -> io::Result<()> {
+        let (relocation, pages) = (self.run.relocation, self.run.target.pages());
+        let Some(last) = &self.last else {
+            return Ok(());
+        };
+        let last = span(relocation, last);
+        if self.run.throttle {
+            pages.wait_for_writeback(self.dropped..last.end)?;
+        }
+        pages.start_writeback(last.clone())?;
+        // Whole slices of the slowest axis are complete, as soon as no box after the last one touches them.
+        let complete = (region.start[0] * relocation.steps()[0]).min(last.start);
+        if self.run.drop && complete > self.dropped {
+            pages.finish_writeback(self.dropped..complete)?;
+            pages.drop_cached(self.dropped..complete);
+            self.dropped = complete;
+        }
+        Ok(())
+    }
+}
+
+/// The axis of a region from which on its bytes follow each other in the new array.
+fn run_axis(relocation: &Relocation, region: &Region) -> usize {
+    let mut partial = region.lens.iter().zip(&relocation.lens);
+    let partial = partial.rposition(|(len, whole)| len < whole);
+    partial.unwrap_or(0)
+}
+
+/// From the first byte of a region in the new array to its last.
+fn span(relocation: &Relocation, region: &Region) -> Range<usize> {
+    let mut span = 0..1;
+    for ((step, start), len) in relocation
+        .steps()
+        .iter()
+        .zip(&region.start)
+        .zip(&region.lens)
+    {
+        span.start += step * start;
+        span.end += step * (start + len - 1);
+    }
+    span
+}
+
+fn is_one_run(relocation: &Relocation, region: &Region) -> bool {
+    let before = &region.lens[..run_axis(relocation, region)];
+    before.iter().all(|&len| len == 1)
+}
+
+/// The runs of a region: which bytes of the new array, and where in the box.
+fn runs(relocation: &Relocation, region: &Region) -> impl Iterator<Item = (Range<usize>, usize)> {
+    let axis = run_axis(relocation, region);
+    let steps = relocation.steps();
+    let dot = |index: &[usize], steps: &[usize]| -> usize {
+        index
+            .iter()
+            .zip(steps)
+            .map(|(index, step)| index * step)
+            .sum()
+    };
+    let start = dot(&region.start, &steps);
+    let len: usize = region.lens[axis..].iter().product();
+    let outer = Odometer::new(region.lens[..axis].to_vec());
+    outer.enumerate().map(move |(number, index)| {
+        let start = start + dot(&index, &steps);
+        (start..start + len, number * len)
+    })
+}
+
+/// Puts what was read of a piece where it belongs in its box, whose neighbours are `steps` apart.
+fn place(piece: &Piece, scratch: &[u8], content: &mut [u8], steps: &[usize]) {
+    let last = piece.lens.len() - 1;
+    let long = || (0..last).filter(|&axis| piece.lens[axis] > 1);
+    let unit = long().fold(piece.lens[last], |unit, axis| {
+        gcd(gcd(unit, piece.pitches[axis]), steps[axis])
+    });
+    let content = &mut content[piece.place..];
+    macro_rules! of_size {
+        ($($size:literal)*) => {
+            match unit {
+                $(_ if unit.is_multiple_of($size) => place_units::<$size>(piece, scratch, content, steps),)*
+                _ => unreachable!("every number is a multiple of one"),
+            }
+        };
+    }
+    of_size!(32 24 16 12 10 8 7 6 5 4 3 2 1);
+}
+
+/// As [`place`], with `N` bytes at a time, of which everything is a multiple.
+fn place_units<const N: usize>(piece: &Piece, scratch: &[u8], content: &mut [u8], steps: &[usize]) {
+    let last = piece.lens.len() - 1;
+    let mut axes: Vec<_> = (0..last).filter(|&axis| piece.lens[axis] > 1).collect();
+    // The last axis goes where it is one unit, and those of the axis before it follow each other.
+    if piece.lens[last] > N || axes.last().is_none_or(|&axis| steps[axis] != N) {
+        axes.push(last);
+    }
+    let of = |axis: &usize, values: &[usize]| match *axis == last {
+        true => 1,
+        false => values[*axis] / N,
+    };
+    let len = |axis: &usize| match *axis == last {
+        true => piece.lens[last] / N,
+        false => piece.lens[*axis],
+    };
+    let lens: Vec<_> = axes.iter().map(len).collect();
+    let pitches: Vec<_> = axes.iter().map(|axis| of(axis, &piece.pitches)).collect();
+    let mut steps: Vec<_> = axes.iter().map(|axis| of(axis, steps)).collect();
+    let (units, _) = scratch.as_chunks::<N>();
+    let view = ArrayView::from_shape(IxDyn(&lens).strides(IxDyn(&pitches)), units)
+        .expect("a piece fits the scratch, by `Plan`");
+    scatter(view, content, &mut steps);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::layout::tests::{naive, relocations};
+    use super::*;
+
+    /// Assembles the new array in memory from sources whose bytes are random, with the reads and writes of a run.
+    fn assembled(
+        plan: &Plan<'_>,
+        relocation: &Relocation,
+        source: impl Fn(usize, usize) -> u8,
+    ) -> Vec<u8> {
+        let mut found = vec![0; relocation.nbytes()];
+        for region in plan.boxes() {
+            let steps = packed(&region.lens);
+            let mut content = vec![0; region.lens.iter().product()];
+            for piece in plan.pieces(&region) {
+                let mut scratch = vec![0; 700];
+                let into = match piece.direct {
+                    true => &mut content[piece.place..],
+                    false => &mut scratch[..],
+                };
+                for (bytes, to) in piece.runs() {
+                    for (behind, byte) in bytes.enumerate() {
+                        into[to + behind] = source(piece.source, byte);
+                    }
+                }
+                if !piece.direct {
+                    place(&piece, &scratch, &mut content, &steps);
+                }
+            }
+            let mut covered = 0;
+            for (bytes, at) in runs(relocation, &region) {
+                covered += bytes.len();
+                found[bytes.clone()].copy_from_slice(&content[at..at + bytes.len()]);
+            }
+            assert_eq!(covered, content.len());
+        }
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_that_is_carried_out_makes_the_new_array(relocation in relocations(), buffer in 1..600_usize, scratch in 1..700_usize) {
+            let source = |source: usize, byte: usize| (source * 31 + byte * 7 + byte / 256) as u8;
+            let data = vec![0; relocation.parts.len()];
+            let plan = Plan::new(&relocation, buffer, scratch, true, (0, &data)).unwrap();
+            let expected: Vec<_> = naive(&relocation).into_iter().map(|(of, byte)| source(of, byte)).collect();
+            prop_assert_eq!(assembled(&plan, &relocation, source), expected);
+        }
+    }
+
+    #[test]
+    fn the_buffers_of_any_budget_stay_within_it() {
+        for memory in [0, 1, LEAST, 16 << 20, 64 << 20, 1 << 40] {
+            for nbytes in [1, 1 << 20, 1 << 30, 1 << 45] {
+                for itemsize in [1, 8, 1 << 20, 1 << 30] {
+                    let budget = Budget::new(memory, nbytes, itemsize);
+                    assert!(2 * budget.buffer + budget.scratch <= memory.max(LEAST));
+                    assert!(budget.buffer >= 1 && budget.scratch >= SCRATCH.start);
+                }
+            }
+        }
+    }
+}
