@@ -80,7 +80,9 @@ mod shape;
 mod store;
 mod sys;
 
-pub use beyond::{Block, Blocks, BlocksMut, Chunk, OutOfCore, OutOfCoreMut, Progress, Zip};
+pub use beyond::{
+    Block, Blocks, BlocksMut, Chunk, Number, OutOfCore, OutOfCoreMut, Progress, RealNumber, Zip,
+};
 pub use dtype::{ByteOrder, DType, Field, Kind, TimeUnit};
 pub use element::{
     AnyElement, AsType, Be, Bool8, ByteOrdered, Bytes, Datetime64, Element, Le, Pad, RecordField,
