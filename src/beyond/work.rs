@@ -95,6 +95,8 @@ impl Meter<'_> {
 /// | work | operations |
 /// |---|---|
 /// | walk over it | [`blocks`](OutOfCore::blocks), [`for_each_block`](OutOfCore::for_each_block) |
+/// | reduce it | [`sum`](OutOfCore::sum), [`mean`](OutOfCore::mean), [`var`](OutOfCore::var), [`std`](OutOfCore::std), [`min`](OutOfCore::min), [`max`](OutOfCore::max), [`argmin`](OutOfCore::argmin), [`argmax`](OutOfCore::argmax), [`count_nonzero`](OutOfCore::count_nonzero) |
+/// | reduce one axis | [`sum_axis`](OutOfCore::sum_axis) and the others |
 ///
 /// Each of them reads ahead of itself, lets go of what lies behind it, and keeps to the budget whatever the size of the
 /// array; docs/beyond-memory.md says which is for which job, with figures.

@@ -15,6 +15,7 @@ mod npz;
 mod paths;
 #[cfg(unix)]
 mod poison;
+mod reduce;
 mod resize;
 mod stream;
 mod support;

@@ -4,6 +4,7 @@
 //! `cargo test --test interop -- --ignored --nocapture`. The other side is `tests/interop/peer.py`, one process a step.
 
 mod dtypes;
+mod reduce;
 
 use std::fs;
 use std::path::{Path, PathBuf};

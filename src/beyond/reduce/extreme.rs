@@ -130,6 +130,25 @@ impl<A: Scalar<Real = A> + Real, E: End> Partial for Place<A, E> {
         }
         self.len += later.len;
     }
+
+    #[inline(always)]
+    fn spread(self, at: usize, apart: usize) -> Self {
+        Place {
+            index: self.index * apart as u64 + at as u64,
+            ..self
+        }
+    }
+
+    #[inline(always)]
+    fn merge_beside(&mut self, other: &Self) {
+        if !E::keeps(self.value, other.value) {
+            self.value = other.value;
+            self.index = other.index;
+        } else if E::keeps(other.value, self.value) {
+            self.index = self.index.min(other.index);
+        }
+        self.len += other.len;
+    }
 }
 
 /// Keeps the most extreme element of each lane, and its row.
@@ -159,9 +178,9 @@ impl<A: Scalar<Real = A> + Real, E: End> Lanes<A> for Places<A, E> {
     #[inline(always)]
     fn add(&mut self, row: &[A]) {
         let row: &[A; WIDTH] = array(row);
-        for lane in 0..WIDTH {
-            let keeps = E::keeps(self.best[lane], row[lane]);
-            self.best[lane] = if keeps { self.best[lane] } else { row[lane] };
+        for (lane, &element) in row.iter().enumerate() {
+            let keeps = E::keeps(self.best[lane], element);
+            self.best[lane] = if keeps { self.best[lane] } else { element };
             self.index[lane] = if keeps { self.index[lane] } else { self.row };
         }
         self.row += 1;

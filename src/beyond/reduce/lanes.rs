@@ -66,6 +66,18 @@ pub(super) fn fold<A: Element, K: Fold<A>>(run: &[A]) -> K::Partial {
 pub trait Partial: Clone + Send {
     /// Takes in what the elements behind these come to.
     fn merge(&mut self, later: &Self);
+
+    /// What the elements come to if they are in truth those at `at`, `at + apart`, `at + 2 * apart` and so on.
+    #[inline(always)]
+    fn spread(self, _at: usize, _apart: usize) -> Self {
+        self
+    }
+
+    /// Takes in what elements come to that lie between these.
+    #[inline(always)]
+    fn merge_beside(&mut self, other: &Self) {
+        self.merge(other);
+    }
 }
 
 /// Runs `job` with the widest vectors that this processor has.

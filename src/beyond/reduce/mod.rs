@@ -12,6 +12,8 @@ mod number;
 mod place;
 mod scalar;
 mod sum;
+#[cfg(test)]
+mod tests;
 mod twofold;
 mod walk;
 mod whole;

@@ -78,8 +78,8 @@ impl Distances {
         let mut sum = [0.0; WIDTH];
         for row in rows() {
             let row: &[R; WIDTH] = array(row);
-            for lane in 0..WIDTH {
-                sum[lane] += row[lane].to_f64();
+            for (sum, real) in sum.iter_mut().zip(row) {
+                *sum += real.to_f64();
             }
         }
         for (sum, real) in sum.iter_mut().zip(rest) {
@@ -91,8 +91,8 @@ impl Distances {
             Distances::from_shift(std::array::from_fn(|lane| sum[lane % parts] / len as f64));
         for row in rows() {
             let row: &[R; WIDTH] = array(row);
-            for lane in 0..WIDTH {
-                distances.add_real(lane, row[lane]);
+            for (lane, &real) in row.iter().enumerate() {
+                distances.add_real(lane, real);
             }
         }
         for (lane, &real) in rest.iter().enumerate() {
@@ -149,8 +149,8 @@ impl<A: Scalar> Lanes<A> for Distances {
     #[inline(always)]
     fn add(&mut self, row: &[A]) {
         let row: &[A::Real; WIDTH] = array(A::reals(row));
-        for lane in 0..WIDTH {
-            self.add_real(lane, row[lane]);
+        for (lane, &real) in row.iter().enumerate() {
+            self.add_real(lane, real);
         }
     }
 

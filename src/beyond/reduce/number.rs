@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use num_complex::Complex;
 
 use self::kernels::Overflow;
-use super::extreme::{Extremes, Greatest, Least, Places};
+use super::extreme::{Extremes, Greatest, Least, Places, first_same};
 use super::moments::Distances;
 use super::sum::{Doubles, FloatSum, IntSum, Narrow, Nonzeros, Singles, Wide};
 #[cfg(feature = "num-complex")]
@@ -65,7 +65,7 @@ pub(super) mod kernels {
         type NonzeroLanes: Lanes<Self, Partial = IntSum>;
     }
 
-    pub trait Ordered: Element + Real {
+    pub trait Ordered: Element {
         /// What is compared in its place.
         type Key: Scalar<Real = Self::Key> + Real;
         type MinLanes: Lanes<Self, Partial = Extreme<Self::Key, Least>>;
@@ -74,6 +74,9 @@ pub(super) mod kernels {
         type ArgMaxLanes: Lanes<Self, Partial = Place<Self::Key, Greatest>>;
 
         fn from_key(key: Self::Key) -> Self;
+
+        /// Where a value is first. NaN is the same as any NaN.
+        fn first_same(elements: &[Self], key: Self::Key) -> Option<usize>;
     }
 
     /// An exact sum that its type cannot hold.
@@ -214,6 +217,11 @@ macro_rules! ordered {
             fn from_key(key: $type) -> $type {
                 key
             }
+
+            #[inline(always)]
+            fn first_same(elements: &[$type], key: $type) -> Option<usize> {
+                first_same(elements, key)
+            }
         }
 
         impl RealNumber for $type {}
@@ -232,6 +240,11 @@ impl kernels::Ordered for half::f16 {
 
     fn from_key(key: f32) -> half::f16 {
         half::f16::from_f32(key)
+    }
+
+    #[inline(always)]
+    fn first_same(elements: &[half::f16], key: f32) -> Option<usize> {
+        first_same(elements, half::f16::from_f32(key))
     }
 }
 

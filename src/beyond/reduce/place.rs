@@ -4,10 +4,9 @@
 //! next to each other along the first axis only the first one can be it, and none that is further along this axis than one
 //! that is known already: few are looked at, however many there are.
 
-use super::extreme::{End, Extreme, first_same};
+use super::extreme::{End, Extreme};
 use super::lanes::{Lanes, vectorized};
 use super::number::kernels::Ordered;
-use super::scalar::Real;
 use crate::beyond::source::Source;
 use crate::beyond::work::Work;
 use crate::error::Result;
@@ -17,8 +16,8 @@ const CACHED: usize = 16 << 10;
 
 /// The best element so far, and its index in C order.
 #[derive(Clone, Copy)]
-struct Best<A> {
-    value: A,
+struct Best<R> {
+    value: R,
     index: usize,
 }
 
@@ -32,7 +31,7 @@ pub(super) fn first_in_c_order<'a, A: Ordered, E: End, K>(
 where
     K: Lanes<A, Partial = Extreme<A::Key, E>>,
 {
-    let mut best: Option<Best<A>> = None;
+    let mut best: Option<Best<A::Key>> = None;
     source.scan(
         work,
         op,
@@ -60,17 +59,17 @@ where
 
 /// The best of some elements, of which the first is at `start` in the file.
 #[inline(always)]
-fn best_of<A: Ordered, E: End, K>(start: usize, elements: &[A], shape: &[usize]) -> Best<A>
+fn best_of<A: Ordered, E: End, K>(start: usize, elements: &[A], shape: &[usize]) -> Best<A::Key>
 where
     K: Lanes<A, Partial = Extreme<A::Key, E>>,
 {
     let mut best = Best {
-        value: elements[0],
+        value: K::run(&elements[..1]).value,
         index: c_index(start, shape),
     };
     let chunk_len = CACHED / size_of::<A>();
     for (chunk_index, chunk) in elements.chunks(chunk_len).enumerate() {
-        let value = A::from_key(K::run(chunk).value);
+        let value = K::run(chunk).value;
         if !E::keeps(best.value, value) {
             best = Best {
                 value,
@@ -86,7 +85,7 @@ where
 
 /// Looks for elements that are the same as the best one and before it.
 #[inline(always)]
-fn search<A: Real>(start: usize, elements: &[A], shape: &[usize], best: &mut Best<A>) {
+fn search<A: Ordered>(start: usize, elements: &[A], shape: &[usize], best: &mut Best<A::Key>) {
     let first_axis = shape[0];
     let apart: usize = shape[1..].iter().product();
     let mut at = 0;
@@ -96,7 +95,7 @@ fn search<A: Real>(start: usize, elements: &[A], shape: &[usize], best: &mut Bes
         // What lies further along the first axis than the best one is behind it.
         let open = (best.index / apart).saturating_add(1).saturating_sub(along);
         let run = &elements[at..end.min(at.saturating_add(open))];
-        if let Some(found) = first_same(run, best.value) {
+        if let Some(found) = A::first_same(run, best.value) {
             best.index = best.index.min(c_index(start + at + found, shape));
         }
         at = end;

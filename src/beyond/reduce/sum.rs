@@ -50,8 +50,8 @@ impl<A: Scalar<Real = f64>> Lanes<A> for Doubles {
     #[inline(always)]
     fn add(&mut self, row: &[A]) {
         let row: &[f64; REALS] = array(A::reals(row));
-        for lane in 0..REALS {
-            let (sum, lost) = two_sum(self.sum[lane], row[lane]);
+        for (lane, &element) in row.iter().enumerate() {
+            let (sum, lost) = two_sum(self.sum[lane], element);
             self.sum[lane] = sum;
             self.lost[lane] += lost;
         }

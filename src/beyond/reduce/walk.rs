@@ -174,30 +174,24 @@ fn by_groups<'a, A: Element, K: Lanes<A>, R: Send>(
         (outer * groups).div_ceil(at_once),
         piece,
         |range, elements| {
-            vectorized(
-                #[inline(always)]
-                || match groups {
-                    1 => {
-                        let mut done = Vec::with_capacity(elements.len() / len);
-                        whole_results::<A, K>(elements, walk, |partial| {
-                            done.push(finish(Some(partial))?);
-                            Ok(())
-                        })?;
-                        Ok(Reduced::Done(done))
-                    }
-                    _ => {
-                        let mut partials = Vec::with_capacity(at_once * inner);
-                        let mut at = 0;
-                        while at < elements.len() {
-                            let row = (range.start + at) / inner % len;
-                            let end = at + group.min(len - row) * inner;
-                            group_columns::<A, K>(&elements[at..end], inner, &mut partials);
-                            at = end;
-                        }
-                        Ok(Reduced::Groups(partials))
-                    }
-                },
-            )
+            if groups > 1 {
+                return Ok(Reduced::Groups(groups_of::<A, K>(
+                    range.start,
+                    elements,
+                    walk,
+                    group,
+                )));
+            }
+            let mut done = Vec::with_capacity(elements.len() / len);
+            // A few at a time, for what results are made of may take more than they do.
+            let few = (PIECE / 16 / (len * inner)).max(1) * len * inner;
+            for elements in elements.chunks(few) {
+                let partials = whole_results::<A, K>(elements, walk);
+                for partial in &partials {
+                    done.push(finish(Some(partial))?);
+                }
+            }
+            Ok(Reduced::Done(done))
         },
         |_, reduced| {
             let partials = match reduced {
@@ -231,13 +225,32 @@ fn merge<P: Partial>(partials: &mut [P], later: &[P]) {
     }
 }
 
-/// Reduces results that are one group each.
-#[inline(always)]
-fn whole_results<A: Element, K: Lanes<A>>(
+/// Reduces elements of results that are several groups each, from the start of a group to the end of one.
+fn groups_of<A: Element, K: Lanes<A>>(
+    start: usize,
     elements: &[A],
     walk: Walk,
-    mut each: impl FnMut(&K::Partial) -> Result<()>,
-) -> Result<()> {
+    group: usize,
+) -> Vec<K::Partial> {
+    let Walk { len, inner, .. } = walk;
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut partials = Vec::new();
+            let mut at = 0;
+            while at < elements.len() {
+                let row = (start + at) / inner % len;
+                let end = at + group.min(len - row) * inner;
+                group_columns::<A, K>(&elements[at..end], inner, &mut partials);
+                at = end;
+            }
+            partials
+        },
+    )
+}
+
+/// Reduces results that are one group each.
+fn whole_results<A: Element, K: Lanes<A>>(elements: &[A], walk: Walk) -> Vec<K::Partial> {
     /// Where it pays to gather the elements of many results, rather than to reduce each by itself.
     const FEW: usize = 8 * WIDTH;
     let Walk { len, inner, .. } = walk;
@@ -247,25 +260,22 @@ fn whole_results<A: Element, K: Lanes<A>>(
         _ if inner < 2 * K::WIDTH => 4 * FEW,
         _ => 0,
     };
-    if apart < few {
-        return gathered::<A, K>(elements, walk, each);
-    }
-    let mut partials = Vec::with_capacity(inner);
-    for group in elements.chunks_exact(apart) {
-        partials.clear();
-        group_columns::<A, K>(group, inner, &mut partials);
-        partials.iter().try_for_each(&mut each)?;
-    }
-    Ok(())
+    let mut partials = Vec::with_capacity(elements.len() / len);
+    vectorized(
+        #[inline(always)]
+        || match apart < few {
+            true => gathered::<A, K>(elements, walk, &mut partials),
+            false => elements
+                .chunks_exact(apart)
+                .for_each(|group| group_columns::<A, K>(group, inner, &mut partials)),
+        },
+    );
+    partials
 }
 
 /// Reduces small results, as many at a time as there are lanes.
 #[inline(always)]
-fn gathered<A: Element, K: Lanes<A>>(
-    elements: &[A],
-    walk: Walk,
-    mut each: impl FnMut(&K::Partial) -> Result<()>,
-) -> Result<()> {
+fn gathered<A: Element, K: Lanes<A>>(elements: &[A], walk: Walk, into: &mut Vec<K::Partial>) {
     let Walk { len, inner, .. } = walk;
     let results = elements.len() / len;
     let (mut base, mut column) = (0, 0);
@@ -291,11 +301,8 @@ fn gathered<A: Element, K: Lanes<A>>(
         for index in 0..len {
             lanes.add(&row(index)[..K::WIDTH]);
         }
-        for lane in 0..count {
-            each(&lanes.partial(lane, len))?;
-        }
+        into.extend((0..count).map(|lane| lanes.partial(lane, len)));
     }
-    Ok(())
 }
 
 /// Reduces a group of rows and appends what each column comes to.
@@ -317,17 +324,8 @@ fn group_columns<A: Element, K: Lanes<A>>(rows: &[A], inner: usize, into: &mut V
     let long = rows.chunks_exact(joined * inner);
     let rest = long.remainder();
     let first = into.len();
-    let mut append = |columns: &Columns<K>, width: usize| {
-        for column in 0..width {
-            let partial = columns.partial(column);
-            match into.get_mut(first + column % inner) {
-                Some(sum) => sum.merge(&partial),
-                None => into.push(partial),
-            }
-        }
-    };
     if long.len() > 0 {
-        let mut columns = Columns::new(joined * inner);
+        let mut columns = Columns::<K>::new(joined * inner);
         let mut tile = [&rows[..0]; TILE];
         let mut count = 0;
         for row in long {
@@ -339,12 +337,35 @@ fn group_columns<A: Element, K: Lanes<A>>(rows: &[A], inner: usize, into: &mut V
             }
         }
         columns.add(&tile[..count]);
-        append(&columns, joined * inner);
+        append(&columns, joined, inner, into);
     }
     if !rest.is_empty() {
-        let mut columns = Columns::new(rest.len());
+        let mut columns = Columns::<K>::new(rest.len());
         columns.add(&[rest]);
-        append(&columns, rest.len());
+        let mut partials = Vec::with_capacity(inner);
+        append(&columns, rest.len() / inner, inner, &mut partials);
+        match into.len() > first {
+            true => merge(&mut into[first..], &partials),
+            false => into.append(&mut partials),
+        }
+    }
+}
+
+/// Appends what `inner` columns come to, of which each row has `joined` rows.
+#[inline(always)]
+fn append<A: Element, K: Lanes<A>>(
+    columns: &Columns<K>,
+    joined: usize,
+    inner: usize,
+    into: &mut Vec<K::Partial>,
+) {
+    for column in 0..inner {
+        let mut partial = columns.partial(column).spread(0, joined);
+        for at in 1..joined {
+            let other = columns.partial(at * inner + column).spread(at, joined);
+            partial.merge_beside(&other);
+        }
+        into.push(partial);
     }
 }
 
