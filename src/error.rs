@@ -363,6 +363,30 @@ pub enum Error {
         budget: u64,
     },
 
+    /// There are no elements, and so no extreme.
+    #[error("cannot {op} {path:?}: it has no elements there; check the shape")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+    },
+
+    /// An exact sum of integers is more than its type holds.
+    #[error(
+        "cannot {op} {path:?}: the sum {sum} is more than {dtype} holds; take the mean, or make floats of it with `OutOfCore::astype`"
+    )]
+    SumOverflow {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The exact sum.
+        sum: i128,
+        /// The type of the result.
+        dtype: &'static str,
+    },
+
     /// The array has no such axis.
     #[error("cannot {op} {path:?}: there is no axis {axis}, it has {ndim}, counted from 0")]
     AxisOutOfBounds {
@@ -557,6 +581,14 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     pub(crate) fn new(path: &'a Path, op: &'static str) -> Self {
         Context { path, op }
+    }
+
+    /// Why an operation ends that the progress callback broke off.
+    pub(crate) fn cancelled(self) -> Error {
+        Error::Cancelled {
+            path: self.path(),
+            op: self.op,
+        }
     }
 
     /// The same file, with words that name a step of the operation.

@@ -84,7 +84,8 @@ mod store;
 mod sys;
 
 pub use beyond::{
-    Block, Blocks, BlocksMut, Chunk, OutOfCore, OutOfCoreAny, OutOfCoreMut, Progress, Zip,
+    Block, Blocks, BlocksMut, Chunk, Number, OutOfCore, OutOfCoreAny, OutOfCoreMut, Progress,
+    RealNumber, Zip,
 };
 pub use dtype::{ByteOrder, DType, Field, Kind, TimeUnit};
 pub use element::{

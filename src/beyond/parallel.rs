@@ -9,6 +9,14 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::Error;
 use crate::error::Result;
 
+/// How many threads [`in_order`] works with.
+pub(super) fn threads() -> usize {
+    #[cfg(feature = "rayon")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "rayon"))]
+    1
+}
+
 /// Runs `each` on every number below `count` and passes what it returns to `deliver`, in order.
 ///
 /// With the feature `rayon` the threads of the current pool take the numbers, each the next one that is free; without it
@@ -19,7 +27,7 @@ pub(super) fn in_order<T: Send>(
     mut deliver: impl FnMut(usize, T) -> Result<()> + Send,
 ) -> Result<()> {
     #[cfg(feature = "rayon")]
-    if count > 1 && rayon::current_num_threads() > 1 {
+    if count > 1 && threads() > 1 {
         return on_all_threads(count, each, deliver);
     }
     (0..count).try_for_each(|index| deliver(index, each(index)?))
@@ -56,7 +64,7 @@ fn on_all_threads<T: Send>(
         }
     };
     rayon::scope(|scope| {
-        for _ in 0..rayon::current_num_threads().min(count) {
+        for _ in 0..threads().min(count) {
             scope.spawn(|_| work());
         }
     });

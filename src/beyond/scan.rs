@@ -25,19 +25,35 @@ impl<'a, A: Element> Source<'a, A> {
         work: &mut Work<'a>,
         op: &'static str,
         visit: impl Fn(Range<usize>, &[A]) -> Result<T> + Sync,
+        deliver: impl FnMut(Range<usize>, T) -> Result<()> + Send,
+    ) -> Result<()> {
+        let len = self.len();
+        let piece_len = (PIECE / size_of::<A>()).max(1);
+        let piece = |index: usize| index * piece_len..((index + 1) * piece_len).min(len);
+        self.scan_pieces(work, op, len.div_ceil(piece_len), piece, visit, deliver)
+    }
+
+    /// As [`scan`](Source::scan), in `count` pieces of the caller's choice, which follow one another and are about as long as
+    /// the first.
+    pub(super) fn scan_pieces<T: Send>(
+        &self,
+        work: &mut Work<'a>,
+        op: &'static str,
+        count: usize,
+        piece: impl Fn(usize) -> Range<usize> + Sync,
+        visit: impl Fn(Range<usize>, &[A]) -> Result<T> + Sync,
         mut deliver: impl FnMut(Range<usize>, T) -> Result<()> + Send,
     ) -> Result<()> {
         let context = self.context(op);
-        let len = self.len();
-        let piece_len = (PIECE / size_of::<A>()).max(1);
-        let count = len.div_ceil(piece_len);
-        let piece = |index: usize| index * piece_len..((index + 1) * piece_len).min(len);
-        let ahead = (AHEAD.min(work.memory() / 4) / size_of::<A>()).div_ceil(piece_len);
+        let ahead = match count {
+            0 => 0,
+            _ => (AHEAD.min(work.memory() / 4) / size_of::<A>()).div_ceil(piece(0).len()),
+        };
         let release = self.nbytes() > work.memory();
         let mut meter = work.meter(context, self.nbytes() as u64);
         let buffers = Pool::default();
 
-        self.prefetch(0..(ahead * piece_len).min(len));
+        (0..ahead.min(count)).for_each(|index| self.prefetch(piece(index)));
         parallel::in_order(
             count,
             |index| {

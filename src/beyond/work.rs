@@ -7,7 +7,7 @@ use ndarray::Dimension;
 
 use super::source::Source;
 use crate::element::Element;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::store::{AccessMode, AnyStore, Lent, Options, Store};
 use crate::sys;
 
@@ -80,10 +80,7 @@ impl Meter<'_> {
     pub(super) fn add(&mut self, nbytes: u64) -> Result<()> {
         self.now.done += nbytes;
         match self.progress.as_mut().map(|progress| progress(self.now)) {
-            Some(ControlFlow::Break(())) => Err(Error::Cancelled {
-                path: self.context.path(),
-                op: self.context.op,
-            }),
+            Some(ControlFlow::Break(())) => Err(self.context.cancelled()),
             None | Some(ControlFlow::Continue(())) => Ok(()),
         }
     }
@@ -101,6 +98,8 @@ impl Meter<'_> {
 /// | pick rows by index | [`gather`](OutOfCore::gather), [`gather_to`](OutOfCore::gather_to) |
 /// | bring it into another shape | [`transpose`](OutOfCore::transpose), [`permute`](OutOfCore::permute), [`concatenate`](OutOfCore::concatenate), [`copy_region`](OutOfCore::copy_region) |
 /// | bring it into another order | [`to_order`](OutOfCore::to_order), [`to_byte_order`](OutOfCore::to_byte_order) |
+/// | reduce it | [`sum`](OutOfCore::sum), [`mean`](OutOfCore::mean), [`var`](OutOfCore::var), [`std`](OutOfCore::std), [`min`](OutOfCore::min), [`max`](OutOfCore::max), [`argmin`](OutOfCore::argmin), [`argmax`](OutOfCore::argmax), [`count_nonzero`](OutOfCore::count_nonzero) |
+/// | reduce one axis | [`sum_axis`](OutOfCore::sum_axis) and the others |
 ///
 /// Each of them reads ahead of itself, lets go of what lies behind it, and keeps to the budget whatever the size of the
 /// array; docs/beyond-memory.md says which is for which job, with figures.
@@ -159,7 +158,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     }
 
     /// Has `progress` told how far the operation is, every few MiB, from whichever thread is at work. It ends the operation
-    /// with [`Error::Cancelled`] by answering [`Break`](ControlFlow::Break): a new file is then not made.
+    /// with [`Error::Cancelled`](crate::Error::Cancelled) by answering [`Break`](ControlFlow::Break): a new file is then not made.
     pub fn progress(
         mut self,
         progress: impl FnMut(Progress) -> ControlFlow<()> + Send + 'a,
@@ -288,8 +287,8 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// [`DTypeMismatch`](Error::DTypeMismatch) if its dtype differs from `A`'s in more than the byte order,
-    /// [`NdimMismatch`](Error::NdimMismatch).
+    /// [`DTypeMismatch`](crate::Error::DTypeMismatch) if its dtype differs from `A`'s in more than the byte order,
+    /// [`NdimMismatch`](crate::Error::NdimMismatch).
     ///
     /// # Examples
     ///

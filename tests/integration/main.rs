@@ -23,6 +23,7 @@ mod npz;
 mod paths;
 #[cfg(unix)]
 mod poison;
+mod reduce;
 mod resize;
 mod stream;
 #[cfg(unix)]

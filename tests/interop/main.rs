@@ -6,6 +6,7 @@
 mod dtypes;
 mod gather;
 mod moves;
+mod reduce;
 
 use std::fs;
 use std::path::{Path, PathBuf};

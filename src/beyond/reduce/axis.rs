@@ -1,0 +1,166 @@
+//! Reductions along one axis.
+
+use ndarray::{Array, Axis, RemoveAxis, ShapeBuilder};
+
+use super::lanes::Lanes;
+use super::number::{Number, RealNumber};
+use super::walk::{self, Walk};
+use super::{empty, overflow, variance};
+use crate::beyond::work::OutOfCore;
+use crate::error::{Error, Result};
+use crate::shape::Order;
+
+/// Reductions along one axis, which the result lacks. It is an array in memory, in the order of the file.
+///
+/// The array is read once, wherever the axis lies and however long its rows are. Each result is what the method
+/// for the whole array would make of its elements, with the same promises.
+///
+/// # Errors
+///
+/// All of them: [`AxisOutOfBounds`](Error::AxisOutOfBounds); [`OverBudget`](Error::OverBudget) if the result, with what it is
+/// gathered in, takes more than the memory budget; [`Cancelled`](Error::Cancelled), [`Truncated`](Error::Truncated) and
+/// [`Io`](Error::Io) as for the whole array.
+impl<A: Number, D: RemoveAxis> OutOfCore<'_, A, D> {
+    /// Adds up the elements along an axis. See [`sum`](OutOfCore::sum).
+    ///
+    /// # Errors
+    ///
+    /// [`SumOverflow`](Error::SumOverflow) if a sum of integers does not fit its type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::Store;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("counts.npy");
+    ///
+    /// let store = Store::create_from(&path, &array![[1u8, 2, 3], [4, 5, 250]])?;
+    /// assert_eq!(store.out_of_core().sum_axis(Axis(0))?, array![5u64, 7, 253]);
+    /// assert_eq!(store.out_of_core().mean_axis(Axis(1))?, array![2.0, 259.0 / 3.0]);
+    /// assert_eq!(store.out_of_core().max()?, 250);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn sum_axis(self, axis: Axis) -> Result<Array<A::Sum, D::Smaller>> {
+        let op = "sum";
+        let context = self.source.context(op);
+        self.along::<A::SumLanes, _>(op, axis, |partial, _| {
+            A::sum_of(partial).map_err(|found| overflow(context, found))
+        })
+    }
+
+    /// Returns the means along an axis. See [`mean`](OutOfCore::mean).
+    pub fn mean_axis(self, axis: Axis) -> Result<Array<A::Mean, D::Smaller>> {
+        let op = "take the mean of";
+        self.along::<A::SumLanes, _>(op, axis, |partial, len| Ok(A::mean_of(partial, len)))
+    }
+
+    /// Returns the variances along an axis. See [`var`](OutOfCore::var).
+    pub fn var_axis(self, axis: Axis, ddof: usize) -> Result<Array<A::Var, D::Smaller>> {
+        let op = "take the variance of";
+        self.along::<A::MomentLanes, _>(op, axis, |moments, len| {
+            Ok(A::var_of(variance(moments, len, ddof)))
+        })
+    }
+
+    /// Returns the standard deviations along an axis. See [`std`](OutOfCore::std).
+    pub fn std_axis(self, axis: Axis, ddof: usize) -> Result<Array<A::Var, D::Smaller>> {
+        let op = "take the standard deviation of";
+        self.along::<A::MomentLanes, _>(op, axis, |moments, len| {
+            Ok(A::var_of(variance(moments, len, ddof).sqrt()))
+        })
+    }
+
+    /// Counts the elements along an axis that are neither zero nor false. See
+    /// [`count_nonzero`](OutOfCore::count_nonzero).
+    pub fn count_nonzero_axis(self, axis: Axis) -> Result<Array<usize, D::Smaller>> {
+        let op = "count the nonzero elements of";
+        self.along::<A::NonzeroLanes, _>(op, axis, |count, _| {
+            Ok(count.map_or(0, |count| count.0 as usize))
+        })
+    }
+
+    fn along<K: Lanes<A>, R: Clone + Send>(
+        mut self,
+        op: &'static str,
+        axis: Axis,
+        finish: impl Fn(Option<&K::Partial>, usize) -> Result<R> + Sync,
+    ) -> Result<Array<R, D::Smaller>> {
+        let Axis(index) = axis;
+        if index >= self.dim.ndim() {
+            let context = self.source.context(op);
+            return Err(Error::AxisOutOfBounds {
+                path: context.path(),
+                op,
+                axis: index,
+                ndim: self.dim.ndim(),
+            });
+        }
+        let order = self.source.array().order;
+        let walk = Walk::along(index, self.dim.slice(), order);
+        let finish = |partial: Option<&_>| finish(partial, walk.len());
+        let results = walk::reduce::<A, K, R>(&self.source, &mut self.work, op, walk, finish)?;
+        let shape = self.dim.remove_axis(axis).set_f(order == Order::F);
+        Ok(Array::from_shape_vec(shape, results)
+            .expect("there is a result for each element of the smaller shape"))
+    }
+}
+
+/// Extremes along one axis, under the same terms as the sums.
+impl<A: RealNumber, D: RemoveAxis> OutOfCore<'_, A, D> {
+    /// Returns the least elements along an axis. See [`min`](OutOfCore::min).
+    ///
+    /// # Errors
+    ///
+    /// [`Empty`](Error::Empty) if the axis has no length.
+    pub fn min_axis(self, axis: Axis) -> Result<Array<A, D::Smaller>> {
+        let op = "take the minimum of";
+        let context = self.source.context(op);
+        self.along::<A::MinLanes, _>(op, axis, |extreme, _| {
+            let extreme = extreme.ok_or_else(|| empty(context))?;
+            Ok(A::from_key(extreme.value))
+        })
+    }
+
+    /// Returns the greatest elements along an axis. See [`max`](OutOfCore::max).
+    ///
+    /// # Errors
+    ///
+    /// [`Empty`](Error::Empty) if the axis has no length.
+    pub fn max_axis(self, axis: Axis) -> Result<Array<A, D::Smaller>> {
+        let op = "take the maximum of";
+        let context = self.source.context(op);
+        self.along::<A::MaxLanes, _>(op, axis, |extreme, _| {
+            let extreme = extreme.ok_or_else(|| empty(context))?;
+            Ok(A::from_key(extreme.value))
+        })
+    }
+
+    /// Returns the indices along an axis of the least elements. See [`argmin`](OutOfCore::argmin).
+    ///
+    /// # Errors
+    ///
+    /// [`Empty`](Error::Empty) if the axis has no length.
+    pub fn argmin_axis(self, axis: Axis) -> Result<Array<usize, D::Smaller>> {
+        let op = "find the minimum of";
+        let context = self.source.context(op);
+        self.along::<A::ArgMinLanes, _>(op, axis, |place, _| {
+            let place = place.ok_or_else(|| empty(context))?;
+            Ok(place.index as usize)
+        })
+    }
+
+    /// Returns the indices along an axis of the greatest elements. See [`argmax`](OutOfCore::argmax).
+    ///
+    /// # Errors
+    ///
+    /// [`Empty`](Error::Empty) if the axis has no length.
+    pub fn argmax_axis(self, axis: Axis) -> Result<Array<usize, D::Smaller>> {
+        let op = "find the maximum of";
+        let context = self.source.context(op);
+        self.along::<A::ArgMaxLanes, _>(op, axis, |place, _| {
+            let place = place.ok_or_else(|| empty(context))?;
+            Ok(place.index as usize)
+        })
+    }
+}

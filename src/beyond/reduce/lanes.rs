@@ -1,0 +1,188 @@
+//! `Lanes`: one reduction of many columns side by side, which is what a vector unit does well.
+//!
+//! A reduction is written once, as what happens when a row of elements meets a row of accumulators. The accumulators
+//! are arrays of a fixed length that loops run over: long enough that the compiler makes vector instructions of the loop
+//! for whatever the processor has, rather than unrolling it. Everything is built from that: a run of elements is rows
+//! folded together at the end, an axis is rows as they lie.
+//!
+//! What comes out is the same on every processor: the lanes are as many however wide its vectors are.
+
+use crate::element::Element;
+
+/// The most lanes that any reduction has.
+pub(super) const WIDTH: usize = 64;
+
+/// Reduces as many columns as there are lanes, row by row.
+///
+/// All methods are inlined into [`vectorized`], which decides what instructions there are.
+pub trait Lanes<A: Element>: Clone + Send {
+    /// How many lanes: a power of two, at most [`WIDTH`].
+    const WIDTH: usize;
+
+    /// What one lane comes to.
+    type Partial: Partial;
+
+    /// Lanes that have seen nothing yet, and will see `first` first.
+    fn start(first: &[A]) -> Self;
+
+    /// Adds a row: an element to every lane.
+    fn add(&mut self, row: &[A]);
+
+    /// What one lane comes to, after `len` elements.
+    fn partial(&self, lane: usize, len: usize) -> Self::Partial;
+
+    /// Reduces all elements of a run, of which there is one at least.
+    fn run(run: &[A]) -> Self::Partial;
+}
+
+/// Lanes that a run can go through, row by row, to be folded together at its end.
+pub(super) trait Fold<A: Element>: Lanes<A> {
+    /// What all lanes come to together, after `len` elements in all. They started from the same element.
+    fn total(self, len: usize) -> Self::Partial;
+
+    /// An element that changes nothing in lanes that started from `first`.
+    fn neutral(first: A) -> A;
+}
+
+/// Reduces a run row by row.
+#[inline(always)]
+pub(super) fn fold<A: Element, K: Fold<A>>(run: &[A]) -> K::Partial {
+    let first = run[0];
+    let mut lanes = K::start(&[first; WIDTH][..K::WIDTH]);
+    let rows = run.chunks_exact(K::WIDTH);
+    let rest = rows.remainder();
+    for row in rows {
+        lanes.add(row);
+    }
+    if !rest.is_empty() {
+        let mut row = [K::neutral(first); WIDTH];
+        row[..rest.len()].copy_from_slice(rest);
+        lanes.add(&row[..K::WIDTH]);
+    }
+    lanes.total(run.len())
+}
+
+/// What some elements come to.
+pub trait Partial: Clone + Send {
+    /// Takes in what the elements behind these come to.
+    fn merge(&mut self, later: &Self);
+
+    /// What the elements come to if they are in truth those at `at`, `at + apart`, `at + 2 * apart` and so on.
+    #[inline(always)]
+    fn spread(self, _at: usize, _apart: usize) -> Self {
+        self
+    }
+
+    /// Takes in what elements come to that lie between these.
+    #[inline(always)]
+    fn merge_beside(&mut self, other: &Self) {
+        self.merge(other);
+    }
+}
+
+/// Runs `job` with the widest vectors that this processor has.
+///
+/// Only what is inlined into `job` gets them.
+pub(super) fn vectorized<T>(job: impl FnOnce() -> T) -> T {
+    pulp::Arch::new().dispatch(job)
+}
+
+/// Merges the upper half of some lanes with the lower half, and of that again, until `left` are left.
+#[inline(always)]
+pub(super) fn halve(left: usize, mut merge: impl FnMut(usize, usize)) {
+    let mut count = WIDTH;
+    while count > left {
+        count /= 2;
+        for lane in 0..count {
+            merge(lane, count + lane);
+        }
+    }
+}
+
+/// Takes a slice that has the length of an array for the array.
+#[inline(always)]
+pub(super) fn array<T, const N: usize>(slice: &[T]) -> &[T; N] {
+    slice
+        .try_into()
+        .expect("a row has as many elements as there are lanes")
+}
+
+/// Rows of equal length, reduced column by column.
+pub(super) struct Columns<K> {
+    lanes: Vec<K>,
+    width: usize,
+    /// How many rows were added since the start.
+    rows: usize,
+}
+
+impl<K> Columns<K> {
+    /// For rows of `width` elements.
+    pub(super) fn new(width: usize) -> Columns<K> {
+        Columns {
+            lanes: Vec::new(),
+            width,
+            rows: 0,
+        }
+    }
+
+    /// Forgets all rows.
+    pub(super) fn clear(&mut self) {
+        self.rows = 0;
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Adds rows. A few at a time let the accumulators of a strip stay in the innermost cache for all of them.
+    #[inline(always)]
+    pub(super) fn add<A: Element>(&mut self, rows: &[&[A]])
+    where
+        K: Lanes<A>,
+    {
+        const STRIP: usize = 16;
+        let Some(&first) = rows.first() else { return };
+        if self.rows == 0 {
+            self.lanes.clear();
+            (self.lanes).extend(
+                first
+                    .chunks(K::WIDTH)
+                    .map(|row| K::start(&padded(row)[..K::WIDTH])),
+            );
+        }
+        for (strip, lanes) in self.lanes.chunks_mut(STRIP).enumerate() {
+            let start = strip * STRIP * K::WIDTH;
+            let end = self.width.min(start + STRIP * K::WIDTH);
+            for row in rows {
+                let row = row[start..end].chunks_exact(K::WIDTH);
+                let rest = row.remainder();
+                for (lanes, row) in lanes.iter_mut().zip(row) {
+                    lanes.add(row);
+                }
+                if !rest.is_empty()
+                    && let Some(last) = lanes.last_mut()
+                {
+                    last.add(&padded(rest)[..K::WIDTH]);
+                }
+            }
+        }
+        self.rows += rows.len();
+    }
+
+    /// What the column comes to.
+    #[inline(always)]
+    pub(super) fn partial<A: Element>(&self, column: usize) -> K::Partial
+    where
+        K: Lanes<A>,
+    {
+        self.lanes[column / K::WIDTH].partial(column % K::WIDTH, self.rows)
+    }
+}
+
+/// A row for lanes of which only the first are looked at.
+#[inline(always)]
+fn padded<A: Element>(row: &[A]) -> [A; WIDTH] {
+    let mut padded = [A::zeroed(); WIDTH];
+    padded[..row.len()].copy_from_slice(row);
+    padded
+}

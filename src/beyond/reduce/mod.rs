@@ -1,0 +1,50 @@
+//! Reductions: an array, or one axis of it, to what its elements come to: sum, mean, variance, extremes, counts.
+//!
+//! `lanes` says what a reduction is, `sum`, `moments` and `extreme` are the reductions, `number` gives each type its own.
+//! They know slices only. `walk` takes the array apart and puts the results together, `whole` and `axis` are the face.
+//! Nothing that comes out depends on the number of threads or on the budget: the array is always taken apart in the same way.
+
+mod axis;
+mod extreme;
+mod lanes;
+mod moments;
+mod number;
+mod place;
+mod scalar;
+mod sum;
+#[cfg(test)]
+mod tests;
+mod twofold;
+mod walk;
+mod whole;
+#[cfg(feature = "half")]
+mod widened;
+
+use self::moments::Moments;
+use self::number::kernels::Overflow;
+use crate::error::{Context, Error};
+
+pub use number::{Number, RealNumber};
+
+/// The variance that moments of `len` elements come to.
+fn variance(moments: Option<&Moments>, len: usize, ddof: usize) -> f64 {
+    moments.map_or(f64::NAN, |moments| {
+        moments.squares() / len.saturating_sub(ddof) as f64
+    })
+}
+
+fn empty(context: Context<'_>) -> Error {
+    Error::Empty {
+        path: context.path(),
+        op: context.op,
+    }
+}
+
+fn overflow(context: Context<'_>, found: Overflow) -> Error {
+    Error::SumOverflow {
+        path: context.path(),
+        op: context.op,
+        sum: found.sum,
+        dtype: found.dtype,
+    }
+}

@@ -1,0 +1,172 @@
+//! Variance: how far elements lie from their mean, squared, without the cancellation of the textbook formula.
+//!
+//! Elements are not squared but their distances from a shift close to the mean: the mean itself for a run, which
+//! is read twice while it lies in the innermost cache; the first element for a column of a few rows. What the sums of the
+//! distances and of their squares come to is corrected for what the shift misses the mean by, and such moments are merged
+//! by the formula of Chan, Golub and LeVeque. The means are kept in twice the precision of a double: a variance far
+//! below the square of the mean would otherwise be lost in their differences.
+
+use super::lanes::{Lanes, Partial, WIDTH, array, halve};
+use super::scalar::{Real, Scalar};
+use super::twofold::Twofold;
+
+/// The bytes of a run that stay in the innermost cache while they are read twice.
+const CACHED: usize = 16 << 10;
+
+/// The number of elements, their mean, and the sum of their squared distances from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Moments {
+    len: f64,
+    /// By its parts: the second one is zero where the elements are real.
+    mean: [Twofold; 2],
+    squares: Twofold,
+}
+
+impl Moments {
+    /// The sum of the squared distances from the mean.
+    pub(super) fn squares(&self) -> f64 {
+        self.squares.value()
+    }
+}
+
+impl Partial for Moments {
+    #[inline(always)]
+    fn merge(&mut self, later: &Moments) {
+        let len = self.len + later.len;
+        let mut square = 0.0;
+        for (mean, later_mean) in self.mean.iter_mut().zip(later.mean) {
+            let delta = later_mean.minus(*mean);
+            *mean = mean.plus((delta * (later.len / len)).into());
+            square += delta * delta;
+        }
+        let between = square * (self.len * (later.len / len));
+        self.squares = self.squares.plus(later.squares).plus(between.into());
+        self.len = len;
+    }
+}
+
+/// Adds the distances from a shift, and their squares.
+#[derive(Clone)]
+pub struct Distances {
+    shift: [f64; WIDTH],
+    sum: [f64; WIDTH],
+    squares: [f64; WIDTH],
+}
+
+impl Distances {
+    #[inline(always)]
+    fn from_shift(shift: [f64; WIDTH]) -> Distances {
+        Distances {
+            shift,
+            sum: [0.0; WIDTH],
+            squares: [0.0; WIDTH],
+        }
+    }
+
+    #[inline(always)]
+    fn add_real(&mut self, lane: usize, real: impl Real) {
+        let distance = real.to_f64() - self.shift[lane];
+        self.sum[lane] += distance;
+        self.squares[lane] += distance * distance;
+    }
+
+    /// The moments of some elements of so many parts, which lie in the cache.
+    #[inline(always)]
+    fn cached<R: Real>(reals: &[R], parts: usize) -> Moments {
+        let rows = || reals.chunks_exact(WIDTH);
+        let rest = rows().remainder();
+        let mut sum = [0.0; WIDTH];
+        for row in rows() {
+            let row: &[R; WIDTH] = array(row);
+            for (sum, real) in sum.iter_mut().zip(row) {
+                *sum += real.to_f64();
+            }
+        }
+        for (sum, real) in sum.iter_mut().zip(rest) {
+            *sum += real.to_f64();
+        }
+        halve(parts, |lane, other| sum[lane] += sum[other]);
+        let len = reals.len() / parts;
+        let mut distances =
+            Distances::from_shift(std::array::from_fn(|lane| sum[lane % parts] / len as f64));
+        for row in rows() {
+            let row: &[R; WIDTH] = array(row);
+            for (lane, &real) in row.iter().enumerate() {
+                distances.add_real(lane, real);
+            }
+        }
+        for (lane, &real) in rest.iter().enumerate() {
+            distances.add_real(lane, real);
+        }
+        distances.all(parts, len)
+    }
+
+    #[inline(always)]
+    fn all(mut self, parts: usize, len: usize) -> Moments {
+        halve(parts, |lane, other| {
+            self.sum[lane] += self.sum[other];
+            self.squares[lane] += self.squares[other];
+        });
+        self.moments(0, parts, len)
+    }
+
+    /// The moments of the parts from a lane on.
+    #[inline(always)]
+    fn moments(&self, lane: usize, parts: usize, len: usize) -> Moments {
+        let len = len as f64;
+        let mut mean = [Twofold::default(); 2];
+        let mut squares = 0.0;
+        for (part, mean) in mean.iter_mut().enumerate().take(parts) {
+            let (sum, square) = (self.sum[lane + part], self.squares[lane + part]);
+            *mean = Twofold::new(self.shift[lane + part], sum / len);
+            let missed = sum * (sum / len);
+            // Squares that overflow are infinite, as in NumPy; distances that are not finite are not numbers.
+            squares += match missed.is_finite() {
+                true => (square - missed).max(0.0),
+                false if sum.is_finite() => square,
+                false => f64::NAN,
+            };
+        }
+        Moments {
+            len,
+            mean,
+            squares: squares.into(),
+        }
+    }
+}
+
+impl<A: Scalar> Lanes<A> for Distances {
+    const WIDTH: usize = WIDTH / A::PARTS;
+
+    type Partial = Moments;
+
+    #[inline(always)]
+    fn start(first: &[A]) -> Distances {
+        let first: &[A::Real; WIDTH] = array(A::reals(first));
+        Distances::from_shift(std::array::from_fn(|lane| first[lane].to_f64()))
+    }
+
+    #[inline(always)]
+    fn add(&mut self, row: &[A]) {
+        let row: &[A::Real; WIDTH] = array(A::reals(row));
+        for (lane, &real) in row.iter().enumerate() {
+            self.add_real(lane, real);
+        }
+    }
+
+    #[inline(always)]
+    fn partial(&self, lane: usize, len: usize) -> Moments {
+        self.moments(lane * A::PARTS, A::PARTS, len)
+    }
+
+    #[inline(always)]
+    fn run(run: &[A]) -> Moments {
+        let mut chunks = run.chunks(CACHED / size_of::<A>());
+        let first = chunks.next().unwrap_or_default();
+        let mut moments = Distances::cached(A::reals(first), A::PARTS);
+        for chunk in chunks {
+            moments.merge(&Distances::cached(A::reals(chunk), A::PARTS));
+        }
+        moments
+    }
+}

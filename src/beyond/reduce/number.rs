@@ -1,0 +1,252 @@
+//! `Number`: what the reductions of an array of each type are.
+
+use std::fmt::Debug;
+
+#[cfg(feature = "num-complex")]
+use num_complex::Complex;
+
+use self::kernels::Overflow;
+use super::extreme::{Extremes, Greatest, Least, Places, first_same};
+use super::moments::Distances;
+use super::sum::{Doubles, FloatSum, IntSum, Narrow, Nonzeros, Singles, Wide};
+#[cfg(feature = "num-complex")]
+use super::twofold::Twofold;
+#[cfg(feature = "half")]
+use super::widened::Widened;
+use crate::element::{Bool8, Element};
+
+/// An element that can be added up: integers, floats, complex numbers and [`Bool8`].
+///
+/// | elements | sum | mean | variance |
+/// |---|---|---|---|
+/// | `i8` `i16` `i32` `i64`, [`Bool8`] | `i64` | `f64` | `f64` |
+/// | `u8` `u16` `u32` `u64` | `u64` | `f64` | `f64` |
+/// | `half::f16`, `f32`, `f64` | as the elements | as the elements | as the elements |
+/// | `Complex<T>` | `Complex<T>` | `Complex<T>` | `T` |
+///
+/// These are NumPy's types. The trait is sealed.
+pub trait Number: Element + kernels::Kernels {
+    /// The type of a sum.
+    type Sum: Copy + Debug + PartialEq + Send + Sync + 'static;
+
+    /// The type of a mean.
+    type Mean: Copy + Debug + PartialEq + Send + Sync + 'static;
+
+    /// The type of a variance and of a standard deviation.
+    type Var: Copy + Debug + PartialEq + Send + Sync + 'static;
+
+    #[doc(hidden)]
+    fn sum_of(partial: Option<&Self::SumPartial>) -> Result<Self::Sum, Overflow>;
+
+    #[doc(hidden)]
+    fn mean_of(partial: Option<&Self::SumPartial>, len: usize) -> Self::Mean;
+
+    #[doc(hidden)]
+    fn var_of(var: f64) -> Self::Var;
+}
+
+/// A [`Number`] that has an order: all but complex ones.
+pub trait RealNumber: Number + kernels::Ordered {}
+
+pub(super) mod kernels {
+    //! The lanes of each type. Public in name only, which seals the traits that stand on it.
+
+    use crate::beyond::reduce::extreme::{Extreme, Greatest, Least, Place};
+    use crate::beyond::reduce::lanes::{Lanes, Partial};
+    use crate::beyond::reduce::moments::Moments;
+    use crate::beyond::reduce::scalar::{Real, Scalar};
+    use crate::beyond::reduce::sum::IntSum;
+    use crate::element::Element;
+
+    pub trait Kernels: Element {
+        type SumPartial: Partial;
+        type SumLanes: Lanes<Self, Partial = Self::SumPartial>;
+        type MomentLanes: Lanes<Self, Partial = Moments>;
+        type NonzeroLanes: Lanes<Self, Partial = IntSum>;
+    }
+
+    pub trait Ordered: Element {
+        /// What is compared in its place.
+        type Key: Scalar<Real = Self::Key> + Real;
+        type MinLanes: Lanes<Self, Partial = Extreme<Self::Key, Least>>;
+        type MaxLanes: Lanes<Self, Partial = Extreme<Self::Key, Greatest>>;
+        type ArgMinLanes: Lanes<Self, Partial = Place<Self::Key, Least>>;
+        type ArgMaxLanes: Lanes<Self, Partial = Place<Self::Key, Greatest>>;
+
+        fn from_key(key: Self::Key) -> Self;
+
+        /// Where a value is first. NaN is the same as any NaN.
+        fn first_same(elements: &[Self], key: Self::Key) -> Option<usize>;
+    }
+
+    /// An exact sum that its type cannot hold.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Overflow {
+        pub sum: i128,
+        pub dtype: &'static str,
+    }
+}
+
+macro_rules! integers {
+    ($($($type:ty)*: $lanes:ty, $count:ty, $sum:ty as $dtype:literal;)*) => {$($(
+        impl kernels::Kernels for $type {
+            type SumPartial = IntSum;
+            type SumLanes = $lanes;
+            type MomentLanes = Distances;
+            type NonzeroLanes = Nonzeros<$count>;
+        }
+
+        impl Number for $type {
+            type Sum = $sum;
+            type Mean = f64;
+            type Var = f64;
+
+            fn sum_of(partial: Option<&IntSum>) -> Result<$sum, Overflow> {
+                let sum = partial.map_or(0, |partial| partial.0);
+                <$sum>::try_from(sum).map_err(|_| Overflow { sum, dtype: $dtype })
+            }
+
+            fn mean_of(partial: Option<&IntSum>, len: usize) -> f64 {
+                partial.map_or(0.0, |partial| partial.0 as f64) / len as f64
+            }
+
+            fn var_of(var: f64) -> f64 {
+                var
+            }
+        }
+    )*)*};
+}
+
+integers! {
+    i8: Narrow<i32>, u32, i64 as "int64";
+    i16: Narrow<i32>, u32, i64 as "int64";
+    i32: Narrow<i64>, u32, i64 as "int64";
+    i64: Wide<i64>, u64, i64 as "int64";
+    u8: Narrow<u32>, u32, u64 as "uint64";
+    u16: Narrow<u32>, u32, u64 as "uint64";
+    u32: Narrow<u64>, u32, u64 as "uint64";
+    u64: Wide<u64>, u64, u64 as "uint64";
+    Bool8: Nonzeros<u32>, u32, i64 as "int64";
+}
+
+macro_rules! floats {
+    ($($type:ty: $sum:ty, $moments:ty, $count:ty, |$value:ident| $from:expr;)*) => {$(
+        impl kernels::Kernels for $type {
+            type SumPartial = FloatSum;
+            type SumLanes = $sum;
+            type MomentLanes = $moments;
+            type NonzeroLanes = Nonzeros<$count>;
+        }
+
+        impl Number for $type {
+            type Sum = $type;
+            type Mean = $type;
+            type Var = $type;
+
+            fn sum_of(partial: Option<&FloatSum>) -> Result<$type, Overflow> {
+                let $value = partial.map_or(0.0, |partial| partial.0[0].value());
+                Ok($from)
+            }
+
+            fn mean_of(partial: Option<&FloatSum>, len: usize) -> $type {
+                let $value = partial.map_or(0.0, |partial| partial.0[0].value()) / len as f64;
+                $from
+            }
+
+            fn var_of($value: f64) -> $type {
+                $from
+            }
+        }
+    )*};
+}
+
+floats! {
+    f32: Singles, Distances, u32, |value| value as f32;
+    f64: Doubles, Distances, u64, |value| value;
+}
+
+#[cfg(feature = "half")]
+floats! { half::f16: Widened<Singles>, Widened<Distances>, u32, |value| half::f16::from_f64(value); }
+
+#[cfg(feature = "num-complex")]
+macro_rules! complexes {
+    ($($part:ty: $sum:ty, $count:ty;)*) => {$(
+        impl kernels::Kernels for Complex<$part> {
+            type SumPartial = FloatSum;
+            type SumLanes = $sum;
+            type MomentLanes = Distances;
+            type NonzeroLanes = Nonzeros<$count>;
+        }
+
+        impl Number for Complex<$part> {
+            type Sum = Complex<$part>;
+            type Mean = Complex<$part>;
+            type Var = $part;
+
+            fn sum_of(partial: Option<&FloatSum>) -> Result<Complex<$part>, Overflow> {
+                let [re, im] = partial.map_or([0.0; 2], |partial| partial.0.map(Twofold::value));
+                Ok(Complex::new(re as $part, im as $part))
+            }
+
+            fn mean_of(partial: Option<&FloatSum>, len: usize) -> Complex<$part> {
+                let [re, im] = partial
+                    .map_or([0.0; 2], |partial| partial.0.map(Twofold::value))
+                    .map(|part| part / len as f64);
+                Complex::new(re as $part, im as $part)
+            }
+
+            fn var_of(var: f64) -> $part {
+                var as $part
+            }
+        }
+    )*};
+}
+
+#[cfg(feature = "num-complex")]
+complexes! { f32: Singles, u32; f64: Doubles, u64; }
+
+macro_rules! ordered {
+    ($($type:ty)*) => {$(
+        impl kernels::Ordered for $type {
+            type Key = $type;
+            type MinLanes = Extremes<$type, Least>;
+            type MaxLanes = Extremes<$type, Greatest>;
+            type ArgMinLanes = Places<$type, Least>;
+            type ArgMaxLanes = Places<$type, Greatest>;
+
+            fn from_key(key: $type) -> $type {
+                key
+            }
+
+            #[inline(always)]
+            fn first_same(elements: &[$type], key: $type) -> Option<usize> {
+                first_same(elements, key)
+            }
+        }
+
+        impl RealNumber for $type {}
+    )*};
+}
+
+ordered! { i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 Bool8 }
+
+#[cfg(feature = "half")]
+impl kernels::Ordered for half::f16 {
+    type Key = f32;
+    type MinLanes = Widened<Extremes<f32, Least>>;
+    type MaxLanes = Widened<Extremes<f32, Greatest>>;
+    type ArgMinLanes = Widened<Places<f32, Least>>;
+    type ArgMaxLanes = Widened<Places<f32, Greatest>>;
+
+    fn from_key(key: f32) -> half::f16 {
+        half::f16::from_f32(key)
+    }
+
+    #[inline(always)]
+    fn first_same(elements: &[half::f16], key: f32) -> Option<usize> {
+        first_same(elements, half::f16::from_f32(key))
+    }
+}
+
+#[cfg(feature = "half")]
+impl RealNumber for half::f16 {}

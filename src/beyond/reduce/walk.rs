@@ -1,0 +1,510 @@
+//! Every array as (outer, len, inner): how it is taken apart, and how the results are put together.
+//!
+//! Elements that are next to each other along an axis are `inner` elements apart in the file, `len` of them make a result,
+//! and there are `outer` times `inner` results. That holds for each axis of an array in C order, and of one in Fortran
+//! order, which is one in C order with its axes reversed. A whole array is a single row of `inner` one.
+//!
+//! Rows are reduced in groups, whose results are merged in order. Where the groups begin depends on the shape and the type
+//! alone, and so do the results. Groups of short rows lie together in the file and are visited as they come. A row too long
+//! for that is cut into bands of columns, each of which goes through all rows by itself: its accumulators stay in the
+//! cache, and no more of them exist than there are threads.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::lanes::{Columns, Lanes, Partial, WIDTH, vectorized};
+use crate::beyond::parallel;
+use crate::beyond::scan::{AHEAD, PIECE, Pool};
+use crate::beyond::source::Source;
+use crate::beyond::work::Work;
+use crate::element::Element;
+use crate::error::{Error, Result};
+use crate::shape::Order;
+
+/// Rows of more bytes are cut into bands of columns.
+const LONG: usize = 128 << 10;
+
+/// How wide a band is, in bytes of a row: the least makes a read worth its while, the most leaves the accumulators in the
+/// cache.
+const BAND: Range<usize> = 64 << 10..256 << 10;
+
+/// The rows of a band that are taken together, while a strip of accumulators is in the innermost cache.
+const TILE: usize = 8;
+
+/// The rows of a group in a band.
+const BAND_ROWS: usize = 128;
+
+/// How the elements lie that make a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Walk {
+    outer: usize,
+    len: usize,
+    inner: usize,
+}
+
+impl Walk {
+    /// A single result of `len` elements.
+    pub(super) fn whole(len: usize) -> Walk {
+        Walk {
+            outer: 1,
+            len,
+            inner: 1,
+        }
+    }
+
+    /// The results along an axis, which the shape has.
+    pub(super) fn along(axis: usize, shape: &[usize], order: Order) -> Walk {
+        let before = shape[..axis].iter().product();
+        let behind = shape[axis + 1..].iter().product();
+        let (outer, inner) = match order {
+            Order::C => (before, behind),
+            Order::F => (behind, before),
+        };
+        Walk {
+            outer,
+            len: shape[axis],
+            inner,
+        }
+    }
+
+    /// How many elements make a result.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How many results there are.
+    fn results(&self) -> usize {
+        self.outer * self.inner
+    }
+
+    /// The number of rows of a group, for elements of `size` bytes and so many lanes.
+    fn group(&self, size: usize, lanes: usize) -> usize {
+        let row = self.inner * size;
+        match self.inner {
+            1 => PIECE / 4 / size,
+            _ if self.inner < 2 * lanes => {
+                let joined = self.joined(lanes);
+                joined * (PIECE / 2 / (joined * row)).clamp(16, 1024)
+            }
+            _ => (PIECE / 2 / row).clamp(16, 256),
+        }
+    }
+
+    /// How many short rows are taken for one.
+    fn joined(&self, lanes: usize) -> usize {
+        4 * lanes / self.inner
+    }
+}
+
+/// Reduces the elements of each result with lanes `K`. `finish` makes a result of what they come to, or of nothing where
+/// there are none.
+pub(super) fn reduce<'a, A: Element, K: Lanes<A>, R: Clone + Send>(
+    source: &Source<'a, A>,
+    work: &mut Work<'a>,
+    op: &'static str,
+    walk: Walk,
+    finish: impl Fn(Option<&K::Partial>) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let row = walk.inner.saturating_mul(size_of::<A>());
+    let open = match row > LONG {
+        true => 0,
+        false => walk.inner * size_of::<K::Partial>(),
+    };
+    let needed = (walk.results() as u64)
+        .saturating_mul(size_of::<R>() as u64)
+        .saturating_add(open as u64);
+    if walk.results() > 1 && needed > work.memory() as u64 {
+        let context = source.context(op);
+        return Err(Error::OverBudget {
+            path: context.path(),
+            op,
+            needed,
+            budget: work.memory() as u64,
+        });
+    }
+    if walk.len == 0 {
+        let nothing = finish(None)?;
+        return Ok(vec![nothing; walk.results()]);
+    }
+    let mut results = Vec::with_capacity(walk.results());
+    if row > LONG {
+        by_bands::<A, K, R>(source, work, op, walk, finish, &mut results)?;
+    } else if walk.results() > 0 {
+        by_groups::<A, K, R>(source, work, op, walk, finish, &mut results)?;
+    }
+    Ok(results)
+}
+
+/// What a piece of the array comes to.
+enum Reduced<P, R> {
+    /// Results, each of one group.
+    Done(Vec<R>),
+    /// Groups that results are merged from.
+    Groups(Vec<P>),
+}
+
+/// Reduces groups of rows as they come in the file, many to a piece.
+fn by_groups<'a, A: Element, K: Lanes<A>, R: Send>(
+    source: &Source<'a, A>,
+    work: &mut Work<'a>,
+    op: &'static str,
+    walk: Walk,
+    finish: impl Fn(Option<&K::Partial>) -> Result<R> + Sync,
+    results: &mut Vec<R>,
+) -> Result<()> {
+    let Walk { outer, len, inner } = walk;
+    let group = walk.group(size_of::<A>(), K::WIDTH).min(len);
+    let groups = len.div_ceil(group);
+    let start = |index: usize| {
+        let row = (index / groups) * len + (index % groups) * group;
+        row * inner
+    };
+    let at_once = (PIECE / (group * inner * size_of::<A>())).max(1);
+    let piece = |index: usize| {
+        let end = ((index + 1) * at_once).min(outer * groups);
+        start(index * at_once)..start(end)
+    };
+    // What the groups of the result at hand came to, and how many they were.
+    let mut open: Vec<K::Partial> = Vec::new();
+    let mut merged = 0;
+    source.scan_pieces(
+        work,
+        op,
+        (outer * groups).div_ceil(at_once),
+        piece,
+        |range, elements| {
+            if groups > 1 {
+                return Ok(Reduced::Groups(groups_of::<A, K>(
+                    range.start,
+                    elements,
+                    walk,
+                    group,
+                )));
+            }
+            let mut done = Vec::with_capacity(elements.len() / len);
+            // A few at a time, for what results are made of may take more than they do.
+            let few = (PIECE / 16 / (len * inner)).max(1) * len * inner;
+            for elements in elements.chunks(few) {
+                let partials = whole_results::<A, K>(elements, walk);
+                for partial in &partials {
+                    done.push(finish(Some(partial))?);
+                }
+            }
+            Ok(Reduced::Done(done))
+        },
+        |_, reduced| {
+            let partials = match reduced {
+                Reduced::Done(done) => {
+                    results.extend(done);
+                    return Ok(());
+                }
+                Reduced::Groups(partials) => partials,
+            };
+            for group in partials.chunks_exact(inner) {
+                match merged {
+                    0 => open = group.to_vec(),
+                    _ => merge(&mut open, group),
+                }
+                merged += 1;
+                if merged == groups {
+                    merged = 0;
+                    for partial in &open {
+                        results.push(finish(Some(partial))?);
+                    }
+                }
+            }
+            Ok(())
+        },
+    )
+}
+
+fn merge<P: Partial>(partials: &mut [P], later: &[P]) {
+    for (partial, later) in partials.iter_mut().zip(later) {
+        partial.merge(later);
+    }
+}
+
+/// Reduces elements of results that are several groups each, from the start of a group to the end of one.
+fn groups_of<A: Element, K: Lanes<A>>(
+    start: usize,
+    elements: &[A],
+    walk: Walk,
+    group: usize,
+) -> Vec<K::Partial> {
+    let Walk { len, inner, .. } = walk;
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut partials = Vec::new();
+            let mut at = 0;
+            while at < elements.len() {
+                let row = (start + at) / inner % len;
+                let end = at + group.min(len - row) * inner;
+                group_columns::<A, K>(&elements[at..end], inner, &mut partials);
+                at = end;
+            }
+            partials
+        },
+    )
+}
+
+/// Reduces results that are one group each.
+fn whole_results<A: Element, K: Lanes<A>>(elements: &[A], walk: Walk) -> Vec<K::Partial> {
+    /// Where it pays to gather the elements of many results, rather than to reduce each by itself.
+    const FEW: usize = 8 * WIDTH;
+    let Walk { len, inner, .. } = walk;
+    let apart = len * inner;
+    let few = match inner {
+        1 => FEW,
+        _ if inner < 2 * K::WIDTH => 4 * FEW,
+        _ => 0,
+    };
+    let mut partials = Vec::with_capacity(elements.len() / len);
+    vectorized(
+        #[inline(always)]
+        || match apart < few {
+            true => gathered::<A, K>(elements, walk, &mut partials),
+            false => elements
+                .chunks_exact(apart)
+                .for_each(|group| group_columns::<A, K>(group, inner, &mut partials)),
+        },
+    );
+    partials
+}
+
+/// Reduces small results, as many at a time as there are lanes.
+#[inline(always)]
+fn gathered<A: Element, K: Lanes<A>>(elements: &[A], walk: Walk, into: &mut Vec<K::Partial>) {
+    let Walk { len, inner, .. } = walk;
+    let results = elements.len() / len;
+    let (mut base, mut column) = (0, 0);
+    for first in (0..results).step_by(K::WIDTH) {
+        let count = K::WIDTH.min(results - first);
+        let mut bases = [0; WIDTH];
+        for slot in &mut bases[..count] {
+            *slot = base + column;
+            column += 1;
+            if column == inner {
+                column = 0;
+                base += len * inner;
+            }
+        }
+        let row = |row: usize| {
+            let mut gathered = [A::zeroed(); WIDTH];
+            for (element, base) in gathered.iter_mut().zip(&bases[..count]) {
+                *element = elements[base + row * inner];
+            }
+            gathered
+        };
+        let mut lanes = K::start(&row(0)[..K::WIDTH]);
+        for index in 0..len {
+            lanes.add(&row(index)[..K::WIDTH]);
+        }
+        into.extend((0..count).map(|lane| lanes.partial(lane, len)));
+    }
+}
+
+/// Reduces a group of rows and appends what each column comes to.
+#[inline(always)]
+fn group_columns<A: Element, K: Lanes<A>>(rows: &[A], inner: usize, into: &mut Vec<K::Partial>) {
+    if inner == 1 {
+        into.push(K::run(rows));
+        return;
+    }
+    let walk = Walk {
+        outer: 1,
+        len: rows.len() / inner,
+        inner,
+    };
+    let joined = match inner < 2 * K::WIDTH {
+        true => walk.joined(K::WIDTH),
+        false => 1,
+    };
+    let long = rows.chunks_exact(joined * inner);
+    let rest = long.remainder();
+    let first = into.len();
+    if long.len() > 0 {
+        let mut columns = Columns::<K>::new(joined * inner);
+        let mut tile = [&rows[..0]; TILE];
+        let mut count = 0;
+        for row in long {
+            tile[count] = row;
+            count += 1;
+            if count == TILE {
+                columns.add(&tile);
+                count = 0;
+            }
+        }
+        columns.add(&tile[..count]);
+        append(&columns, joined, inner, into);
+    }
+    if !rest.is_empty() {
+        let mut columns = Columns::<K>::new(rest.len());
+        columns.add(&[rest]);
+        let mut partials = Vec::with_capacity(inner);
+        append(&columns, rest.len() / inner, inner, &mut partials);
+        match into.len() > first {
+            true => merge(&mut into[first..], &partials),
+            false => into.append(&mut partials),
+        }
+    }
+}
+
+/// Appends what `inner` columns come to, of which each row has `joined` rows.
+#[inline(always)]
+fn append<A: Element, K: Lanes<A>>(
+    columns: &Columns<K>,
+    joined: usize,
+    inner: usize,
+    into: &mut Vec<K::Partial>,
+) {
+    for column in 0..inner {
+        let mut partial = columns.partial(column).spread(0, joined);
+        for at in 1..joined {
+            let other = columns.partial(at * inner + column).spread(at, joined);
+            partial.merge_beside(&other);
+        }
+        into.push(partial);
+    }
+}
+
+/// Reduces bands of columns, each through all rows.
+fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
+    source: &Source<'a, A>,
+    work: &mut Work<'a>,
+    op: &'static str,
+    walk: Walk,
+    finish: impl Fn(Option<&K::Partial>) -> Result<R> + Sync,
+    results: &mut Vec<R>,
+) -> Result<()> {
+    let Walk { outer, len, inner } = walk;
+    let size = size_of::<A>();
+    let context = source.context(op);
+    let threads = parallel::threads();
+    let share = work.memory() / threads / 4;
+
+    // No result depends on the width of its band.
+    let column = size_of::<K>().div_ceil(K::WIDTH) + size_of::<K::Partial>() + TILE * size;
+    let width = (inner.div_ceil(2 * threads))
+        .clamp(BAND.start / size, BAND.end / size)
+        .min(share / column)
+        .next_multiple_of(PIECE / 256);
+    let bands = inner.div_ceil(width);
+    let ahead = (AHEAD.min(share) / (width * size)).next_multiple_of(TILE);
+
+    let release = source.nbytes() > work.memory();
+    let meter = Mutex::new(work.meter(context, source.nbytes() as u64));
+    let cancelled = AtomicBool::new(false);
+    let done = |nbytes: usize| {
+        if cancelled.load(Ordering::Relaxed) {
+            return Err(context.cancelled());
+        }
+        let counted = meter
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(nbytes as u64);
+        cancelled.fetch_or(counted.is_err(), Ordering::Relaxed);
+        counted
+    };
+    let buffers = Pool::default();
+    let visit = |index: usize| {
+        let columns = index % bands * width..inner.min((index % bands + 1) * width);
+        let part = |row: usize| {
+            let start = (index / bands * len + row) * inner;
+            start + columns.start..start + columns.end
+        };
+        let prefetch = |rows: Range<usize>| rows.for_each(|row| source.prefetch(part(row)));
+        prefetch(0..ahead.min(len));
+        let mut band = Band::<K, K::Partial>::new(columns.len());
+        for start in (0..len).step_by(TILE) {
+            prefetch((start + ahead).min(len)..(start + ahead + TILE).min(len));
+            let rows = start..len.min(start + TILE);
+            match source.elements() {
+                Some(elements) => {
+                    band.add(rows.clone().map(|row| &elements[part(row)]));
+                    if release {
+                        rows.clone().for_each(|row| source.release(part(row)));
+                    }
+                }
+                None => buffers.lend(|buffer: &mut Vec<A>| -> Result<()> {
+                    buffer.resize(rows.len() * columns.len(), A::zeroed());
+                    for (row, into) in rows.clone().zip(buffer.chunks_exact_mut(columns.len())) {
+                        source.read(context, part(row), into)?;
+                    }
+                    band.add(buffer.chunks_exact(columns.len()));
+                    Ok(())
+                })?,
+            }
+            done(rows.len() * columns.len() * size)?;
+        }
+        let partials = band.finish().into_iter();
+        partials.map(|partial| finish(Some(&partial))).collect()
+    };
+    parallel::in_order(outer * bands, visit, |_, band: Vec<R>| {
+        results.extend(band);
+        Ok(())
+    })
+}
+
+/// The columns of a band: the rows of the group at hand, and what the groups before it came to.
+struct Band<K, P> {
+    columns: Columns<K>,
+    width: usize,
+    partials: Vec<P>,
+}
+
+impl<K, P: Partial> Band<K, P> {
+    fn new(width: usize) -> Self {
+        Band {
+            columns: Columns::new(width),
+            width,
+            partials: Vec::new(),
+        }
+    }
+
+    /// Adds a tile of rows.
+    fn add<'r, A: Element>(&mut self, rows: impl Iterator<Item = &'r [A]>)
+    where
+        K: Lanes<A, Partial = P>,
+    {
+        let mut tile: [&[A]; TILE] = [&[]; TILE];
+        let mut count = 0;
+        for row in rows {
+            tile[count] = row;
+            count += 1;
+        }
+        vectorized(
+            #[inline(always)]
+            || self.columns.add(&tile[..count]),
+        );
+        if self.columns.rows() >= BAND_ROWS {
+            self.end_group();
+        }
+    }
+
+    fn end_group<A: Element>(&mut self)
+    where
+        K: Lanes<A, Partial = P>,
+    {
+        for column in 0..self.width {
+            let partial = self.columns.partial(column);
+            match self.partials.get_mut(column) {
+                Some(sum) => sum.merge(&partial),
+                None => self.partials.push(partial),
+            }
+        }
+        self.columns.clear();
+    }
+
+    /// What the columns come to.
+    fn finish<A: Element>(mut self) -> Vec<P>
+    where
+        K: Lanes<A, Partial = P>,
+    {
+        if self.columns.rows() > 0 {
+            self.end_group();
+        }
+        self.partials
+    }
+}

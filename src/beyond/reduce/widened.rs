@@ -1,0 +1,54 @@
+//! Half floats: converted to single ones, many at a time, which processors have instructions for.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use super::lanes::{Lanes, Partial, WIDTH};
+
+/// Reduces half floats as the single floats that they are.
+#[derive(Clone)]
+pub struct Widened<L>(L);
+
+impl<L: Lanes<f32>> Lanes<f16> for Widened<L> {
+    const WIDTH: usize = L::WIDTH;
+
+    type Partial = L::Partial;
+
+    #[inline(always)]
+    fn start(first: &[f16]) -> Self {
+        Widened(L::start(&widen::<WIDTH>(first)[..first.len()]))
+    }
+
+    #[inline(always)]
+    fn add(&mut self, row: &[f16]) {
+        self.0.add(&widen::<WIDTH>(row)[..row.len()]);
+    }
+
+    #[inline(always)]
+    fn partial(&self, lane: usize, len: usize) -> L::Partial {
+        self.0.partial(lane, len)
+    }
+
+    #[inline(always)]
+    fn run(run: &[f16]) -> L::Partial {
+        const CACHED: usize = 4096;
+        let mut chunks = run.chunks(CACHED);
+        let mut next = || {
+            chunks
+                .next()
+                .map(|chunk| L::run(&widen::<CACHED>(chunk)[..chunk.len()]))
+        };
+        let mut partial = next().expect("a run has elements");
+        while let Some(later) = next() {
+            partial.merge(&later);
+        }
+        partial
+    }
+}
+
+#[inline(always)]
+fn widen<const N: usize>(elements: &[f16]) -> [f32; N] {
+    let mut widened = [0.0; N];
+    elements.convert_to_f32_slice(&mut widened[..elements.len()]);
+    widened
+}

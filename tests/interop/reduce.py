@@ -1,0 +1,102 @@
+"""NumPy's side of tests/interop/reduce.rs: `reduce.py compare MANIFEST`.
+
+Compares the saved results with NumPy's: their dtypes and shapes, and their values, which are the same but for floats that
+are rounded on the way. Those are held against exact sums, and NumPy's errors are printed beside: the largest error of a sum
+in units of the machine epsilon times the sum of the magnitudes, of which the promise is two.
+"""
+
+import json
+import math
+import sys
+import warnings
+
+import numpy as np
+
+warnings.filterwarnings("ignore", category=RuntimeWarning)
+
+errors = {"ours": 0.0, "numpy": 0.0}
+
+
+def parts(array):
+    """The real numbers that an array is made of, as doubles: one array or two."""
+    if array.dtype.kind == "c":
+        return [array.real.astype("f8"), array.imag.astype("f8")]
+    return [array.astype("f8")]
+
+
+def same(ours, theirs):
+    return np.array_equal(ours, theirs, equal_nan=ours.dtype.kind in "fc")
+
+
+def lanes(array, axis):
+    """The elements of each result, in the order of the results."""
+    if axis is None:
+        return [array.ravel()]
+    moved = np.moveaxis(array, axis, -1)
+    return moved.reshape((-1, moved.shape[-1])) if moved.size else []
+
+
+def check_sum(name, array, axis, ours, theirs, scale):
+    """Sums, and means, which are `scale` elements' share of them."""
+    epsilon = float(np.finfo(ours.dtype).eps)
+    for values, ours, theirs in zip(parts(array), parts(ours), parts(theirs)):
+        for lane, found, numpy in zip(lanes(values, axis), ours.ravel(), theirs.ravel()):
+            if not np.isfinite(lane).all():
+                # As NumPy's, unless its sums of narrow floats overflowed.
+                expected = lane.sum() / scale
+                assert found == expected or math.isnan(found) and math.isnan(expected), (name, found, expected)
+                continue
+            magnitude = math.fsum(abs(lane)) / scale
+            if magnitude == 0:
+                assert found == 0, (name, found)
+                continue
+            for who, value in [("ours", found), ("numpy", numpy)]:
+                error = abs(math.fsum([*(lane / scale), -value])) if scale == 1 else abs(math.fsum(lane) / scale - value)
+                if np.isfinite(value):
+                    errors[who] = max(errors[who], error / magnitude / epsilon)
+                elif who == "ours":
+                    assert abs(math.fsum(lane) / scale) > float(np.finfo(array.real.dtype).max), (name, value)
+    assert errors["ours"] <= 2, (name, errors)
+
+
+def check_var(name, op, array, axis, ours):
+    epsilon = float(np.finfo(ours.dtype).eps)
+    largest = float(np.finfo(ours.dtype).max)
+    found = ours.ravel()
+    by_part = [lanes(values, axis) for values in parts(array)]
+    for index, value in enumerate(found):
+        expected = 0.0
+        for part in by_part:
+            lane = part[index]
+            mean = math.fsum(lane) / len(lane) if np.isfinite(lane).all() else math.nan
+            expected += math.fsum((lane - mean) ** 2) / len(lane) if math.isfinite(mean) else math.nan
+        expected = math.sqrt(expected) if op == "std" else expected
+        if expected > largest:
+            assert np.isinf(value), (name, op, value, expected)
+        elif math.isnan(expected):
+            assert np.isnan(value), (name, op, value)
+        else:
+            assert abs(value - expected) <= 4 * epsilon * expected + 1e-7 * (epsilon > 1e-4), (name, op, value, expected)
+
+
+def compare(entry):
+    name, op, axis = entry["name"], entry["op"], entry["axis"]
+    array = np.load(entry["path"])
+    ours = np.load(entry["result"])
+    theirs = np.asarray(getattr(np, op)(array, axis=axis))
+    assert ours.dtype == theirs.dtype, (name, op, ours.dtype, theirs.dtype)
+    assert ours.shape == theirs.shape, (name, op, ours.shape, theirs.shape)
+    rounded = op in ("mean", "var", "std") or op == "sum" and array.dtype.kind in "fc"
+    count = array.size if axis is None else array.shape[axis]
+    if not rounded or count == 0:
+        assert same(ours, theirs), (name, op, axis, ours, theirs)
+    elif op in ("sum", "mean"):
+        check_sum((name, op, axis), array, axis, ours, theirs, 1 if op == "sum" else count)
+    else:
+        check_var((name, axis), op, array, axis, ours)
+
+
+entries = json.load(open(sys.argv[2]))
+for entry in entries:
+    compare(entry)
+print(json.dumps({"checks": len(entries), "errors in epsilon of the magnitudes": errors}))
