@@ -12,8 +12,8 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use common::{Bench, HEADER, Side, sum};
-use ndarray::{Array1, ArrayView1, Axis, Ix1, s};
+use common::{Bench, HEADER, Side, sum, sum_in_two};
+use ndarray::{Array1, ArrayView1, Ix1, s};
 use ndarray_npy::ReadNpyExt;
 use ndstore::{Advice, Options, Store};
 
@@ -117,14 +117,6 @@ fn warm_second_pass(bench: &mut Bench, question: &str, path: &Path, heap: ArrayV
     sides.extend(Side::numpy("numpy", "scan_second_pass", &[path.as_ref()]));
     bench.pairs(question, 1, &mut sides);
     bench.criterion(question, &mut sides);
-}
-
-fn sum_in_two(view: ArrayView1<'_, f64>) -> f64 {
-    let (one, two) = view.split_at(Axis(0), view.len() / 2);
-    std::thread::scope(|scope| {
-        let one = scope.spawn(move || sum(one));
-        sum(two) + one.join().unwrap()
-    })
 }
 
 #[cfg(target_os = "linux")]

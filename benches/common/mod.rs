@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use memmap2::{Mmap, MmapMut};
-use ndarray::{Array1, ArrayView1};
+use ndarray::{Array1, ArrayView1, Axis};
 use tempfile::TempDir;
 
 /// The length of the header that ndstore writes, after which the elements start.
@@ -332,6 +332,15 @@ fn range(values: &[f64]) -> String {
 #[inline(never)]
 pub(crate) fn sum(elements: ArrayView1<'_, f64>) -> f64 {
     elements.sum()
+}
+
+/// As [`sum`], by two threads.
+pub(crate) fn sum_in_two(elements: ArrayView1<'_, f64>) -> f64 {
+    let (one, two) = elements.split_at(Axis(0), elements.len() / 2);
+    std::thread::scope(|scope| {
+        let one = scope.spawn(move || sum(one));
+        sum(two) + one.join().unwrap()
+    })
 }
 
 /// What bare `memmap2` maps of a file of ours: all of it.

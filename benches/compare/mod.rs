@@ -17,7 +17,7 @@ use ndstore::{Block, Chunk, Store};
 use table::State::{Cold, ColdQuarter, Warm};
 use table::{Sides, Table};
 
-use crate::common::{self, Bench, HEADER, Side, map, map_mut, sum};
+use crate::common::{self, Bench, HEADER, Side, map, map_mut, sum, sum_in_two};
 
 /// The elements of a row of 4 KiB.
 const COLUMNS: usize = 512;
@@ -38,8 +38,9 @@ const OF_ROWS: usize = 1 << 19;
 /// How many threads `pread` side by side.
 const THREADS: usize = 16;
 
-/// How long NumPy may take to gather.
+/// How long NumPy may take to gather, and to transpose.
 const PATIENCE_TO_GATHER: Duration = Duration::from_secs(20);
+const PATIENCE_TO_TRANSPOSE: Duration = Duration::from_secs(150);
 
 pub(crate) fn main() {
     if peak::is_child() {
@@ -50,6 +51,9 @@ pub(crate) fn main() {
     scan(&mut table);
     fill(&mut table);
     gather(&mut table);
+    transpose(&mut table, "transpose", |len| len.isqrt());
+    transpose(&mut table, "transpose thin", |len| COLUMNS.min(len.isqrt()));
+    reduce(&mut table);
     let peaks = peak::measure(&table.bench);
     table.print();
     peaks.print();
@@ -389,4 +393,65 @@ fn gather(table: &mut Table) {
         });
     }
     common::remove(path);
+}
+
+/// Transposes an array of so many rows, which `rows` says for its number of elements.
+fn transpose(table: &mut Table, job: &str, rows: impl Fn(usize) -> usize) {
+    if !table.wants(job, &[ColdQuarter]) {
+        return;
+    }
+    let len = table.bench.nbytes() / 8;
+    let rows = rows(len);
+    let files = [table.bench.path("transpose.npy")];
+    let path = &*files[0];
+    create(path, rows, len / rows);
+    let new = table.bench.path("transposed.npy");
+    table.run(job, ColdQuarter, &files, || {
+        let mut sides = Sides::new(fresh("ndstore", &new, |new| {
+            let store = Store::<f64, Ix2>::open(path).unwrap();
+            store.out_of_core().transpose(new).unwrap()
+        }));
+        sides.add(Some(1.0 / 3.0), copy(path, &new));
+        sides.maybe(None, "NumPy, o[:] = a.T, + flush", |name| {
+            let arguments = [path.as_os_str(), new.as_os_str()];
+            Side::numpy_within(name, "transpose", &arguments, Some(PATIENCE_TO_TRANSPOSE))
+        });
+        sides
+    });
+    // One that was stopped leaves its file.
+    let _ = std::fs::remove_file(&new);
+    common::remove(path);
+}
+
+fn reduce(table: &mut Table) {
+    const JOBS: [&str; 4] = ["sum", "mean", "var", "min and max"];
+    if !JOBS.iter().any(|job| table.wants(job, &[Warm])) {
+        return;
+    }
+    let path = create_rows(&table.bench, "reduce.npy");
+    let store = Store::<f64, Ix2>::open(&path).unwrap();
+    let heap = table.bench.array();
+    for job in JOBS {
+        table.run(job, Warm, &[], || {
+            let mut sides = Sides::new(Side::new("ndstore", || {
+                let work = || store.out_of_core();
+                match job {
+                    "sum" => work().sum().unwrap(),
+                    "mean" => work().mean().unwrap(),
+                    "var" => work().var(0).unwrap(),
+                    _ => work().max().unwrap() - work().min().unwrap(),
+                }
+            }));
+            sides.maybe(Some(1.0), "NumPy", |name| {
+                Side::numpy(name, "reduce", &[path.as_ref(), job.as_ref()])
+            });
+            if job == "sum" {
+                let in_two = Side::new("two threads over a heap array", || sum_in_two(heap.view()));
+                sides.add(Some(0.9), in_two);
+            }
+            sides
+        });
+    }
+    drop(store);
+    common::remove(&path);
 }

@@ -46,6 +46,21 @@ const OPERATIONS: &[(&str, Operation)] = &[
         let work = store.out_of_core().memory(budget);
         work.map(new, |element| element + 1.0).unwrap();
     }),
+    ("transpose", |path, new, budget| {
+        let store = Store::<f64, Ix2>::open(path).unwrap();
+        let work = store.out_of_core().memory(budget);
+        work.transpose(new).unwrap();
+    }),
+    ("sum and var", |path, _, budget| {
+        let store = Store::<f64, Ix2>::open(path).unwrap();
+        let work = || store.out_of_core().memory(budget);
+        std::hint::black_box((work().sum().unwrap(), work().var(0).unwrap()));
+    }),
+    ("sum along axis 1", |path, _, budget| {
+        let store = Store::<f64, Ix2>::open(path).unwrap();
+        let work = store.out_of_core().memory(budget);
+        std::hint::black_box(work.sum_axis(Axis(1)).unwrap());
+    }),
     ("gather half a budget of rows", |path, _, budget| {
         let store = Store::<f64, Ix2>::open(path).unwrap();
         let wanted = random_rows(budget / 2 / (COLUMNS * 8), store.shape()[0]);
