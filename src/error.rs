@@ -382,7 +382,7 @@ pub enum Error {
         /// What was asked.
         op: &'static str,
         /// The exact sum.
-        sum: i128,
+        sum: Box<i128>,
         /// The type of the result.
         dtype: &'static str,
     },

@@ -442,7 +442,9 @@ fn sums_of_integers_are_exact_or_refused() {
     let (too_much, _dir) = stored(&array![[i64::MAX, 1], [2, 3]], Order::C);
     let expected = i128::from(i64::MAX) + 6;
     match too_much.out_of_core().sum() {
-        Err(Error::SumOverflow { sum, dtype, .. }) => assert_eq!((sum, dtype), (expected, "int64")),
+        Err(Error::SumOverflow { sum, dtype, .. }) => {
+            assert_eq!((*sum, dtype), (expected, "int64"))
+        }
         other => panic!("{other:?}"),
     }
     let along = too_much.out_of_core().sum_axis(Axis(0));
@@ -453,7 +455,7 @@ fn sums_of_integers_are_exact_or_refused() {
     let most = Array2::from_elem((70, 3), u64::MAX);
     let (too_much, _dir) = stored(&most, Order::C);
     match too_much.out_of_core().sum() {
-        Err(Error::SumOverflow { sum, .. }) => assert_eq!(sum, 210 * i128::from(u64::MAX)),
+        Err(Error::SumOverflow { sum, .. }) => assert_eq!(*sum, 210 * i128::from(u64::MAX)),
         other => panic!("{other:?}"),
     }
     let least = Array1::from_elem(10_000, i64::MIN / 10_000);

@@ -44,7 +44,7 @@ fn overflow(context: Context<'_>, found: Overflow) -> Error {
     Error::SumOverflow {
         path: context.path(),
         op: context.op,
-        sum: found.sum,
+        sum: Box::new(found.sum),
         dtype: found.dtype,
     }
 }
