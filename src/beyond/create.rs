@@ -1,7 +1,8 @@
 //! Creating an array block by block: the next one is computed while the last one is on its way to the disk.
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use ndarray::{ArrayViewMut, Dimension, ShapeBuilder};
@@ -17,16 +18,19 @@ use crate::sys::{BLOCK, Page, pages};
 /// The bytes that are gathered before they are written, unless a block has more.
 const GATHER: usize = 8 << 20;
 
-/// How many buffers there are: one is filled, one is written, and one waits for whoever is slower.
-const BUFFERS: usize = 3;
+/// How many buffers are written at a time: a disk is faster when it knows what comes next.
+const WRITERS: usize = 2;
+
+/// How many buffers there are: those that are written, one that is filled, and one that waits for whoever is slower.
+const BUFFERS: usize = WRITERS + 2;
 
 impl<A: Element, D: Dimension> Store<A, D> {
     /// Creates a file whose elements `fill` computes, `rows` rows at a time, in place of an old one.
     ///
     /// Each block is a piece of zeros in memory, not of a map: it takes no page faults, and a full disk is an error. While one is
-    /// computed the one before is written, past the page cache if the file would not stay there. Blocks come in the order of the
-    /// file: a row is one index of the slowest axis, the first in C order, the last in Fortran order. Takes three
-    /// times the memory of a block, or 24 MiB.
+    /// computed those before are written, past the page cache if the file would not stay there. Blocks come in the order of the
+    /// file: a row is one index of the slowest axis, the first in C order, the last in Fortran order. Takes four
+    /// times the memory of a block, or 32 MiB.
     ///
     /// The file is durable when this returns, and there as a whole or not at all.
     ///
@@ -97,7 +101,7 @@ impl Options {
     }
 }
 
-/// Has all blocks filled by the calling thread and written by another one.
+/// Has all blocks filled by the calling thread and written by others.
 fn fill_blocks<A: Element, D: Dimension>(
     target: &Target<'_>,
     grid: &Grid<D>,
@@ -105,66 +109,88 @@ fn fill_blocks<A: Element, D: Dimension>(
     mut fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
 ) -> Result<()> {
     let largest = grid.chunk().size().min(grid.shape().size()) * size_of::<A>();
-    let (full_sender, full) = mpsc::sync_channel::<Piece>(BUFFERS);
+    let (full_sender, full) = mpsc::channel();
+    let full = Mutex::new(Some(full));
     let (free_sender, free) = mpsc::channel();
     for _ in 0..BUFFERS {
-        // Half a page more, at most, is left over from the buffer before.
+        // Less than a block is left over from the buffer before.
         let buffer = pages(GATHER.max(largest + BLOCK));
         free_sender.send(buffer).expect("its other end is there");
     }
+    let next = |position| -> Option<Piece> {
+        let buffer = free.recv().ok()?;
+        Some(Piece {
+            buffer,
+            position,
+            len: 0,
+        })
+    };
     thread::scope(|scope| {
-        let writer = scope.spawn(move || {
-            full.iter().try_for_each(|piece| {
-                target.write_at(piece.position as u64, piece.bytes())?;
-                // Nobody waits for it once all blocks are filled.
-                let _ = free_sender.send(piece.buffer);
-                Ok(())
-            })
+        let full = &full;
+        let writers = [(); WRITERS].map(|()| {
+            let free = free_sender.clone();
+            scope.spawn(move || write(target, full, &free))
         });
-        let filled = (|| {
-            let next = |position| -> Option<Piece> {
-                let buffer = free.recv().ok()?;
-                Some(Piece {
-                    buffer,
-                    position,
-                    len: 0,
-                })
-            };
-            let Some(mut piece) = next(0) else {
-                return Ok(());
-            };
-            for index in 0..grid.len() {
-                let (start, shape) = grid.block(index);
-                let nbytes = shape.size() * size_of::<A>();
-                if piece.room() < nbytes {
-                    let whole = piece.len / BLOCK * BLOCK;
-                    let Some(mut following) = next(piece.position + whole) else {
-                        return Ok(());
-                    };
-                    following.push(&piece.bytes()[whole..]);
-                    piece.len = whole;
-                    if full_sender.send(piece).is_err() {
-                        return Ok(());
-                    }
-                    piece = following;
+        drop(free_sender);
+        // `None` once a writer has failed.
+        let mut fill_next = |mut piece: Piece, index| -> Result<Option<Piece>> {
+            let (start, shape) = grid.block(index);
+            let nbytes = shape.size() * size_of::<A>();
+            if piece.room() < nbytes {
+                let whole = piece.len / BLOCK * BLOCK;
+                let Some(mut following) = next(piece.position + whole) else {
+                    return Ok(None);
+                };
+                following.push(&piece.bytes()[whole..]);
+                piece.len = whole;
+                if full_sender.send(piece).is_err() {
+                    return Ok(None);
                 }
-                let bytes = piece.extend(nbytes);
-                bytes.fill(0);
-                let elements = bytemuck::cast_slice_mut(bytes);
-                let shape = shape.set_f(order == Order::F);
-                let view = ArrayViewMut::from_shape(shape, elements).expect("it is that long");
-                fill(Block { start, view })?;
+                piece = following;
             }
-            let _ = full_sender.send(piece);
-            Ok(())
-        })();
-        // It ends when there is nothing more to come.
+            let bytes = piece.extend(nbytes);
+            bytes.fill(0);
+            let elements = bytemuck::cast_slice_mut(bytes);
+            let shape = shape.set_f(order == Order::F);
+            let view = ArrayViewMut::from_shape(shape, elements).expect("it is that long");
+            fill(Block { start, view })?;
+            Ok(Some(piece))
+        };
+        let filled = (0..grid.len()).try_fold(next(0), |piece, index| match piece {
+            Some(piece) => fill_next(piece, index),
+            None => Ok(None),
+        });
+        let filled = filled.map(|last| drop(last.map(|last| full_sender.send(last))));
+        // They end when there is nothing more to come.
         drop(full_sender);
-        let written = writer
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        filled.and(written)
+        let written = writers.map(|writer| {
+            let ended = writer.join();
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        written.into_iter().fold(filled, Result::and)
     })
+}
+
+/// Writes what is full until there is no more, and hands the buffers back. After a failure nobody writes.
+fn write(
+    target: &Target<'_>,
+    full: &Mutex<Option<Receiver<Piece>>>,
+    free: &Sender<Vec<Page>>,
+) -> Result<()> {
+    loop {
+        let piece = {
+            // If another writer panicked, the channel is as it was.
+            let full = full.lock().unwrap_or_else(PoisonError::into_inner);
+            full.as_ref().and_then(|full| full.recv().ok())
+        };
+        let Some(piece) = piece else { return Ok(()) };
+        if let Err(error) = target.write_at(piece.position as u64, piece.bytes()) {
+            *full.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            return Err(error);
+        }
+        // Nobody waits for it once all blocks are filled.
+        let _ = free.send(piece.buffer);
+    }
 }
 
 /// A stretch of the elements' bytes, in memory that starts where a page does, as `position` does in the file.
