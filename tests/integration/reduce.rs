@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::prelude::*;
-use ndstore::bytemuck::Zeroable;
 use ndstore::{AnyStore, Be, Bool8, Error, Number, Order, ReadWrite, RealNumber, Store, write_npy};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -719,18 +718,13 @@ fn results_depend_neither_on_the_budget_nor_on_the_threads_nor_on_the_order_of_b
         assert_eq!(along[0].to_bits(), expected[3]);
 
         #[cfg(feature = "rayon")]
-        for threads in [1, 2, 5] {
+        for threads in [1, 3] {
             let pool = rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .build()
                 .unwrap();
-            for memory in [4 << 20, 1 << 30] {
-                assert_eq!(
-                    pool.install(|| bits(&store, memory)),
-                    expected,
-                    "{threads} {shape:?}"
-                );
-            }
+            let found = pool.install(|| bits(&store, 4 << 20));
+            assert_eq!(found, expected, "{threads} threads, {shape:?}");
         }
     }
 }

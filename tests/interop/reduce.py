@@ -76,7 +76,9 @@ def check_var(name, op, array, axis, ours):
         elif math.isnan(expected):
             assert np.isnan(value), (name, op, value)
         else:
-            assert abs(value - expected) <= 4 * epsilon * expected + 1e-7 * (epsilon > 1e-4), (name, op, value, expected)
+            # Rounded once from a double, which has errors of its own; half floats also below their least normal one.
+            error = (2 * epsilon + 64 * 2.0**-52) * expected + 6e-8 * (epsilon > 1e-4)
+            assert abs(value - expected) <= error, (name, op, value, expected)
 
 
 def compare(entry):

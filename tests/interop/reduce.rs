@@ -121,7 +121,7 @@ impl Case<'_> {
 
     fn extremes<A: RealNumber>(&mut self, store: &Store<A, IxDyn>) {
         let work = || store.out_of_core();
-        if store.len() > 0 {
+        if !store.is_empty() {
             self.save("min", None, arr0(work().min().unwrap()));
             self.save("max", None, arr0(work().max().unwrap()));
             self.save("argmin", None, arr0(work().argmin().unwrap() as i64));
@@ -158,6 +158,11 @@ fn each<A: Random>(
     for shape in SHAPES {
         for order in ORDERS {
             for special in [false, true] {
+                // Once is enough of what takes long.
+                let len: usize = shape.iter().product();
+                if len > 100_000 && (special || order == Order::F) {
+                    continue;
+                }
                 let mut state = shape.len() as u64;
                 let array = ArrayD::from_shape_simple_fn(shape, || {
                     state = state

@@ -62,9 +62,9 @@ impl<A: Scalar<Real = A> + Real, E: End> Lanes<A> for Extremes<A, E> {
     type Partial = Extreme<A, E>;
 
     #[inline(always)]
-    fn start(first: &[A]) -> Self {
+    fn start(rows: &[[A; WIDTH]]) -> Self {
         Extremes {
-            best: *array(first),
+            best: rows[0],
             end: PhantomData,
         }
     }
@@ -166,9 +166,9 @@ impl<A: Scalar<Real = A> + Real, E: End> Lanes<A> for Places<A, E> {
     type Partial = Place<A, E>;
 
     #[inline(always)]
-    fn start(first: &[A]) -> Self {
+    fn start(rows: &[[A; WIDTH]]) -> Self {
         Places {
-            best: *array(first),
+            best: rows[0],
             index: [0; WIDTH],
             row: 0,
             end: PhantomData,

@@ -12,6 +12,9 @@ use crate::element::Element;
 /// The most lanes that any reduction has.
 pub(super) const WIDTH: usize = 64;
 
+/// The rows that are taken together, while a strip of lanes is in the innermost cache.
+pub(super) const TILE: usize = 8;
+
 /// Reduces as many columns as there are lanes, row by row.
 ///
 /// All methods are inlined into [`vectorized`], which decides what instructions there are.
@@ -22,8 +25,11 @@ pub trait Lanes<A: Element>: Clone + Send {
     /// What one lane comes to.
     type Partial: Partial;
 
-    /// Lanes that have seen nothing yet, and will see `first` first.
-    fn start(first: &[A]) -> Self;
+    /// How many of the rows to come [`start`](Lanes::start) looks at, at most [`TILE`].
+    const AHEAD: usize = 1;
+
+    /// Lanes that have seen nothing yet, and will see these rows first. Of each only the first elements count, one a lane.
+    fn start(rows: &[[A; WIDTH]]) -> Self;
 
     /// Adds a row: an element to every lane.
     fn add(&mut self, row: &[A]);
@@ -48,7 +54,7 @@ pub(super) trait Fold<A: Element>: Lanes<A> {
 #[inline(always)]
 pub(super) fn fold<A: Element, K: Fold<A>>(run: &[A]) -> K::Partial {
     let first = run[0];
-    let mut lanes = K::start(&[first; WIDTH][..K::WIDTH]);
+    let mut lanes = K::start(&[[first; WIDTH]]);
     let rows = run.chunks_exact(K::WIDTH);
     let rest = rows.remainder();
     for row in rows {
@@ -134,7 +140,7 @@ impl<K> Columns<K> {
         self.rows
     }
 
-    /// Adds rows. A few at a time let the accumulators of a strip stay in the innermost cache for all of them.
+    /// Adds a tile of rows.
     #[inline(always)]
     pub(super) fn add<A: Element>(&mut self, rows: &[&[A]])
     where
@@ -144,11 +150,19 @@ impl<K> Columns<K> {
         let Some(&first) = rows.first() else { return };
         if self.rows == 0 {
             self.lanes.clear();
-            (self.lanes).extend(
-                first
-                    .chunks(K::WIDTH)
-                    .map(|row| K::start(&padded(row)[..K::WIDTH])),
-            );
+            let starts = (0..self.width).step_by(K::WIDTH);
+            self.lanes.extend(starts.map(|start| {
+                let part = start..self.width.min(start + K::WIDTH);
+                if K::AHEAD == 1 {
+                    return K::start(&[padded(&first[part])]);
+                }
+                let mut ahead = [[A::zeroed(); WIDTH]; TILE];
+                let count = rows.len().min(K::AHEAD);
+                for (ahead, row) in ahead.iter_mut().zip(&rows[..count]) {
+                    ahead[..part.len()].copy_from_slice(&row[part.clone()]);
+                }
+                K::start(&ahead[..count])
+            }));
         }
         for (strip, lanes) in self.lanes.chunks_mut(STRIP).enumerate() {
             let start = strip * STRIP * K::WIDTH;

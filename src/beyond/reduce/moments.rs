@@ -1,12 +1,12 @@
 //! Variance: how far elements lie from their mean, squared, without the cancellation of the textbook formula.
 //!
 //! Elements are not squared but their distances from a shift close to the mean: the mean itself for a run, which
-//! is read twice while it lies in the innermost cache; the first element for a column of a few rows. What the sums of the
+//! is read twice while it lies in the innermost cache; the mean of the first rows for the columns of a group. What the sums of the
 //! distances and of their squares come to is corrected for what the shift misses the mean by, and such moments are merged
 //! by the formula of Chan, Golub and LeVeque. The means are kept in twice the precision of a double: a variance far
 //! below the square of the mean would otherwise be lost in their differences.
 
-use super::lanes::{Lanes, Partial, WIDTH, array, halve};
+use super::lanes::{Lanes, Partial, TILE, WIDTH, array, halve};
 use super::scalar::{Real, Scalar};
 use super::twofold::Twofold;
 
@@ -138,12 +138,21 @@ impl Distances {
 impl<A: Scalar> Lanes<A> for Distances {
     const WIDTH: usize = WIDTH / A::PARTS;
 
+    const AHEAD: usize = TILE;
+
     type Partial = Moments;
 
+    /// The shift is the mean of the first rows: a single one may lie too far from the others.
     #[inline(always)]
-    fn start(first: &[A]) -> Distances {
-        let first: &[A::Real; WIDTH] = array(A::reals(first));
-        Distances::from_shift(std::array::from_fn(|lane| first[lane].to_f64()))
+    fn start(rows: &[[A; WIDTH]]) -> Distances {
+        let mut shift = [0.0; WIDTH];
+        for row in rows {
+            let row: &[A::Real; WIDTH] = array(A::reals(&row[..WIDTH / A::PARTS]));
+            for (shift, real) in shift.iter_mut().zip(row) {
+                *shift += real.to_f64() / rows.len() as f64;
+            }
+        }
+        Distances::from_shift(shift)
     }
 
     #[inline(always)]

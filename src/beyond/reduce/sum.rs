@@ -40,7 +40,7 @@ impl<A: Scalar<Real = f64>> Lanes<A> for Doubles {
     type Partial = FloatSum;
 
     #[inline(always)]
-    fn start(_first: &[A]) -> Doubles {
+    fn start(_rows: &[[A; REALS]]) -> Doubles {
         Doubles {
             sum: [0.0; REALS],
             lost: [0.0; REALS],
@@ -99,7 +99,7 @@ impl<A: Scalar<Real = f32>> Lanes<A> for Singles {
     type Partial = FloatSum;
 
     #[inline(always)]
-    fn start(_first: &[A]) -> Singles {
+    fn start(_rows: &[[A; REALS]]) -> Singles {
         Singles([0.0; REALS])
     }
 
@@ -162,7 +162,7 @@ macro_rules! narrow {
             type Partial = IntSum;
 
             #[inline(always)]
-            fn start(_first: &[$int]) -> Self {
+            fn start(_rows: &[[$int; REALS]]) -> Self {
                 Narrow([0; REALS])
             }
 
@@ -220,7 +220,7 @@ macro_rules! wide {
             type Partial = IntSum;
 
             #[inline(always)]
-            fn start(_first: &[$int]) -> Self {
+            fn start(_rows: &[[$int; REALS]]) -> Self {
                 Wide {
                     low: [0; REALS],
                     high: [0; REALS],
@@ -281,7 +281,7 @@ macro_rules! nonzeros {
             type Partial = IntSum;
 
             #[inline(always)]
-            fn start(_first: &[A]) -> Self {
+            fn start(_rows: &[[A; REALS]]) -> Self {
                 Nonzeros([0; REALS])
             }
 

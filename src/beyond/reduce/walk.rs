@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::lanes::{Columns, Lanes, Partial, WIDTH, vectorized};
+use super::lanes::{Columns, Lanes, Partial, TILE, WIDTH, vectorized};
 use crate::beyond::parallel;
 use crate::beyond::scan::{AHEAD, PIECE, Pool};
 use crate::beyond::source::Source;
@@ -28,9 +28,6 @@ const LONG: usize = 128 << 10;
 /// How wide a band is, in bytes of a row: the least makes a read worth its while, the most leaves the accumulators in the
 /// cache.
 const BAND: Range<usize> = 64 << 10..256 << 10;
-
-/// The rows of a band that are taken together, while a strip of accumulators is in the innermost cache.
-const TILE: usize = 8;
 
 /// The rows of a group in a band.
 const BAND_ROWS: usize = 128;
@@ -252,12 +249,12 @@ fn groups_of<A: Element, K: Lanes<A>>(
 /// Reduces results that are one group each.
 fn whole_results<A: Element, K: Lanes<A>>(elements: &[A], walk: Walk) -> Vec<K::Partial> {
     /// Where it pays to gather the elements of many results, rather than to reduce each by itself.
-    const FEW: usize = 8 * WIDTH;
+    const FEW: Range<usize> = 2 * WIDTH..32 * WIDTH;
     let Walk { len, inner, .. } = walk;
     let apart = len * inner;
     let few = match inner {
-        1 => FEW,
-        _ if inner < 2 * K::WIDTH => 4 * FEW,
+        1 => FEW.start,
+        _ if inner < 2 * K::WIDTH => FEW.end,
         _ => 0,
     };
     let mut partials = Vec::with_capacity(elements.len() / len);
@@ -297,7 +294,12 @@ fn gathered<A: Element, K: Lanes<A>>(elements: &[A], walk: Walk, into: &mut Vec<
             }
             gathered
         };
-        let mut lanes = K::start(&row(0)[..K::WIDTH]);
+        let mut ahead = [[A::zeroed(); WIDTH]; TILE];
+        let seen = len.min(K::AHEAD);
+        for (index, ahead) in ahead[..seen].iter_mut().enumerate() {
+            *ahead = row(index);
+        }
+        let mut lanes = K::start(&ahead[..seen]);
         for index in 0..len {
             lanes.add(&row(index)[..K::WIDTH]);
         }

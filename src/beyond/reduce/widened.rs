@@ -3,7 +3,7 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-use super::lanes::{Lanes, Partial, WIDTH};
+use super::lanes::{Lanes, Partial, TILE, WIDTH};
 
 /// Reduces half floats as the single floats that they are.
 #[derive(Clone)]
@@ -12,11 +12,17 @@ pub struct Widened<L>(L);
 impl<L: Lanes<f32>> Lanes<f16> for Widened<L> {
     const WIDTH: usize = L::WIDTH;
 
+    const AHEAD: usize = L::AHEAD;
+
     type Partial = L::Partial;
 
     #[inline(always)]
-    fn start(first: &[f16]) -> Self {
-        Widened(L::start(&widen::<WIDTH>(first)[..first.len()]))
+    fn start(rows: &[[f16; WIDTH]]) -> Self {
+        let mut widened = [[0.0; WIDTH]; TILE];
+        for (widened, row) in widened.iter_mut().zip(rows) {
+            *widened = widen(row);
+        }
+        Widened(L::start(&widened[..rows.len()]))
     }
 
     #[inline(always)]
