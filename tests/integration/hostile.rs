@@ -182,7 +182,7 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
             let one = vectors();
             let two = one.iter().zip(&one[1..]);
             let two: Vec<_> = two.map(|(a, b)| [&a[..], b].concat()).collect();
-            [one, two].concat()
+            [one, two, claims()].concat()
         }
         "sums" => checksums(),
         "npz" => archives(),
@@ -201,6 +201,20 @@ fn descr_in(text: &[u8]) -> Option<Vec<u8>> {
     let (_, rest) = text.split_once("'descr': ")?;
     let (descr, _) = rest.split_once(", 'fortran_order'")?;
     Some(descr.trim_matches('\'').as_bytes().to_vec())
+}
+
+/// Arrays of a tebibyte, of which little is there.
+fn claims() -> Vec<Vec<u8>> {
+    let claim = |descr: &&str| {
+        let text = format!(
+            "{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}, 2), }}\n",
+            1_u64 << 38
+        );
+        let len = (text.len() as u16).to_le_bytes();
+        [b"\x93NUMPY\x01\x00", &len[..], text.as_bytes(), &[7; 100]].concat()
+    };
+    let descrs = ["|u1", "<i4", "<f8", ">f4", "<U3"];
+    descrs.iter().map(claim).collect()
 }
 
 fn checksums() -> Vec<Vec<u8>> {

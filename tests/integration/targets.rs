@@ -29,12 +29,15 @@ pub(crate) const TARGETS: &[Target] = &[
     ("npz", npz),
 ];
 
+/// How the names of these directories begin: a fuzzer that is killed leaves one.
+const PREFIX: &str = "ndstore-hostile-";
+
 /// A directory for a target: in memory where there is one, for nothing here is about disks.
 pub(crate) fn directory() -> TempDir {
     let memory = Path::new("/dev/shm");
     let made = match memory.is_dir() {
-        true => tempfile::tempdir_in(memory),
-        false => tempfile::tempdir(),
+        true => TempDir::with_prefix_in(PREFIX, memory),
+        false => TempDir::with_prefix(PREFIX),
     };
     made.expect("a directory can be made")
 }
