@@ -383,29 +383,19 @@ fn each_way_to_walk_finds_what_plain_loops_find() {
 
 #[test]
 fn long_runs_are_reduced_in_groups_and_pieces() {
-    for order in ORDERS {
-        let values = scattered(&[3, 150_000]);
-        check(&values.mapv(|x| f64::from(x) / 7.0), order, 0, f64::EPSILON);
-        check(&values, order, 0, f64::EPSILON);
-    }
+    let values = scattered(&[3, 150_000]);
+    let floats = values.mapv(|x| f64::from(x) / 7.0);
+    check(&floats, Order::C, 0, f64::EPSILON);
+    check(&values.reversed_axes(), Order::F, 0, f64::EPSILON);
 }
 
 #[test]
 fn narrow_columns_are_reduced_in_groups() {
-    for order in ORDERS {
-        check(
-            &scattered(&[120_000, 3]).mapv(|x| f64::from(x) / 7.0),
-            order,
-            0,
-            f64::EPSILON,
-        );
-        check(
-            &scattered(&[2, 700, 200]).mapv(|x| f64::from(x) / 7.0),
-            order,
-            0,
-            f64::EPSILON,
-        );
-    }
+    let floats = |shape: &[usize]| scattered(shape).mapv(|x| f64::from(x) / 7.0);
+    check(&floats(&[60_000, 3]), Order::C, 0, f64::EPSILON);
+    check(&floats(&[3, 60_000]), Order::F, 0, f64::EPSILON);
+    check(&floats(&[2, 700, 200]), Order::C, 0, f64::EPSILON);
+    check(&floats(&[2, 700, 200]), Order::F, 0, f64::EPSILON);
 }
 
 #[test]
@@ -413,9 +403,8 @@ fn rows_that_are_long_are_cut_into_bands() {
     // More than 128 rows of more than 128 KiB, in several bands whose last one is short.
     let values = scattered(&[131, 17_001]).mapv(|x| f64::from(x) / 7.0);
     let (store, _dir) = stored(&values, Order::C);
-    for memory in [0, 1 << 20, 64 << 20] {
-        let budget = memory.max(8 * 17_001);
-        let work = || store.out_of_core().memory(budget);
+    for memory in [8 * 17_001, 64 << 20] {
+        let work = || store.out_of_core().memory(memory);
         let sums = work().sum_axis(Axis(0)).unwrap();
         let vars = work().var_axis(Axis(0), 0).unwrap();
         let places = work().argmax_axis(Axis(0)).unwrap();
@@ -486,7 +475,7 @@ fn what_cancels_in_a_sum_leaves_what_it_should() {
     // Large values of both signs, far apart, and small ones whose sum is all that is left.
     let large = |index: usize| (index as f64 * 0.7).sin() * 1e15;
     let mut values: Vec<f64> = (0..40_000).map(large).collect();
-    values.extend((0..3000).map(|index| index as f64 * 1e-3));
+    values.extend((0..3000).map(|index| index as f64 * 1.237e-3));
     values.extend((0..40_000).rev().map(|index| -large(index)));
     let (store, _dir) = stored(&Array1::from(values.clone()), Order::C);
     let expected = exact(values);
@@ -697,7 +686,7 @@ fn bits(store: &Store<f64, Ix2, ReadWrite>, memory: usize) -> Vec<u64> {
 
 #[test]
 fn results_depend_neither_on_the_budget_nor_on_the_threads_nor_on_the_order_of_bytes() {
-    for shape in [(140, 17_000), (40_000, 11), (11, 90_000), (5000, 300)] {
+    for shape in [(130, 16_500), (40_000, 11), (11, 60_000), (1500, 300)] {
         let mut state = 3_u64;
         let values = Array2::from_shape_simple_fn(shape, || {
             state = state

@@ -395,7 +395,7 @@ fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
     let bands = inner.div_ceil(width);
     let ahead = (AHEAD.min(share) / (width * size)).next_multiple_of(TILE);
 
-    let release = source.nbytes() > work.memory();
+    let fits = source.nbytes() <= work.memory();
     let meter = Mutex::new(work.meter(context, source.nbytes() as u64));
     let cancelled = AtomicBool::new(false);
     let done = |nbytes: usize| {
@@ -423,13 +423,11 @@ fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
             prefetch((start + ahead).min(len)..(start + ahead + TILE).min(len));
             let rows = start..len.min(start + TILE);
             match source.elements() {
-                Some(elements) => {
+                Some(elements) if fits => {
                     band.add(rows.clone().map(|row| &elements[part(row)]));
-                    if release {
-                        rows.clone().for_each(|row| source.release(part(row)));
-                    }
                 }
-                None => buffers.lend(|buffer: &mut Vec<A>| -> Result<()> {
+                // The kernel maps pages around those of a band, too: of every row, and nobody would let go of them.
+                _ => buffers.lend(|buffer: &mut Vec<A>| -> Result<()> {
                     buffer.resize(rows.len() * columns.len(), A::zeroed());
                     for (row, into) in rows.clone().zip(buffer.chunks_exact_mut(columns.len())) {
                         source.read(context, part(row), into)?;
