@@ -81,7 +81,8 @@ impl<'a, A: Element> Source<'a, A> {
                 deliver(range.clone(), value)?;
                 meter.add((range.len() * size_of::<A>()) as u64)
             },
-        )
+        )?;
+        self.check()
     }
 }
 

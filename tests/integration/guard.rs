@@ -1190,6 +1190,12 @@ fn no_work_beyond_memory_takes_the_zeros_of_a_guard_for_elements() {
             let store = fresh();
             let halved = store.out_of_core().map(&new, |n: f64| n / 2.0);
             assert_faulted(halved, len);
+            let store = fresh();
+            assert_faulted(store.out_of_core().sum(), len);
+            let store = fresh();
+            assert_faulted(store.out_of_core().argmax(), len);
+            let store = fresh();
+            assert_faulted(store.out_of_core().gather(&[7 * PER_PAGE]), len);
             for guarded_first in [true, false] {
                 let store = fresh();
                 let (one, other) = match guarded_first {

@@ -444,7 +444,8 @@ fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
     parallel::in_order(outer * bands, visit, |_, band: Vec<R>| {
         results.extend(band);
         Ok(())
-    })
+    })?;
+    source.check()
 }
 
 /// The columns of a band: the rows of the group at hand, and what the groups before it came to.
