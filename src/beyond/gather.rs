@@ -128,18 +128,9 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
         let array = self.source.array();
         let Selection { shape, row, nbytes } = Selection::new::<A>(context, array, rows)?;
         let order = array.order;
-        if self
-            .work
-            .options()
-            .order
-            .is_some_and(|asked| asked != order)
-        {
-            return Err(Error::InvalidOption {
-                path: context.path(),
-                op: context.op,
-                reason: "rows are gathered in the order of the array; leave the order of the output out",
-            });
-        }
+        let reason =
+            "rows are gathered in the order of the array; leave the order of the output out";
+        self.work.check_order(context, order, reason)?;
         let budget = self.work.memory();
         let mut meter = self.work.meter(context, nbytes as u64);
         let batch = (budget / 2 / row.max(1)).max(1);

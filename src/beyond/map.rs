@@ -271,20 +271,11 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
         path: impl AsRef<Path>,
         f: impl Fn(S::Item) -> B + Sync,
     ) -> Result<Store<B, D>> {
-        let Context { op, .. } = self.context;
         let order = self.order;
-        if self
-            .work
-            .options()
-            .order
-            .is_some_and(|asked| asked != order)
-        {
-            return Err(Error::InvalidOption {
-                path: path.as_ref().to_owned(),
-                op,
-                reason: "the new array has the order of the old one; change it with `OutOfCore::to_order`",
-            });
-        }
+        let context = Context::new(path.as_ref(), self.context.op);
+        let reason =
+            "the new array has the order of the old one; change it with `OutOfCore::to_order`";
+        self.work.check_order(context, order, reason)?;
         let options = self.work.options().clone();
         let file = store::create_reserved(
             path.as_ref(),

@@ -1,5 +1,6 @@
 //! `OutOfCore`: an array in a file, to be worked on within a memory budget, and the settings of that work.
 
+use std::cell::OnceCell;
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
 
@@ -7,7 +8,8 @@ use ndarray::Dimension;
 
 use super::source::Source;
 use crate::element::Element;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
+use crate::shape::Order;
 use crate::store::{AccessMode, AnyStore, Lent, Options, Store};
 use crate::sys;
 
@@ -27,7 +29,8 @@ type Callback<'a> = dyn FnMut(Progress) -> ControlFlow<()> + Send + 'a;
 
 /// How to work: with how much memory, who is told, and how a new file is made.
 pub(super) struct Work<'a> {
-    memory: Option<usize>,
+    /// Asked of the system once, so that all parts of an operation go by the same number.
+    memory: OnceCell<usize>,
     progress: Option<Box<Callback<'a>>>,
     options: Options,
 }
@@ -35,7 +38,7 @@ pub(super) struct Work<'a> {
 impl<'a> Work<'a> {
     fn new() -> Work<'a> {
         Work {
-            memory: None,
+            memory: OnceCell::new(),
             progress: None,
             options: Options::new(),
         }
@@ -43,12 +46,29 @@ impl<'a> Work<'a> {
 
     /// The budget in bytes.
     pub(super) fn memory(&self) -> usize {
-        self.memory.unwrap_or_else(|| (available() / 4) as usize)
+        *self.memory.get_or_init(|| (available() / 4) as usize)
     }
 
     /// How new files are made.
     pub(super) fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// Refuses a new file in another order than `order`, for `reason`.
+    pub(super) fn check_order(
+        &self,
+        context: Context<'_>,
+        order: Order,
+        reason: &'static str,
+    ) -> Result<()> {
+        match self.options.order {
+            Some(asked) if asked != order => Err(Error::InvalidOption {
+                path: context.path(),
+                op: context.op,
+                reason,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Counts what the operation does, of `total` bytes. Made once: it takes the callback.
@@ -153,7 +173,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// process's control group (version 1 or 2, the least of those above it). A few MiB are used however small it is.
     /// The pages of a copy-on-write store cannot be let go of and do not count.
     pub fn memory(mut self, nbytes: usize) -> Self {
-        self.work.memory = Some(nbytes);
+        self.work.memory = nbytes.into();
         self
     }
 
@@ -195,7 +215,7 @@ pub struct OutOfCoreMut<'a, A, D> {
 impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
     /// Sets the memory budget in bytes. See [`OutOfCore::memory`].
     pub fn memory(mut self, nbytes: usize) -> Self {
-        self.work.memory = Some(nbytes);
+        self.work.memory = nbytes.into();
         self
     }
 
@@ -242,7 +262,7 @@ pub struct OutOfCoreAny<'a> {
 impl<'a> OutOfCoreAny<'a> {
     /// Sets the memory budget in bytes. See [`OutOfCore::memory`].
     pub fn memory(mut self, nbytes: usize) -> Self {
-        self.work.memory = Some(nbytes);
+        self.work.memory = nbytes.into();
         self
     }
 

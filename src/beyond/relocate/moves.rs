@@ -81,18 +81,9 @@ impl Moves<'_> {
 
     pub(super) fn in_order(self, order: Order, path: &Path) -> Result<ArrayFile> {
         let op = "reorder";
-        if self
-            .work
-            .options()
-            .order
-            .is_some_and(|asked| asked != order)
-        {
-            return Err(Error::InvalidOption {
-                path: path.to_owned(),
-                op,
-                reason: "`Options::order` of the output asks for the other order; leave it out",
-            });
-        }
+        let reason = "`Options::order` of the output asks for the other order; leave it out";
+        self.work
+            .check_order(Context::new(path, op), order, reason)?;
         self.same_axes(op, order, path)
     }
 
