@@ -10,7 +10,7 @@ use crate::sys;
 const STEP: u64 = 1 << 20;
 
 /// How many bytes may be on their way to the disk before their writer waits for the first of them.
-const WINDOW: usize = 64 << 20;
+const WINDOW: usize = 32 << 20;
 
 /// How many bytes are waited for at a time.
 const BATCH: usize = 8 << 20;

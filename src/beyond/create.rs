@@ -2,35 +2,32 @@
 
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use ndarray::{ArrayViewMut, Dimension, ShapeBuilder};
 
+use super::behind::Behind;
 use super::blocks::Block;
 use super::grid::{Chunk, Grid};
+use super::work::Work;
 use crate::element::Element;
 use crate::error::Result;
 use crate::shape::Order;
 use crate::store::{self, Options, Store, Target};
-use crate::sys::{BLOCK, Page, pages};
 
 /// The bytes that are gathered before they are written, unless a block has more.
-const GATHER: usize = 8 << 20;
+const GATHER: usize = 1 << 20;
 
-/// How many buffers are written at a time: a disk is faster when it knows what comes next.
-const WRITERS: usize = 2;
-
-/// How many buffers there are: those that are written, one that is filled, and one that waits for whoever is slower.
-const BUFFERS: usize = WRITERS + 2;
+/// How many buffers there are: one that is filled, one that is written, and one that waits for whoever is slower.
+const BUFFERS: usize = 3;
 
 impl<A: Element, D: Dimension> Store<A, D> {
     /// Creates a file whose elements `fill` computes, `rows` rows at a time, in place of an old one.
     ///
     /// Each block is a piece of zeros in memory, not of a map: it takes no page faults, and a full disk is an error. While one is
-    /// computed those before are written, past the page cache if the file would not stay there. Blocks come in the order of the
-    /// file: a row is one index of the slowest axis, the first in C order, the last in Fortran order. Takes four
-    /// times the memory of a block, or 32 MiB.
+    /// computed those before are written, and leave the page cache if the file would not stay there. Blocks come in the order
+    /// of the file: a row is one index of the slowest axis, the first in C order, the last in Fortran order. Takes three times
+    /// the memory of a block, or 3 MiB.
     ///
     /// The file is durable when this returns, and there as a whole or not at all.
     ///
@@ -101,124 +98,78 @@ impl Options {
     }
 }
 
-/// Has all blocks filled by the calling thread and written by others.
+/// Has all blocks filled by the calling thread and written by another.
 fn fill_blocks<A: Element, D: Dimension>(
     target: &Target<'_>,
     grid: &Grid<D>,
     order: Order,
-    mut fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
+    fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
 ) -> Result<()> {
-    let largest = grid.chunk().size().min(grid.shape().size()) * size_of::<A>();
-    let (full_sender, full) = mpsc::channel();
-    let full = Mutex::new(Some(full));
-    let (free_sender, free) = mpsc::channel();
+    let (pass, passed) = mpsc::channel();
+    let (give_back, given_back) = mpsc::channel();
     for _ in 0..BUFFERS {
-        // Less than a block is left over from the buffer before.
-        let buffer = pages(GATHER.max(largest + BLOCK));
-        free_sender.send(buffer).expect("its other end is there");
+        give_back.send(Vec::new()).expect("its other end is there");
     }
-    let next = |position| -> Option<Piece> {
-        let buffer = free.recv().ok()?;
-        Some(Piece {
-            buffer,
-            position,
-            len: 0,
-        })
-    };
     thread::scope(|scope| {
-        let full = &full;
-        let writers = [(); WRITERS].map(|()| {
-            let free = free_sender.clone();
-            scope.spawn(move || write(target, full, &free))
-        });
-        drop(free_sender);
-        // `None` once a writer has failed.
-        let mut fill_next = |mut piece: Piece, index| -> Result<Option<Piece>> {
-            let (start, shape) = grid.block(index);
-            let nbytes = shape.size() * size_of::<A>();
-            if piece.room() < nbytes {
-                let whole = piece.len / BLOCK * BLOCK;
-                let Some(mut following) = next(piece.position + whole) else {
-                    return Ok(None);
-                };
-                following.push(&piece.bytes()[whole..]);
-                piece.len = whole;
-                if full_sender.send(piece).is_err() {
-                    return Ok(None);
-                }
-                piece = following;
-            }
-            let bytes = piece.extend(nbytes);
-            bytes.fill(0);
-            let elements = bytemuck::cast_slice_mut(bytes);
-            let shape = shape.set_f(order == Order::F);
-            let view = ArrayViewMut::from_shape(shape, elements).expect("it is that long");
-            fill(Block { start, view })?;
-            Ok(Some(piece))
-        };
-        let filled = (0..grid.len()).try_fold(next(0), |piece, index| match piece {
-            Some(piece) => fill_next(piece, index),
-            None => Ok(None),
-        });
-        let filled = filled.map(|last| drop(last.map(|last| full_sender.send(last))));
-        // They end when there is nothing more to come.
-        drop(full_sender);
-        let written = writers.map(|writer| {
-            let ended = writer.join();
-            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        written.into_iter().fold(filled, Result::and)
+        let writer = scope.spawn(|| write(target, passed, give_back, grid.shape().size()));
+        let filled = fill_all(grid, order, fill, given_back, pass);
+        let written = writer
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // Where the writer failed the other stage only stopped.
+        written.and(filled)
     })
 }
 
-/// Writes what is full until there is no more, and hands the buffers back. After a failure nobody writes.
-fn write(
-    target: &Target<'_>,
-    full: &Mutex<Option<Receiver<Piece>>>,
-    free: &Sender<Vec<Page>>,
+/// Gathers the blocks in buffers and passes them on. It takes its ends of the channels along: that it is gone ends the writer.
+fn fill_all<A: Element, D: Dimension>(
+    grid: &Grid<D>,
+    order: Order,
+    mut fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
+    given_back: Receiver<Vec<A>>,
+    pass: Sender<Vec<A>>,
 ) -> Result<()> {
-    loop {
-        let piece = {
-            // If another writer panicked, the channel is as it was.
-            let full = full.lock().unwrap_or_else(PoisonError::into_inner);
-            full.as_ref().and_then(|full| full.recv().ok())
+    let gather = GATHER / size_of::<A>().max(1);
+    let mut blocks = (0..grid.len()).map(|index| grid.block(index)).peekable();
+    while blocks.peek().is_some() {
+        let Ok(mut elements) = given_back.recv() else {
+            return Ok(());
         };
-        let Some(piece) = piece else { return Ok(()) };
-        if let Err(error) = target.write_at(piece.position as u64, piece.bytes()) {
-            *full.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            return Err(error);
+        elements.clear();
+        while let Some((start, shape)) = blocks
+            .next_if(|(_, shape)| elements.is_empty() || elements.len() + shape.size() <= gather)
+        {
+            let first = elements.len();
+            elements.resize(first + shape.size(), A::zeroed());
+            let shape = shape.set_f(order == Order::F);
+            let view = ArrayViewMut::from_shape(shape, &mut elements[first..]);
+            let view = view.expect("it is that long");
+            fill(Block { start, view })?;
         }
-        // Nobody waits for it once all blocks are filled.
-        let _ = free.send(piece.buffer);
+        if pass.send(elements).is_err() {
+            return Ok(());
+        }
     }
+    Ok(())
 }
 
-/// A stretch of the elements' bytes, in memory that starts where a page does, as `position` does in the file.
-struct Piece {
-    buffer: Vec<Page>,
-    /// Bytes behind the first of all.
-    position: usize,
+/// Writes what is passed on until there is no more, and hands the buffers back.
+fn write<A: Element>(
+    target: &Target<'_>,
+    passed: Receiver<Vec<A>>,
+    give_back: Sender<Vec<A>>,
     len: usize,
-}
-
-impl Piece {
-    fn bytes(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.buffer)[..self.len]
+) -> Result<()> {
+    let mut behind = Behind::new(target.pages(), len * size_of::<A>(), &Work::new());
+    let mut position = 0;
+    for elements in passed {
+        let bytes = bytemuck::cast_slice(&elements);
+        target.write_at(position as u64, bytes)?;
+        position += bytes.len();
+        let written = behind.reached(position);
+        written.map_err(|error| target.error(error))?;
+        // Nobody waits for it once all blocks are filled.
+        let _ = give_back.send(elements);
     }
-
-    /// How many bytes more it can hold.
-    fn room(&self) -> usize {
-        self.buffer.len() * BLOCK - self.len
-    }
-
-    /// Makes it longer by `nbytes`, of any value.
-    fn extend(&mut self, nbytes: usize) -> &mut [u8] {
-        let start = self.len;
-        self.len += nbytes;
-        &mut bytemuck::cast_slice_mut(&mut self.buffer)[start..self.len]
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        self.extend(bytes.len()).copy_from_slice(bytes);
-    }
+    Ok(())
 }

@@ -36,7 +36,7 @@ pub(super) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new() -> Work<'a> {
+    pub(super) fn new() -> Work<'a> {
         Work {
             memory: OnceCell::new(),
             progress: None,

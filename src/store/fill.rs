@@ -13,7 +13,7 @@ use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
 use crate::mapping::Pages;
 use crate::shape::Order;
-use crate::sys::{self, DirectFile};
+use crate::sys;
 
 /// The elements of a new file, in the order of the file, as they come in.
 pub(crate) struct Filler<'a> {
@@ -75,8 +75,6 @@ pub(crate) fn create_filled(
 pub(crate) struct Target<'a> {
     place: &'a Place,
     file: &'a File,
-    /// The same, where it is too large to stay in the page cache.
-    direct: Option<DirectFile>,
     layout: &'a Layout,
 }
 
@@ -84,12 +82,7 @@ impl Target<'_> {
     /// Writes the bytes of some elements, the first of which lies `position` bytes behind the first of all.
     pub(crate) fn write_at(&self, position: u64, bytes: &[u8]) -> Result<()> {
         let offset = self.layout.array.offset + position;
-        let write = || {
-            let direct = self.direct.as_ref();
-            let done = direct.map_or(Ok(0), |direct| direct.write_at(bytes, offset))?;
-            sys::write_all_at(self.file, &bytes[done..], offset + done as u64)
-        };
-        write().map_err(|error| self.error(error))
+        sys::write_all_at(self.file, bytes, offset).map_err(|error| self.error(error))
     }
 
     /// Lets the kernel copy `source` of another file there. See [`sys::copy_range`].
@@ -123,11 +116,9 @@ pub(crate) fn create_reserved(
     check(context, &layout.array)?;
     let fill = |place: &Place, file: &File, layout: &Layout| {
         place.reserve(file, layout, options.sparse)?;
-        let direct = sys::outgrows_cache(layout.len()).then(|| DirectFile::of(file));
         fill(&Target {
             place,
             file,
-            direct: direct.flatten(),
             layout,
         })?;
         let len = file.set_len(layout.len());

@@ -6,7 +6,6 @@
 mod allocate;
 mod cache;
 mod copy;
-mod direct;
 mod draft;
 mod file;
 #[cfg(target_os = "linux")]
@@ -30,7 +29,6 @@ pub(crate) use allocate::{
 };
 pub(crate) use cache::{drop_cached, is_cached, prefetch};
 pub(crate) use copy::{clone_file, copy_range, data_ranges};
-pub(crate) use direct::{BLOCK, DirectFile, Page, pages};
 pub(crate) use draft::{Directory, Draft, Unpublished, preserve_attributes};
 pub(crate) use file::{FileId, kind_of_special, names, names_of, read_at, resolve, write_all_at};
 pub(crate) use guard::Guard;
