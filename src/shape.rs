@@ -169,6 +169,39 @@ mod tests {
     }
 
     #[test]
+    fn positions_count_in_the_order_of_the_file() {
+        let shape = [3, 4, 5];
+        let array = ndarray::Array::from_iter(0..60).into_shape_with_order((3, 4, 5));
+        for (index, &place) in array.unwrap().indexed_iter() {
+            let (i, j, k) = index;
+            assert_eq!(position(&[i, j, k], &shape, Order::C), Some(place));
+            let reversed = [5, 4, 3];
+            assert_eq!(position(&[k, j, i], &reversed, Order::F), Some(place));
+        }
+        assert_eq!(position(&[], &[], Order::F), Some(0));
+        for outside in [&[3, 0, 0][..], &[0, 4, 0], &[0, 0, 5], &[0, 0], &[0; 4]] {
+            assert_eq!(position(outside, &shape, Order::C), None);
+            assert_eq!(position(outside, &shape, Order::F), None);
+        }
+    }
+
+    #[test]
+    fn the_slowest_axis_is_the_first_or_the_last() {
+        assert_eq!(slowest_first(&[3, 4, 5], Order::C), [3, 4, 5]);
+        assert_eq!(slowest_first(&[3, 4, 5], Order::F), [5, 4, 3]);
+        assert_eq!(rows(&[3, 4, 5], Order::C), 3);
+        assert_eq!(rows(&[3, 4, 5], Order::F), 5);
+        assert_eq!(rows(&[], Order::C), 1);
+        assert_eq!(rows(&[], Order::F), 1);
+    }
+
+    #[test]
+    fn lengths_survive_the_header() {
+        let shape = [0, 7, usize::MAX];
+        assert_eq!(narrow(&wide(&shape)).as_deref(), Some(&shape[..]));
+    }
+
+    #[test]
     fn row_ranges_resolve_as_slices_do() {
         assert_eq!(row_range(.., 4), Ok(0..4));
         assert_eq!(row_range(1..=2, 4), Ok(1..3));

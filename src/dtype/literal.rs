@@ -392,6 +392,7 @@ mod tests {
         assert_eq!(string("u'x' r'\\y' \"z\""), "x\\yz");
         assert_eq!(string("'' 'a' # c\n \\\n 'b'"), "ab");
         assert_eq!(string(r"r'\''"), r"\'");
+        assert_eq!(string(r"r'abc\n\\\'\x' 'd'"), r"abc\n\\\'\xd");
         assert_eq!(
             string(r"'\a\b\f\n\r\t\v\\\'\q\8'"),
             "\x07\x08\x0c\n\r\t\x0b\\'\\q\\8"

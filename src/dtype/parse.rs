@@ -351,6 +351,23 @@ mod tests {
     }
 
     #[test]
+    fn every_name_of_a_number_is_read() {
+        for (prefix, code, sizes) in [
+            ("int", 'i', &[1, 2, 4, 8][..]),
+            ("uint", 'u', &[1, 2, 4, 8]),
+            ("float", 'f', &[2, 4, 8, 16]),
+            ("complex", 'c', &[8, 16, 32]),
+        ] {
+            for size in sizes {
+                let name = format!("{prefix}{}", size * 8);
+                assert_eq!(descr(&name), descr(&format!("{code}{size}")), "{name}");
+                assert!(descr(&name).is_ok(), "{name}");
+            }
+        }
+        assert_eq!(descr("bool"), descr("?"));
+    }
+
+    #[test]
     fn what_numpy_refuses_is_refused() {
         for text in [
             "", "<", "f3", "b4", "i16", "f12", "X4", "S-1", "S 5", "S+5", "Sx", "<i4 ", " i4",

@@ -243,6 +243,7 @@ mod tests {
             }
         ));
         assert!(matches!(record(vec![], 1 << 31), TooLarge { .. }));
+        assert!(DType::record(vec![], (1 << 31) - 1).is_ok());
         assert_eq!(record(vec![Field::new("", DType::void(1), 0)], 1), Nameless);
         assert_eq!(
             record(vec![field("", 0).with_shape(&[1]).unwrap()], 4),
@@ -260,6 +261,8 @@ mod tests {
             (1 << 31) - 4
         );
         assert_eq!(shape(I4, &[1 << 30, 1 << 30, 0]).unwrap().itemsize(), 0);
+        assert_eq!(shape(I4, &[1; 64]).unwrap().itemsize(), 4);
+        assert_eq!(shape(I4, &[(1 << 31) - 1, 0]).unwrap().itemsize(), 0);
         assert!(matches!(shape(I4, &[1 << 29]), Err(TooLarge { .. })));
         assert!(matches!(shape(I4, &[1 << 30; 64]), Err(TooLarge { .. })));
         assert!(matches!(shape(I4, &[1 << 31]), Err(SubarrayDim { .. })));

@@ -159,6 +159,15 @@ mod tests {
     }
 
     #[test]
+    fn a_number_among_other_bytes_is_swapped_in_each_element() {
+        let descr = |order| format!("[('a', '{order}i4'), ('b', '|i1')]");
+        assert_eq!(
+            swapped(&descr('<'), &descr('>'), &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+            [4, 3, 2, 1, 5, 9, 8, 7, 6, 10]
+        );
+    }
+
+    #[test]
     fn a_long_subarray_of_numbers_is_one_part() {
         let descr = |order| format!("[('x', '{order}f8', (1000,))]");
         assert_eq!(swap(&descr('<'), &descr('>')).unwrap().parts.len(), 1);

@@ -243,6 +243,28 @@ fn a_shape_that_no_array_has_is_refused_for_an_old_header_too() {
 }
 
 #[test]
+fn the_longest_axis_is_that_of_a_file() {
+    assert_eq!(check_shape(&[1, MAX_NBYTES], 1), Ok(()));
+    assert_eq!(
+        check_shape(&[1, MAX_NBYTES + 1], 0),
+        Err(HeaderError::DimTooLarge { axis: 1 })
+    );
+}
+
+#[test]
+fn what_looks_like_a_blank_in_some_of_its_bits_is_not_cut_off() {
+    for byte in [b'A', b'@', b'\0', 0xdf] {
+        let text = [byte; 200];
+        assert_eq!(trim_blanks(&text), text);
+    }
+}
+
+#[test]
+fn latin_1_is_not_taken_for_utf_8() {
+    assert_eq!(latin1("é".as_bytes()), "\u{c3}\u{a9}");
+}
+
+#[test]
 fn the_version_is_the_oldest_that_can_say_it() {
     assert_eq!(encode("[('é', '<f8')]", Order::C, &[1], Form::Native)[6], 1);
     assert_eq!(

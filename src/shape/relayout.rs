@@ -211,6 +211,14 @@ mod tests {
     }
 
     #[test]
+    fn only_the_slowest_axis_leaves_the_bytes_where_they_are() {
+        let prefix = |old: &[usize], new: &[usize]| Relayout::new(old, new, 8).prefix();
+        assert_eq!(prefix(&[3, 4], &[5, 4]), Some(96));
+        assert_eq!(prefix(&[3, 4], &[2, 4]), Some(64));
+        assert_eq!(prefix(&[3, 4], &[3, 5]), None);
+    }
+
+    #[test]
     fn a_huge_addition_is_one_segment() {
         let segments: Vec<_> = Relayout::new(&[1, 1], &[1 << 30, 1 << 20], 1).collect();
         assert_eq!(segments.len(), 3);
