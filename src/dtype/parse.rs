@@ -368,6 +368,16 @@ mod tests {
     }
 
     #[test]
+    fn a_record_may_have_as_many_bytes_as_an_element() {
+        let record = |nbytes: u32| descr(&format!("[('a', '|V{nbytes}'), ('b', '|V1')]"));
+        assert!(record(i32::MAX as u32 - 1).is_ok());
+        assert!(matches!(
+            record(i32::MAX as u32),
+            Err(DescrError::TooLarge { .. })
+        ));
+    }
+
+    #[test]
     fn what_numpy_refuses_is_refused() {
         for text in [
             "", "<", "f3", "b4", "i16", "f12", "X4", "S-1", "S 5", "S+5", "Sx", "<i4 ", " i4",

@@ -133,6 +133,11 @@ mod tests {
     }
 
     #[test]
+    fn elements_without_bytes_need_nothing() {
+        assert_eq!(swap("<U0", ">U0"), None);
+    }
+
+    #[test]
     fn numbers_are_reversed_each_by_itself() {
         assert_eq!(swapped("<i2", ">i2", &[1, 2, 3, 4]), [2, 1, 4, 3]);
         assert_eq!(swapped(">u4", "<u4", &[1, 2, 3, 4]), [4, 3, 2, 1]);

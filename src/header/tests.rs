@@ -243,12 +243,20 @@ fn a_shape_that_no_array_has_is_refused_for_an_old_header_too() {
 }
 
 #[test]
-fn the_longest_axis_is_that_of_a_file() {
+fn the_largest_shapes_are_those_of_numpy_and_of_a_file() {
     assert_eq!(check_shape(&[1, MAX_NBYTES], 1), Ok(()));
+    assert_eq!(check_shape(&[1; MAX_NDIM], 1), Ok(()));
     assert_eq!(
         check_shape(&[1, MAX_NBYTES + 1], 0),
         Err(HeaderError::DimTooLarge { axis: 1 })
     );
+}
+
+#[test]
+fn what_is_no_array_is_called_by_its_name() {
+    for (bytes, name) in [(&b"PK\x03\x04"[..], "zip"), (b"\x80\x04", "pickle")] {
+        assert!(not_npy(bytes).to_string().contains(name), "{name}");
+    }
 }
 
 #[test]

@@ -1160,6 +1160,22 @@ fn an_appender_that_is_dropped_without_flush_leaves_the_array_as_it_was() {
 }
 
 #[test]
+fn an_appender_gathers_rows_before_it_writes_them() {
+    let (_dir, path) = place();
+    let mut store = Store::<f64, _>::create(&path, (0, 128)).unwrap();
+    let before = file_len(&path);
+    let row = Array::ones(128);
+    let mut appender = store.appender().unwrap();
+    // Each has 1 KiB.
+    for _ in 0..1023 {
+        appender.push(&row).unwrap();
+    }
+    assert_eq!(file_len(&path), before);
+    appender.push(&row).unwrap();
+    assert_eq!(file_len(&path), before + (1 << 20));
+}
+
+#[test]
 fn an_appender_publishes_only_what_came_before_the_last_flush() {
     let (_dir, path) = place();
     let mut store = Store::<f64, _>::create(&path, 0).unwrap();
