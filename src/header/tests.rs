@@ -125,6 +125,19 @@ fn padding_alone_makes_no_header_too_long_to_read() {
 }
 
 #[test]
+fn padding_goes_up_to_the_limit() {
+    let encode = |len| {
+        // The longer the characters, the fewer blanks there are to the next block.
+        let descr = format!("[('{}{}', '<f8')]", "n".repeat(5500), "数".repeat(len));
+        encode(&descr, Order::C, &[7], Form::Native)
+    };
+    let whole_blocks = |bytes: &Vec<u8>| bytes.len().is_multiple_of(BLOCK);
+    let first = (1100..1200).map(encode).find(whole_blocks).unwrap();
+    let chars = text(&first).chars().count();
+    assert!((DEFAULT_LIMIT - 1..=DEFAULT_LIMIT).contains(&chars));
+}
+
+#[test]
 fn a_compact_header_is_that_of_np_save() {
     for (descr, order, shape, len, dict) in [
         (
