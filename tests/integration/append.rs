@@ -655,6 +655,7 @@ fn rows_that_were_never_published_are_ignored_and_then_dropped() {
 
         let mut store = Store::<f64, Ix2>::open_rw(&path).unwrap();
         store.append(&array![[3.0, 4.0]]).unwrap();
+        assert_eq!(file_len(&path), 4096 + 32);
         store.close().unwrap();
         assert_eq!(file_len(&path), 4096 + 32);
         let store = Store::<f64, Ix2>::open(&path).unwrap();
