@@ -137,24 +137,16 @@ impl LockedFile {
     ) -> Result<LockedFile, NotLocked> {
         let mut pause = Duration::from_micros(200);
         loop {
-            let attempt = match (patience, exclusive) {
+            let attempt = super::sync::retry(|| match (patience, exclusive) {
                 (Patience::Forever, true) => fs2::FileExt::lock_exclusive(&file),
                 (Patience::Forever, false) => fs2::FileExt::lock_shared(&file),
                 (_, true) => fs2::FileExt::try_lock_exclusive(&file),
                 (_, false) => fs2::FileExt::try_lock_shared(&file),
-            };
-            let error = match attempt {
+            });
+            match attempt.map_err(refusal) {
                 Ok(()) => return Ok(LockedFile::new(file, true)),
-                Err(error) => error,
-            };
-            match error.kind() {
-                io::ErrorKind::Interrupted => continue,
-                _ if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {}
-                io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => {
-                    return Err(NotLocked::Unsupported(error));
-                }
-                _ if is_lockless(&error) => return Err(NotLocked::Unsupported(error)),
-                _ => return Err(NotLocked::Io(error)),
+                Err(Some(refused)) => return Err(refused),
+                Err(None) => {}
             }
             let left = match patience {
                 Patience::Until(deadline) => deadline.saturating_duration_since(Instant::now()),
@@ -207,6 +199,19 @@ impl LockedFile {
 impl Drop for LockedFile {
     fn drop(&mut self) {
         self.release();
+    }
+}
+
+/// Why a file cannot be locked at all, or `None` if somebody else has the lock.
+fn refusal(error: io::Error) -> Option<NotLocked> {
+    let contended = fs2::lock_contended_error();
+    match error.kind() {
+        _ if error.raw_os_error() == contended.raw_os_error() => None,
+        io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => {
+            Some(NotLocked::Unsupported(error))
+        }
+        _ if is_lockless(&error) => Some(NotLocked::Unsupported(error)),
+        _ => Some(NotLocked::Io(error)),
     }
 }
 
@@ -287,7 +292,22 @@ fn lock_owner(line: &str, device: &str, inode: u64) -> Option<u32> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use super::lock_owner;
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_locks_is_told_from_a_held_lock_and_from_a_failure() {
+        use rustix::io::Errno;
+        let refused = |errno: Errno| refusal(errno.into());
+        assert!(refused(Errno::WOULDBLOCK).is_none());
+        for errno in [Errno::INVAL, Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP] {
+            let refused = refused(errno);
+            assert!(
+                matches!(refused, Some(NotLocked::Unsupported(_))),
+                "{errno}"
+            );
+        }
+        assert!(matches!(refused(Errno::IO), Some(NotLocked::Io(_))));
+    }
 
     #[test]
     fn the_owner_of_a_lock_is_read_from_its_line() {
