@@ -12,7 +12,7 @@ use ndstore::{
     AnyStore, Error, LockHolder, LockPolicy, Mode, Options, ReadWrite, Result, Store, Writable,
 };
 
-use super::support::{Peer, assert_no_drafts, trace, wait_until};
+use super::support::{Peer, assert_no_drafts, end_fork, fork, trace, wait_for, wait_until};
 
 const MODES: [Mode; 4] = [Mode::Read, Mode::CopyOnWrite, Mode::ReadWrite, Mode::Write];
 
@@ -301,6 +301,21 @@ fn a_lock_goes_with_its_store_even_if_a_forked_child_still_has_the_file() {
         drop(store);
         Store::<f64, Ix1>::open_rw(&path).unwrap();
     }
+}
+
+#[test]
+fn a_forked_child_that_drops_its_copy_of_a_store_leaves_the_lock_to_its_parent() {
+    let (_dir, path) = array();
+    let store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    let Some(child) = fork() else {
+        drop(store);
+        end_fork();
+    };
+    wait_for(child);
+    let refused = Store::<f64, Ix1>::open(&path);
+    assert!(matches!(refused, Err(Error::Locked { .. })), "{refused:?}");
+    drop(store);
+    Store::<f64, Ix1>::open_rw(&path).unwrap();
 }
 
 #[test]
