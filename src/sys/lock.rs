@@ -135,7 +135,7 @@ impl LockedFile {
         exclusive: bool,
         patience: Patience,
     ) -> Result<LockedFile, NotLocked> {
-        let mut pause = Duration::from_micros(200);
+        let mut pause = FIRST_PAUSE;
         loop {
             let attempt = super::sync::retry(|| match (patience, exclusive) {
                 (Patience::Forever, true) => fs2::FileExt::lock_exclusive(&file),
@@ -157,7 +157,7 @@ impl LockedFile {
             }
             // `flock` cannot wait with a limit, so this asks again, ever more rarely.
             std::thread::sleep(pause.min(left));
-            pause = (pause * 2).min(Duration::from_millis(20));
+            pause = longer(pause);
         }
     }
 
@@ -202,17 +202,25 @@ impl Drop for LockedFile {
     }
 }
 
+/// How long to sleep between two attempts to get a lock, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_micros(200);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(LONGEST_PAUSE)
+}
+
 /// Why a file cannot be locked at all, or `None` if somebody else has the lock.
 fn refusal(error: io::Error) -> Option<NotLocked> {
-    let contended = fs2::lock_contended_error();
-    match error.kind() {
-        _ if error.raw_os_error() == contended.raw_os_error() => None,
-        io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => {
-            Some(NotLocked::Unsupported(error))
-        }
-        _ if is_lockless(&error) => Some(NotLocked::Unsupported(error)),
-        _ => Some(NotLocked::Io(error)),
+    use io::ErrorKind::{InvalidInput, Unsupported};
+    if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() {
+        return None;
     }
+    let lockless = matches!(error.kind(), Unsupported | InvalidInput) || is_lockless(&error);
+    Some(match lockless {
+        true => NotLocked::Unsupported(error),
+        false => NotLocked::Io(error),
+    })
 }
 
 /// The codes with which file systems without locks answer, beside the ones that `io::ErrorKind` knows.
@@ -307,6 +315,17 @@ mod tests {
             );
         }
         assert!(matches!(refused(Errno::IO), Some(NotLocked::Io(_))));
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_limit() {
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..6 {
+            assert_eq!(longer(pause), pause + pause);
+            pause = longer(pause);
+        }
+        assert_eq!(longer(pause), LONGEST_PAUSE);
+        assert_eq!(longer(LONGEST_PAUSE), LONGEST_PAUSE);
     }
 
     #[test]

@@ -418,31 +418,61 @@ fn wait_through(path: &Path, change: impl FnOnce()) -> (Peer, Result<(), String>
 
 #[test]
 fn who_waited_for_a_file_that_was_replaced_gets_the_new_one() {
-    let (_dir, path) = array();
-    let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
-    let (mut peer, answer) = wait_through(&path, || {
-        store.resize(5).unwrap();
-        drop(store);
-    });
-    answer.unwrap();
-    peer.ask("overwrite 7").unwrap();
-    peer.finish();
-    let found = Store::<f64, Ix1>::open(&path).unwrap();
-    assert_eq!(found.view(), Array::from_elem(5, 7.0));
+    for other_name in [false, true] {
+        let (_dir, path) = array();
+        if other_name {
+            fs::hard_link(&path, path.with_extension("old")).unwrap();
+        }
+        let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+        let (mut peer, answer) = wait_through(&path, || {
+            store.resize(5).unwrap();
+            drop(store);
+        });
+        answer.unwrap();
+        peer.ask("overwrite 7").unwrap();
+        peer.finish();
+        let found = Store::<f64, Ix1>::open(&path).unwrap();
+        assert_eq!(found.view(), Array::from_elem(5, 7.0));
+    }
 }
 
 #[test]
 fn who_waits_with_a_limit_for_a_file_that_is_replaced_gets_the_new_one() {
-    let (_dir, path) = array();
-    let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
     let waiting = Options::new().lock(LockPolicy::WaitAtMost(Duration::from_secs(60)));
-    thread::scope(|scope| {
-        let waiter = scope.spawn(|| waiting.open::<f64, Ix1>(&path).unwrap().shape().to_vec());
-        thread::sleep(Duration::from_millis(50));
-        store.resize(5).unwrap();
-        drop(store);
-        assert_eq!(waiter.join().unwrap(), [5]);
-    });
+    for other_name in [false, true] {
+        let (_dir, path) = array();
+        if other_name {
+            fs::hard_link(&path, path.with_extension("old")).unwrap();
+        }
+        let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| waiting.open::<f64, Ix1>(&path).unwrap().shape().to_vec());
+            thread::sleep(Duration::from_millis(50));
+            store.resize(5).unwrap();
+            drop(store);
+            assert_eq!(waiter.join().unwrap(), [5]);
+        });
+    }
+}
+
+#[test]
+fn nobody_waits_for_the_lock_of_what_is_no_regular_file() {
+    let (dir, path) = array();
+    let fifo = dir.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).unwrap();
+    let held = File::options().read(true).write(true).open(&fifo).unwrap();
+    fs2::FileExt::lock_exclusive(&held).unwrap();
+    let waiting = Options::new().lock(LockPolicy::Wait);
+    for refused in [
+        waiting.open::<f64, Ix1>(&fifo).map(drop),
+        waiting.open_cow::<f64, Ix1>(&fifo).map(drop),
+        waiting.open_rw::<f64, Ix1>(&fifo).map(drop),
+        waiting.create_from(&fifo, &array![1.0]).map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, Error::NotAFile { .. }), "{refused}");
+    }
+    Store::<f64, Ix1>::open(&path).unwrap();
 }
 
 #[test]

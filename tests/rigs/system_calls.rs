@@ -12,6 +12,9 @@ use super::support::Peer;
 const CALLS: &str = "trace=read,pread64,write,pwrite64,writev,pwritev,copy_file_range,sendfile,\
                      fsync,fdatasync,rename,renameat,renameat2,link,linkat";
 
+/// What opening a file may take.
+const OPENING: &str = "trace=%file,%desc,%memory";
+
 const DRAFT: &str = ".ndstore-";
 
 /// The calls of one order, one a line.
@@ -20,16 +23,21 @@ struct Log(Vec<String>);
 impl Log {
     /// Has a traced process open the path, if it is to, and do `order`.
     fn of(path: &Path, open: bool, order: &str) -> Log {
+        let orders = [open.then_some("open_rw"), Some(order)];
+        Log::of_calls(CALLS, path, orders.into_iter().flatten())
+    }
+
+    /// Has a traced process follow the orders, and logs those of the `calls`.
+    fn of_calls<'a>(calls: &str, path: &Path, orders: impl Iterator<Item = &'a str>) -> Log {
         let file = path.with_extension("log");
         let mut strace = Command::new("strace");
         strace
-            .args(["-f", "-y", "-s", "1", "-e", CALLS, "-o"])
+            .args(["-f", "-y", "-s", "1", "-e", calls, "-o"])
             .arg(&file);
         let mut peer = Peer::by_way_of(strace, path);
-        if open {
-            peer.ask("open_rw").unwrap();
+        for order in orders {
+            peer.ask(order).unwrap();
         }
-        peer.ask(order).unwrap();
         peer.finish();
         let log = fs::read_to_string(file).unwrap();
         assert!(!log.contains("unfinished"), "{log}");
@@ -171,4 +179,24 @@ fn resize_along_the_slowest_axis_has_the_kernel_copy_and_commits_in_order() {
         );
         log.assert_committed_in_order(dir.path());
     }
+}
+
+/// `sudo -E cargo test --test rigs -- --ignored system_calls`
+#[test]
+#[ignore = "needs strace"]
+fn a_reader_opens_an_array_by_five_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    Store::create_from(&path, &Array::from_elem(1000, 3.0)).unwrap();
+    let log = Log::of_calls(OPENING, &path, ["open"].into_iter());
+    let calls: Vec<_> = log
+        .0
+        .iter()
+        .take_while(|line| !line.contains("LOCK_UN"))
+        .filter_map(|line| line.split_whitespace().nth(1)?.split_once('('))
+        .map(|(call, _)| call)
+        .collect();
+    // Nobody looks the path up again: a reader that does not wait may have come before whoever replaces the file.
+    let expected = ["openat", "flock", "statx", "pread64", "mmap"];
+    assert_eq!(calls, expected, "{:#?}", log.0);
 }
