@@ -9,10 +9,11 @@ use ndstore::Store;
 
 use super::support::Peer;
 
-const CALLS: &str = "trace=read,pread64,write,pwrite64,writev,pwritev,copy_file_range,sendfile,\
-                     fsync,fdatasync,rename,renameat,renameat2,link,linkat";
+/// What writes, syncs and names files.
+const COMMITTING: &str = "trace=read,pread64,write,pwrite64,writev,pwritev,copy_file_range,sendfile,\
+                          fsync,fdatasync,rename,renameat,renameat2,link,linkat";
 
-/// What opening a file may take.
+/// What opening a file might take.
 const OPENING: &str = "trace=%file,%desc,%memory";
 
 const DRAFT: &str = ".ndstore-";
@@ -21,14 +22,8 @@ const DRAFT: &str = ".ndstore-";
 struct Log(Vec<String>);
 
 impl Log {
-    /// Has a traced process open the path, if it is to, and do `order`.
-    fn of(path: &Path, open: bool, order: &str) -> Log {
-        let orders = [open.then_some("open_rw"), Some(order)];
-        Log::of_calls(CALLS, path, orders.into_iter().flatten())
-    }
-
-    /// Has a traced process follow the orders, and logs those of the `calls`.
-    fn of_calls<'a>(calls: &str, path: &Path, orders: impl Iterator<Item = &'a str>) -> Log {
+    /// Has a traced process follow the orders, and logs which of these calls it makes.
+    fn of(calls: &str, path: &Path, orders: &[&str]) -> Log {
         let file = path.with_extension("log");
         let mut strace = Command::new("strace");
         strace
@@ -134,7 +129,7 @@ fn create_from_writes_every_byte_once_and_commits_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");
     for _existing in [false, true] {
-        let log = Log::of(&path, false, "create_from 8388608");
+        let log = Log::of(COMMITTING, &path, &["create_from 8388608"]);
         let mut end = 0;
         for (start, stop) in log.written() {
             assert_eq!(start, end, "{:#?}", log.0);
@@ -153,7 +148,7 @@ fn create_from_writes_every_byte_once_and_commits_in_order() {
 fn create_writes_the_header_alone_and_commits_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");
-    let log = Log::of(&path, false, "create 8388608");
+    let log = Log::of(COMMITTING, &path, &["create 8388608"]);
     assert_eq!(log.written(), [(0, 4096)]);
     log.assert_committed_in_order(dir.path());
 }
@@ -167,7 +162,7 @@ fn resize_along_the_slowest_axis_has_the_kernel_copy_and_commits_in_order() {
     let (len, kept) = (8_388_608_u64, 8_000_000_u64);
     for (new, copied) in [(len + len / 100, len), (kept, kept)] {
         Store::create_from(&path, &Array::from_elem(len as usize, 3.0)).unwrap();
-        let log = Log::of(&path, true, &format!("resize {new}"));
+        let log = Log::of(COMMITTING, &path, &["open_rw", &format!("resize {new}")]);
         assert_eq!(log.written(), [(0, 4096)], "{:#?}", log.0);
         assert_eq!(log.bytes(&["copy_file_range"], DRAFT), copied * 8);
         assert_eq!(log.bytes(&["sendfile", "write"], DRAFT), 0);
@@ -188,7 +183,7 @@ fn a_reader_opens_an_array_by_five_calls() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");
     Store::create_from(&path, &Array::from_elem(1000, 3.0)).unwrap();
-    let log = Log::of_calls(OPENING, &path, ["open"].into_iter());
+    let log = Log::of(OPENING, &path, &["open"]);
     let calls: Vec<_> = log
         .0
         .iter()
