@@ -170,6 +170,17 @@ impl ArrayFile {
         }
     }
 
+    /// Says that the file ends before the array.
+    pub(crate) fn truncated(&self, op: &'static str) -> Error {
+        let truncated = |found| Error::Truncated {
+            path: self.path.clone(),
+            op,
+            expected: self.extent().end,
+            found,
+        };
+        self.file_len(op).map_or_else(|error| error, truncated)
+    }
+
     pub(super) fn file_len(&self, op: &'static str) -> Result<u64> {
         let metadata = self.mapping.file().metadata();
         Ok(metadata.map_err(|error| self.context(op).io(error))?.len())
