@@ -175,8 +175,8 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
     ///
     /// - [`IndexOutOfBounds`](Error::IndexOutOfBounds), [`ShapeMismatch`](Error::ShapeMismatch),
     ///   [`AxisOutOfBounds`](Error::AxisOutOfBounds) for a 0-d array: nothing was written.
-    /// - [`NoSpace`](Error::NoSpace) (in a file with holes), [`Io`](Error::Io), [`Cancelled`](Error::Cancelled): some rows
-    ///   were written and some not.
+    /// - [`NoSpace`](Error::NoSpace) (in a file with holes), [`Io`](Error::Io), [`Cancelled`](Error::Cancelled), and with
+    ///   [`Options::guard`](crate::Options::guard) [`Faulted`](Error::Faulted): some rows were written and some not.
     ///
     /// # Examples
     ///
@@ -198,6 +198,7 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
             context,
             bytes,
             pages,
+            watch,
             ..
         } = self.lent;
         let context = context.step("scatter rows into");
@@ -234,6 +235,8 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
                 if mapped {
                     bytes[position..end].copy_from_slice(piece);
                 } else {
+                    // It would make a file that was cut as long again.
+                    watch.check_guard(context)?;
                     let offset = pages.in_file(position..end).start;
                     let written = sys::write_all_at(pages.file(), piece, offset);
                     let free = || sys::free_space(context.path);
@@ -242,7 +245,8 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
                 position = end;
                 Ok(())
             })
-        })
+        })?;
+        watch.check_guard(context)
     }
 }
 
