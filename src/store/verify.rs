@@ -126,6 +126,7 @@ impl ArrayFile {
         }
         let extent = self.extent();
         let needed = HEAD as u64 + header.len() as u64 + sums::len(extent.end - extent.start);
+        new.check_limit(needed)?;
         let growth = |error| new.growth(error, needed);
         let mut head = Head {
             sum: 0,

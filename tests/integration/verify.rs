@@ -13,7 +13,7 @@ use ndstore::{
 use tempfile::TempDir;
 
 use super::allocations::largest_during;
-use super::support::{assert_no_drafts, mode, set_mode};
+use super::support::{Peer, assert_no_drafts, mode, set_mode};
 
 /// The bytes that have one sum.
 const BLOCK: u64 = 8192;
@@ -625,6 +625,20 @@ fn who_may_not_read_the_array_may_not_read_its_checksums() {
     set_mode(&sums_of(&path), 0o640);
     store.write_checksums().unwrap();
     assert_eq!(mode(&sums_of(&path)), 0o640);
+}
+
+#[test]
+fn checksums_past_the_limit_on_file_sizes_are_an_error_and_no_signal() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("array.npy");
+    Store::<f64, _>::create(&path, 1 << 21).unwrap();
+    // In units of 512 or of 1024 bytes, by the shell.
+    let mut peer = Peer::under("ulimit -f 10", &path);
+    let error = peer.ask("checksums").unwrap_err();
+    assert!(error.starts_with("FileTooLarge {"), "{error}");
+    assert!(error.contains("needed: 12320"), "{error}");
+    assert!(!sums_of(&path).exists());
+    assert_no_drafts(directory.path());
 }
 
 #[cfg(feature = "npz")]
