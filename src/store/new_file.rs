@@ -33,9 +33,9 @@ impl NewFile {
         self.draft.file()
     }
 
-    /// Whether there is an old one in its place.
-    pub(super) fn replaces(&self) -> bool {
-        self.old.is_some()
+    /// The file that it is to replace.
+    pub(super) fn old(&self) -> Option<&File> {
+        self.old.as_ref().map(LockedFile::file)
     }
 
     /// Refuses a length past the limit of this process, where the kernel would send SIGXFSZ.
