@@ -192,13 +192,13 @@ impl Mapping {
         Pages::new(&self.map, self.file.file(), self.access, self.offset)
     }
 
-    /// The mapped bytes, to be changed, and beside them the pages that hold them.
-    pub(crate) fn split_mut(&mut self) -> (&mut [u8], Pages<'_>) {
+    /// The mapped bytes, to be changed, and beside them the pages that hold them and what guards them.
+    pub(crate) fn split_mut(&mut self) -> (&mut [u8], Pages<'_>, Option<&Guard>) {
         let pages = Pages::new(&self.map, self.file.file(), self.access, self.offset);
-        (self.map.as_bytes_mut(), pages)
+        (self.map.as_bytes_mut(), pages, self.guard.as_ref())
     }
 
-    /// Guards the map from now on: what its file has lost reads as zeros, and [`has_faulted`](Mapping::has_faulted) tells.
+    /// Guards the map from now on: what its file has lost reads as zeros, and [`Guard::has_faulted`] tells.
     ///
     /// `Unsupported` where there is no such thing.
     pub(crate) fn guard(&mut self) -> io::Result<()> {
@@ -222,13 +222,9 @@ impl Mapping {
         }
     }
 
-    pub(crate) fn is_guarded(&self) -> bool {
-        self.guard.is_some()
-    }
-
-    /// Whether zeros were laid over a page that the file had lost.
-    pub(crate) fn has_faulted(&self) -> bool {
-        self.guard.as_ref().is_some_and(Guard::has_faulted)
+    /// What guards the map, if anything does.
+    pub(crate) fn its_guard(&self) -> Option<&Guard> {
+        self.guard.as_ref()
     }
 
     /// Has a map that is guarded count as faulted for ever.

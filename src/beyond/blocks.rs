@@ -13,7 +13,7 @@ use super::work::{Meter, OutOfCore, OutOfCoreMut, Work};
 use crate::element::Element;
 use crate::error::{Context, Result};
 use crate::shape::{self, Order};
-use crate::store::{Lent, Poison};
+use crate::store::{Lent, Poison, Watch};
 
 /// Bytes between two parts of a block that are not worth a request of their own.
 const GAP: usize = 64 << 10;
@@ -336,7 +336,8 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
     /// # Errors
     ///
     /// Each block is a result: [`Cancelled`](crate::Error::Cancelled), and [`Io`](crate::Error::Io) if what was changed does
-    /// not reach the disk, which poisons the store.
+    /// not reach the disk, which poisons the store. With [`Options::guard`](crate::Options::guard),
+    /// [`Faulted`](crate::Error::Faulted) in the place of the block after one that the file may have lost, or of the end.
     ///
     /// # Panics
     ///
@@ -366,6 +367,7 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
             bytes,
             pages,
             poison,
+            watch,
         } = self.lent;
         let grid = Grid::new(&self.dim, array.order, size_of::<A>(), &chunk);
         let nbytes = bytes.len();
@@ -384,6 +386,7 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
             axes: shape::slowest_first(&axes, array.order),
             grid,
             poison,
+            watch,
             context,
             next: 0,
             lent: 0,
@@ -403,6 +406,7 @@ pub struct BlocksMut<'a, A, D> {
     blocks_ahead: usize,
     behind: Behind<'a>,
     poison: &'a Poison,
+    watch: Watch<'a>,
     context: Context<'a>,
     meter: Meter<'a>,
     next: usize,
@@ -435,6 +439,7 @@ impl<'a, A: Element, D: Dimension> BlocksMut<'a, A, D> {
         if lent == 0 {
             return Ok(());
         }
+        self.watch.check_guard(self.context)?;
         let done = self.grid.rows_before(self.next) * size_of::<A>();
         self.behind.reached(done).map_err(|error| {
             // Reported here, and not by the flush to come.

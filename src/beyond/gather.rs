@@ -42,6 +42,9 @@ const REQUEST_SAMPLE: usize = 8;
 /// The least number of rows that are sorted at a time.
 const LEAST_BATCH: usize = 1024;
 
+/// Of rows that exceed the budget so many bytes are read at a time, or more.
+const PIECE: usize = 1 << 20;
+
 /// How many bytes are copied between two reports of progress.
 const REPORT: usize = 4 << 20;
 
@@ -100,9 +103,9 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
     /// Writes the rows with these indices to a new array, in the order of the indices, which may repeat. What
     /// [`gather`](OutOfCore::gather) says about rows and indices holds here, too.
     ///
-    /// The rows are gathered in batches of half the budget, so whatever the number of rows it is kept. Costs reading the
-    /// rows and writing them; of rows smaller than a page each batch reads the pages that they are in, which may be all. The
-    /// new file takes its path once it is whole and durable, as that of [`create_from`](Store::create_from) does.
+    /// Rows are gathered in batches of half the budget, and one that exceeds it piece by piece, so it is kept however many and
+    /// however long they are. Costs reading the rows and writing them; of rows smaller than a page each batch reads the
+    /// pages that they are in, which may be all. The new file takes its path once it is whole and durable, as that of [`create_from`](Store::create_from) does.
     ///
     /// # Errors
     ///
@@ -134,7 +137,11 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
         let budget = self.work.memory();
         let mut meter = self.work.meter(context, nbytes as u64);
         let batch = (budget / 2 / row.max(1)).max(1);
+        let piece = (budget / 2).max(PIECE);
         let fill = |filler: &mut store::Filler<'_>| {
+            if row > piece {
+                return copy_rows(&self.source, rows, row, piece, filler, &mut meter);
+            }
             let mut buffer = bytemuck::zeroed_vec(batch.min(rows.len()) * row);
             for rows in rows.chunks(batch) {
                 let part = &mut buffer[..rows.len() * row];
@@ -168,8 +175,8 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
     ///
     /// - [`IndexOutOfBounds`](Error::IndexOutOfBounds), [`ShapeMismatch`](Error::ShapeMismatch),
     ///   [`AxisOutOfBounds`](Error::AxisOutOfBounds) for a 0-d array: nothing was written.
-    /// - [`NoSpace`](Error::NoSpace) (in a file with holes), [`Io`](Error::Io), [`Cancelled`](Error::Cancelled): some rows
-    ///   were written and some not.
+    /// - [`NoSpace`](Error::NoSpace) (in a file with holes), [`Io`](Error::Io), [`Cancelled`](Error::Cancelled), and with
+    ///   [`Options::guard`](crate::Options::guard) [`Faulted`](Error::Faulted): some rows were written and some not.
     ///
     /// # Examples
     ///
@@ -191,6 +198,7 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
             context,
             bytes,
             pages,
+            watch,
             ..
         } = self.lent;
         let context = context.step("scatter rows into");
@@ -227,6 +235,8 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
                 if mapped {
                     bytes[position..end].copy_from_slice(piece);
                 } else {
+                    // It would make a file that was cut as long again.
+                    watch.check_guard(context)?;
                     let offset = pages.in_file(position..end).start;
                     let written = sys::write_all_at(pages.file(), piece, offset);
                     let free = || sys::free_space(context.path);
@@ -235,7 +245,8 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
                 position = end;
                 Ok(())
             })
-        })
+        })?;
+        watch.check_guard(context)
     }
 }
 
@@ -308,6 +319,32 @@ fn read_rows<A: Element>(
     }
     if let Some(swap) = source.swap() {
         swap.apply(into);
+    }
+    Ok(())
+}
+
+/// Passes on rows of `row` bytes each that are too long for the memory there is, in pieces of at most `piece` bytes, or of one
+/// element. The kernel sees by itself that each is read in order.
+fn copy_rows<A: Element>(
+    source: &Source<'_, A>,
+    rows: &[usize],
+    row: usize,
+    piece: usize,
+    filler: &mut store::Filler<'_>,
+    meter: &mut Meter<'_>,
+) -> Result<()> {
+    let len = row / size_of::<A>();
+    let piece_len = (piece / size_of::<A>()).max(1);
+    let mut buffer = bytemuck::zeroed_vec::<A>(piece_len.min(len));
+    for row in rows {
+        for start in (0..len).step_by(piece_len) {
+            let elements = &mut buffer[..piece_len.min(len - start)];
+            let first = row * len + start;
+            let range = first..first + elements.len();
+            source.read(source.context("gather rows of"), range, elements)?;
+            filler.write(bytemuck::cast_slice(elements))?;
+            meter.add(size_of_val(elements) as u64)?;
+        }
     }
     Ok(())
 }

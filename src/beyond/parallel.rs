@@ -3,6 +3,8 @@
 #[cfg(feature = "rayon")]
 use std::collections::BTreeMap;
 #[cfg(feature = "rayon")]
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+#[cfg(feature = "rayon")]
 use std::sync::{Mutex, PoisonError};
 
 #[cfg(feature = "rayon")]
@@ -20,7 +22,7 @@ pub(super) fn threads() -> usize {
 /// Runs `each` on every number below `count` and passes what it returns to `deliver`, in order.
 ///
 /// With the feature `rayon` the threads of the current pool take the numbers, each the next one that is free; without it
-/// they are done one after the other. The first error ends it, and is returned.
+/// they are done one after the other. The first error ends it, and is returned; so does a panic, which goes on.
 pub(super) fn in_order<T: Send>(
     count: usize,
     each: impl Fn(usize) -> Result<T> + Sync,
@@ -39,8 +41,6 @@ fn on_all_threads<T: Send>(
     each: impl Fn(usize) -> Result<T> + Sync,
     deliver: impl FnMut(usize, T) -> Result<()> + Send,
 ) -> Result<()> {
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
     let line = Mutex::new(Line {
         next: 0,
         waiting: BTreeMap::new(),
@@ -50,6 +50,7 @@ fn on_all_threads<T: Send>(
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let work = || {
+        let _stop = Stop(&stop);
         while !stop.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= count {
@@ -59,7 +60,7 @@ fn on_all_threads<T: Send>(
             // A panic in `deliver` goes on through the scope; what it left behind is not used again.
             let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
             if !line.take(index, result) {
-                stop.store(true, Ordering::Relaxed);
+                return;
             }
         }
     };
@@ -70,6 +71,17 @@ fn on_all_threads<T: Send>(
     });
     let line = line.into_inner().unwrap_or_else(PoisonError::into_inner);
     line.failed.map_or(Ok(()), Err)
+}
+
+/// Stops all threads when one of them is done: because no number is left, something failed, or it panics.
+#[cfg(feature = "rayon")]
+struct Stop<'a>(&'a AtomicBool);
+
+#[cfg(feature = "rayon")]
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Results that wait until those before them are delivered.

@@ -10,12 +10,29 @@ pub(crate) struct Swap {
     parts: Vec<Part>,
 }
 
-/// `count` numbers of `width` bytes each, one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `count` neighbours in an element, the first of which is at `offset`. However long a sub-array is, it is one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Part {
     offset: usize,
-    width: usize,
     count: usize,
+    what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    /// Numbers of so many bytes.
+    Numbers(usize),
+    /// Records, in each of which some numbers are reversed.
+    Records(Swap),
+}
+
+impl What {
+    fn width(&self) -> usize {
+        match self {
+            What::Numbers(width) => *width,
+            What::Records(swap) => swap.itemsize,
+        }
+    }
 }
 
 impl Swap {
@@ -35,16 +52,25 @@ impl Swap {
 
     /// Reverses the bytes of the numbers in a whole number of elements.
     pub(crate) fn apply(&self, elements: &mut [u8]) {
-        if let [part] = self.parts[..]
-            && part.width * part.count == self.itemsize
+        if let [part] = &self.parts[..]
+            && part.what.width() * part.count == self.itemsize
         {
-            return reverse(elements, part.width);
+            return part.what.apply(elements);
         }
         for element in elements.chunks_exact_mut(self.itemsize) {
             for part in &self.parts {
-                let numbers = &mut element[part.offset..][..part.width * part.count];
-                reverse(numbers, part.width);
+                let nbytes = part.what.width() * part.count;
+                part.what.apply(&mut element[part.offset..][..nbytes]);
             }
+        }
+    }
+}
+
+impl What {
+    fn apply(&self, neighbours: &mut [u8]) {
+        match self {
+            What::Numbers(width) => reverse(neighbours, *width),
+            What::Records(swap) => swap.apply(neighbours),
         }
     }
 }
@@ -69,11 +95,31 @@ fn reverse(numbers: &mut [u8], width: usize) {
 fn collect(from: &DType, to: &DType, offset: usize, parts: &mut Vec<Part>) {
     if let (Some(from), Some(to)) = (from.fields(), to.fields()) {
         for (from, to) in from.iter().zip(to) {
+            // Of what has no bytes a header can claim any number.
             let itemsize = from.dtype().itemsize();
-            let count: usize = from.shape().iter().product();
-            for index in 0..count {
-                let offset = offset + from.offset() + index * itemsize;
-                collect(from.dtype(), to.dtype(), offset, parts);
+            let count = from.itemsize().checked_div(itemsize).unwrap_or(0);
+            let mut each = Vec::new();
+            if count > 0 {
+                collect(from.dtype(), to.dtype(), 0, &mut each);
+            }
+            let offset = offset + from.offset();
+            match &each[..] {
+                [] => {}
+                [part] if part.what.width() * part.count == itemsize => {
+                    add(parts, offset, part.count * count, part.what.clone());
+                }
+                _ if count == 1 => {
+                    for part in each {
+                        add(parts, offset + part.offset, part.count, part.what);
+                    }
+                }
+                _ => {
+                    let parts_of_each = Swap {
+                        itemsize,
+                        parts: each,
+                    };
+                    add(parts, offset, count, What::Records(parts_of_each));
+                }
             }
         }
         return;
@@ -87,17 +133,22 @@ fn collect(from: &DType, to: &DType, offset: usize, parts: &mut Vec<Part>) {
         _ => from.itemsize(),
     };
     let count = from.itemsize().checked_div(width).unwrap_or(0);
+    if count > 0 {
+        add(parts, offset, count, What::Numbers(width));
+    }
+}
+
+/// Adds a part behind the others, to the last one if it goes on there.
+fn add(parts: &mut Vec<Part>, offset: usize, count: usize, what: What) {
     match parts.last_mut() {
-        // A sub-array of numbers is one part, however long it is.
-        Some(last) if last.width == width && last.offset + last.width * last.count == offset => {
+        Some(last) if last.what == what && last.offset + what.width() * last.count == offset => {
             last.count += count;
         }
-        _ if count > 0 => parts.push(Part {
+        _ => parts.push(Part {
             offset,
-            width,
             count,
+            what,
         }),
-        _ => {}
     }
 }
 
@@ -176,6 +227,33 @@ mod tests {
     fn a_long_subarray_of_numbers_is_one_part() {
         let descr = |order| format!("[('x', '{order}f8', (1000,))]");
         assert_eq!(swap(&descr('<'), &descr('>')).unwrap().parts.len(), 1);
+    }
+
+    #[test]
+    fn a_subarray_of_records_is_swapped_in_each_record_and_is_one_part() {
+        let from = "[('a', '|i1'), ('b', [('c', '<i2'), ('d', '|i1'), ('e', [('f', '<i2')], (2,))], (2,))]";
+        let to = from.replace('<', ">");
+        let element = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
+        let expected = [0, 2, 1, 3, 5, 4, 7, 6, 9, 8, 10, 12, 11, 14, 13];
+        assert_eq!(
+            swapped(from, &to, &[element, element].concat()),
+            [expected, expected].concat()
+        );
+        let from = "[('a', [('x', '|u1'), ('y', '<i2'), ('z', '<i4')], (300000000,))]";
+        assert_eq!(swap(from, &from.replace('<', ">")).unwrap().parts.len(), 1);
+    }
+
+    #[test]
+    fn numbers_that_are_only_claimed_cost_nothing() {
+        for descr in [
+            "[('a', [], (2147483647, 2147483647, 2147483647))]",
+            "[('a', [('b', '|V0')], (2147483647, 2147483647)), ('c', '<i2')]",
+            "[('a', '<i2', (0, 2147483647, 2147483647, 2147483647))]",
+            "[('a', '|u1', (2147483647,))]",
+        ] {
+            let swapped = swap(descr, &descr.replace('<', ">"));
+            assert_eq!(swapped.is_some(), descr.contains("'c'"), "{descr}");
+        }
     }
 
     #[test]

@@ -117,6 +117,11 @@ impl ArrayFile {
                 limit,
             });
         }
+        // Rows behind an array that is cut would make its file as long again, and what it lost read as zeros without a word.
+        if let Err(error) = self.check_guard("append to") {
+            self.drop_rows();
+            return Err(error);
+        }
         let written = self.clear_behind(start).and_then(|()| {
             self.reserved = self.reserve(start, needed)?;
             write(&mut Writer::new(self.mapping.file(), start))

@@ -1,6 +1,7 @@
 //! `ArrayFile`: an open array whose dtype and rank are values, not types. Both faces of a store stand on it.
 
 use std::fmt;
+use std::fs::File;
 use std::ops::RangeBounds;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
 use crate::mapping::{Access, Advice, Mapping, Pages};
 use crate::shape::{self, Order};
-use crate::sys;
+use crate::sys::{self, Guard};
 
 /// An array in a file.
 ///
@@ -62,6 +63,46 @@ pub(crate) struct Lent<'a> {
     pub(crate) bytes: &'a mut [u8],
     pub(crate) pages: Pages<'a>,
     pub(crate) poison: &'a Poison,
+    pub(crate) watch: Watch<'a>,
+}
+
+/// What finds out whether the file of an array lost some of it, also while its elements are lent out.
+#[derive(Clone, Copy)]
+pub(crate) struct Watch<'a> {
+    guard: Option<&'a Guard>,
+    file: &'a File,
+    /// Where in the file the array ends.
+    end: u64,
+}
+
+impl Watch<'_> {
+    /// Refuses to go on with a store whose guard found it faulted, or that is cut. Asks nothing of a store without a guard.
+    pub(crate) fn check_guard(&self, context: Context<'_>) -> Result<()> {
+        match self.guard {
+            Some(_) => self.check_faults(context),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a store whose views showed zeros that are not in the file. One that is found to be cut, also within a page,
+    /// where there is no fault to tell, counts as faulted for ever if it has a guard.
+    fn check_faults(&self, context: Context<'_>) -> Result<()> {
+        let Watch { guard, file, end } = *self;
+        let found = file.metadata().map_err(|error| context.io(error))?.len();
+        let is_cut = found < end;
+        if let Some(guard) = guard.filter(|_| is_cut) {
+            guard.mark();
+        }
+        match is_cut || guard.is_some_and(Guard::has_faulted) {
+            true => Err(Error::Faulted {
+                path: context.path(),
+                op: context.op,
+                expected: end,
+                found,
+            }),
+            false => Ok(()),
+        }
+    }
 }
 
 /// What the array in a file is, and where in the file.
@@ -117,13 +158,19 @@ impl ArrayFile {
 
     /// Lends the elements out, to be changed as a part of `op`.
     pub(crate) fn lend(&mut self, op: &'static str) -> Lent<'_> {
-        let (bytes, pages) = self.mapping.split_mut();
+        let end = self.extent().end;
+        let (bytes, pages, guard) = self.mapping.split_mut();
         Lent {
             array: &self.array,
             context: Context::new(&self.path, op),
             bytes,
             pages,
             poison: &self.poison,
+            watch: Watch {
+                guard,
+                file: pages.file(),
+                end,
+            },
         }
     }
 
@@ -132,42 +179,49 @@ impl ArrayFile {
         self.poison.set();
     }
 
-    /// Refuses to go on with a store whose guard found it faulted, or that is cut. Asks nothing of a store without a guard.
-    pub(crate) fn check_guard(&self, op: &'static str) -> Result<()> {
-        match self.mapping.is_guarded() {
-            true => self.check_faults(op),
-            false => Ok(()),
+    fn watch(&self) -> Watch<'_> {
+        Watch {
+            guard: self.mapping.its_guard(),
+            file: self.mapping.file(),
+            end: self.extent().end,
         }
     }
 
-    /// Refuses a store whose views showed zeros that are not in the file. One that is found to be cut, also within a page,
-    /// where there is no fault to tell, counts as faulted for ever if it has a guard.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.mapping.its_guard().is_some()
+    }
+
+    /// See [`Watch::check_guard`].
+    pub(crate) fn check_guard(&self, op: &'static str) -> Result<()> {
+        self.watch().check_guard(self.context(op))
+    }
+
+    /// See [`Watch::check_faults`].
     pub(crate) fn check_faults(&self, op: &'static str) -> Result<()> {
-        let found = self.file_len(op)?;
-        let is_cut = found < self.extent().end;
-        if is_cut {
-            self.mapping.mark_faulted();
-        }
-        match is_cut || self.mapping.has_faulted() {
-            true => Err(self.fault_error(op, found)),
-            false => Ok(()),
-        }
+        self.watch().check_faults(self.context(op))
     }
 
     /// Says why elements could not be passed on that the kernel was to read from the map.
     pub(crate) fn fault(&self, op: &'static str) -> Error {
         self.mapping.mark_faulted();
-        self.file_len(op)
-            .map_or_else(|error| error, |found| self.fault_error(op, found))
-    }
-
-    fn fault_error(&self, op: &'static str, found: u64) -> Error {
-        Error::Faulted {
+        let faulted = |found| Error::Faulted {
             path: self.path.clone(),
             op,
             expected: self.extent().end,
             found,
-        }
+        };
+        self.file_len(op).map_or_else(|error| error, faulted)
+    }
+
+    /// Says that the file ends before the array.
+    pub(crate) fn truncated(&self, op: &'static str) -> Error {
+        let truncated = |found| Error::Truncated {
+            path: self.path.clone(),
+            op,
+            expected: self.extent().end,
+            found,
+        };
+        self.file_len(op).map_or_else(|error| error, truncated)
     }
 
     pub(super) fn file_len(&self, op: &'static str) -> Result<u64> {
@@ -177,7 +231,7 @@ impl ArrayFile {
 
     /// Runs `read`, which reads the map, and refuses what it returns if the map faulted.
     pub(super) fn guarded<R>(&self, read: impl FnOnce() -> R) -> Result<R> {
-        if !self.mapping.is_guarded() {
+        if !self.is_guarded() {
             return Err(Error::InvalidOption {
                 path: self.path.clone(),
                 op: "read",

@@ -85,10 +85,10 @@ impl Target<'_> {
         sys::write_all_at(self.file, bytes, offset).map_err(|error| self.error(error))
     }
 
-    /// Lets the kernel copy `source` of another file there. See [`sys::copy_range`].
-    pub(crate) fn copy_at(&self, position: u64, from: &File, source: Range<u64>) -> Result<()> {
+    /// Lets the kernel copy `source` of another file there. See [`sys::copy_range`]: `UnexpectedEof` is of the other file.
+    pub(crate) fn copy_at(&self, position: u64, from: &File, source: Range<u64>) -> io::Result<()> {
         let offset = self.layout.array.offset + position;
-        sys::copy_range(from, source, self.file, offset, false).map_err(|error| self.error(error))
+        sys::copy_range(from, source, self.file, offset, false)
     }
 
     /// What was written, for its way to the disk.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::create::{self, Existing, Place};
 use super::open::absolute;
 use crate::error::{Context, Error, Result};
-use crate::sys::{Draft, LockedFile, Patience};
+use crate::sys::{self, Draft, LockedFile, Patience};
 
 /// A whole file in the making that is no array. As with an array, its path has the old file or the whole new one, whatever
 /// happens; dropping it unpublished leaves the old one.
@@ -33,9 +33,19 @@ impl NewFile {
         self.draft.file()
     }
 
-    /// Whether there is an old one in its place.
-    pub(super) fn replaces(&self) -> bool {
-        self.old.is_some()
+    /// The file that it is to replace.
+    pub(super) fn old(&self) -> Option<&File> {
+        self.old.as_ref().map(LockedFile::file)
+    }
+
+    /// Refuses a length past the limit of this process, where the kernel would send SIGXFSZ.
+    pub(crate) fn check_limit(&self, needed: u64) -> Result<()> {
+        match sys::file_size_limit() {
+            Some(limit) if needed > limit => {
+                Err(self.growth(io::ErrorKind::FileTooLarge.into(), needed))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The path that it will have, and what was asked.
@@ -45,7 +55,16 @@ impl NewFile {
 
     /// Says why it did not get `needed` bytes longer.
     pub(crate) fn growth(&self, error: io::Error, needed: u64) -> Error {
-        self.place.growth(error, needed)
+        match error.kind() {
+            // The limit of a file system is far beyond any that a process is given.
+            io::ErrorKind::FileTooLarge => Error::FileTooLarge {
+                path: self.context().path(),
+                op: self.context().op,
+                needed,
+                limit: sys::file_size_limit(),
+            },
+            _ => self.place.growth(error, needed),
+        }
     }
 
     /// Makes it durable and gives it its path.

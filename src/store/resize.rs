@@ -76,7 +76,7 @@ impl ArrayFile {
         self.check_guard(context.op)?;
         let (mut mapping, name) = drafted?;
         self.readvise(&mapping).map_err(|error| context.io(error))?;
-        open::guard(context, &mut mapping, self.mapping.is_guarded())?;
+        open::guard(context, &mut mapping, self.is_guarded())?;
         // Again, for copying may have taken hours.
         self.check_place(&place)?;
         place.replace(self.mapping.file(), mapping.file(), name)?;

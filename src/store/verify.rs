@@ -6,7 +6,7 @@
 use std::fmt;
 use std::fs::File;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ndarray::Dimension;
 
@@ -119,13 +119,16 @@ impl ArrayFile {
         }
         let header = self.header_to_sum(context)?;
         let new = NewFile::create(&path)?;
-        if !new.replaces() {
+        if let Some(old) = new.old() {
+            check_old(context, &path, old)?;
+        } else {
             // Before there is anything in it: who may not read the array shall not read its sums.
             sys::preserve_attributes(self.mapping.file(), new.file())
                 .map_err(|error| new.context().step("set the attributes of").io(error))?;
         }
         let extent = self.extent();
         let needed = HEAD as u64 + header.len() as u64 + sums::len(extent.end - extent.start);
+        new.check_limit(needed)?;
         let growth = |error| new.growth(error, needed);
         let mut head = Head {
             sum: 0,
@@ -359,6 +362,21 @@ impl<'a> Known<'a> {
     }
 }
 
+/// Refuses to replace a file that was never one of checksums, nor is empty: it may be somebody's only copy of something else.
+fn check_old(context: Context<'_>, path: &Path, old: &File) -> Result<()> {
+    let mut bytes = [0; HEAD];
+    let reading = Context::new(path, "read");
+    let read = sys::read_at(old, &mut bytes, 0).map_err(|error| reading.io(error))?;
+    match Head::decode(&bytes[..read]) {
+        Err(source @ ChecksumError::Magic { .. }) if read > 0 => Err(Error::Checksums {
+            path: context.path(),
+            checksums: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// What the array is, in words.
 fn describe(array: &Array) -> String {
     let Array {
@@ -437,6 +455,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     /// - [`Moved`](Error::Moved) if the path no longer names the file of this store.
     /// - [`Truncated`](Error::Truncated) if somebody cut the file.
     /// - [`InvalidOption`](Error::InvalidOption) for an array in an archive.
+    /// - [`Checksums`](Error::Checksums), as [`Magic`](ChecksumError::Magic), if there is a file of that name that has no
+    ///   checksums, which stays as it is.
     /// - Those of [`flush`](Store::flush), and those of [`create`](Store::create) for the file of checksums.
     ///
     /// # Examples

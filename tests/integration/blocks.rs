@@ -154,6 +154,27 @@ fn the_first_error_of_any_thread_ends_the_walk() {
     assert!(visited.into_inner() < 1000);
 }
 
+#[cfg(feature = "rayon")]
+#[test]
+fn a_panic_in_one_thread_ends_the_walk_of_the_others() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::<i32, _>::create(dir.path().join("array.npy"), (1000, 4)).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
+    let visited = std::sync::atomic::AtomicUsize::new(0);
+    let walk = || {
+        let source = store.out_of_core();
+        source.par_for_each_block(Chunk::Rows(1), |block| {
+            assert_ne!(block.start[0], 0, "the first one panics");
+            visited.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            Ok(())
+        })
+    };
+    let walk = std::panic::AssertUnwindSafe(|| pool.unwrap().install(walk));
+    assert!(std::panic::catch_unwind(walk).is_err());
+    assert!(visited.into_inner() < 900);
+}
+
 #[test]
 fn progress_counts_every_byte_and_ends_at_the_total() {
     let dir = TempDir::new().unwrap();

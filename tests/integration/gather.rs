@@ -13,6 +13,7 @@ use ndstore::{
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::allocations::largest_during;
 use super::resize::{Form, assert_same, make, numbered};
 use super::support::{assert_no_drafts, bytes_of, trace};
 
@@ -403,6 +404,43 @@ fn a_0_d_array_has_no_rows() {
             ..
         }
     ));
+}
+
+#[test]
+fn rows_that_exceed_the_budget_are_written_to_a_file_piece_by_piece() {
+    let dir = TempDir::new().unwrap();
+    let [path, swapped, new] = ["a.npy", "b.npy", "new.npy"].map(|name| dir.path().join(name));
+    // Pieces end within a row, and an element has no divisor in common with them.
+    let array = Array2::from_shape_fn((3, 800_001), |(row, column)| {
+        [row as f32, column as f32, 7.0]
+    });
+    let array = array.mapv(|part| Triple { part });
+    let store = Store::create_from(&path, &array).unwrap();
+    let memory = 4 << 20;
+    let rows = [2, 0, 2];
+    let work = || store.out_of_core().memory(memory);
+    let (gathered, largest) = largest_during(|| work().gather_to(&new, &rows).unwrap());
+    assert!(gathered.view() == array.select(Axis(0), &rows));
+    assert!(largest <= memory, "{largest}");
+    drop(gathered);
+
+    let big = Array2::from_shape_fn((2, 1 << 20), |(row, column)| {
+        Be::from((row << 20 | column) as f64)
+    });
+    drop(Store::create_from(&swapped, &big).unwrap());
+    let any = AnyStore::open(&swapped).unwrap();
+    let work = any.out_of_core::<f64, Ix2>().unwrap().memory(0);
+    let (gathered, largest) = largest_during(|| work.gather_to(&new, &[1, 1]).unwrap());
+    let expected = big.mapv(Be::get);
+    assert!(gathered.view() == expected.select(Axis(0), &[1, 1]));
+    assert!(largest <= 2 << 20, "{largest}");
+}
+
+ndstore::record! {
+    #[derive(Debug, PartialEq)]
+    struct Triple {
+        part: [f32; 3],
+    }
 }
 
 #[test]

@@ -1217,6 +1217,76 @@ fn no_work_beyond_memory_takes_the_zeros_of_a_guard_for_elements() {
 }
 
 #[test]
+fn rows_that_are_overwritten_never_make_a_file_that_was_cut_look_whole() {
+    survives(
+        "rows_that_are_overwritten_never_make_a_file_that_was_cut_look_whole",
+        || {
+            let dir = TempDir::new().unwrap();
+            let path = dir.path().join("a.npy");
+            let len = len_of(3);
+            // Rows of a page are written past the map, smaller ones into it.
+            for row in [PER_PAGE, 2] {
+                let array = Array2::<f64>::ones((8 * PER_PAGE / row, row));
+                drop(Store::create_from(&path, &array).unwrap());
+                let mut store = guard().open_rw::<f64, Ix2>(&path).unwrap();
+                cut(&path, len);
+                let last = store.shape()[0] - 1;
+                let values = Array2::zeros((1, row));
+                for _ in 0..2 {
+                    let scattered = store.out_of_core_mut().scatter(&[last], &values);
+                    assert_faulted(scattered, len);
+                }
+                assert_faulted(store.flush(), len);
+                assert_eq!(fs::metadata(&path).unwrap().len(), len as u64);
+            }
+        },
+    );
+}
+
+#[test]
+fn rows_that_are_appended_never_make_a_file_that_was_cut_look_whole() {
+    survives(
+        "rows_that_are_appended_never_make_a_file_that_was_cut_look_whole",
+        || {
+            let place = Place::new(4);
+            let len = len_of(1) + 100;
+            // Rows that are written on the flush, and some that are written before it.
+            for rows in [1, 200_000] {
+                let path = place.file("a.npy");
+                let mut store = guard().open_rw::<f64, Ix1>(&path).unwrap();
+                let mut appender = store.appender().unwrap();
+                cut(&path, len);
+                let mut pushed = (0..rows).try_for_each(|_| appender.push(&arr0(1.0)));
+                if pushed.is_ok() {
+                    pushed = appender.flush();
+                }
+                assert_faulted(pushed, len);
+                assert_faulted(store.flush(), len);
+                assert_faulted(store.push(&arr0(1.0)), len);
+                drop(store);
+                assert_eq!(fs::metadata(&path).unwrap().len(), len as u64);
+            }
+        },
+    );
+}
+
+#[test]
+fn a_walk_that_changes_blocks_of_a_file_that_was_cut_says_so() {
+    survives(
+        "a_walk_that_changes_blocks_of_a_file_that_was_cut_says_so",
+        || {
+            let place = Place::new(4);
+            let len = len_of(3);
+            let mut store = guard().open_rw::<f64, Ix1>(place.path()).unwrap();
+            cut(&place.path(), len);
+            let blocks = store.out_of_core_mut().blocks_mut(Chunk::Rows(PER_PAGE));
+            let last = blocks.map(|block| block.map(|mut block| block.view.fill(2.0)));
+            assert_faulted(last.last().unwrap(), len);
+        },
+    );
+}
+
+#[test]
 fn private_changes_before_the_cut_are_kept() {
     survives("private_changes_before_the_cut_are_kept", || {
         let place = Place::new(4);

@@ -525,7 +525,19 @@ fn a_source_that_somebody_cuts_is_an_error_and_no_file() {
         })
     );
     assert!(expected, "{refused:?}");
-    assert!(store.out_of_core().to_order(Order::C, &to).is_err());
+    // What the kernel copies is cut as well, and it is the source that is.
+    let refused = store.out_of_core().to_order(Order::C, &to).unwrap_err();
+    let Error::Truncated {
+        path,
+        expected,
+        found,
+        ..
+    } = &refused
+    else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(path, store.path());
+    assert_eq!((*expected, *found), (4096 + 6_400_000, 3_000_000));
     assert_eq!(trace(&to), old);
     assert_no_drafts(dir.path());
     file.set_len(4096 + 6_400_000).unwrap();

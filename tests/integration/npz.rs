@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::allocations::largest_during;
-use super::support::{end_fork, fork, wait_for};
+use super::support::{Peer, assert_no_drafts, end_fork, fork, wait_for};
 use super::support_numpy::Snapshot;
 
 fn why(error: Error) -> NpzError {
@@ -242,6 +242,24 @@ fn an_archive_is_there_whole_or_not_at_all() {
         npz.open_member::<i32, Ix0>("y"),
         Err(Error::Moved { .. })
     ));
+}
+
+#[test]
+fn an_archive_past_the_limit_on_file_sizes_is_an_error_and_no_signal() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npz");
+    sample(&path);
+    let before = Snapshot::of(&path);
+    // In units of 512 or of 1024 bytes, by the shell.
+    let mut peer = Peer::under("ulimit -f 100", &path);
+    for number in [100_000, 13_000] {
+        let error = peer.ask(&format!("archive {number}")).unwrap_err();
+        assert!(error.starts_with("FileTooLarge {"), "{error}");
+        assert_eq!(Snapshot::of(&path), before);
+    }
+    assert_no_drafts(directory.path());
+    peer.ask("archive 5000").unwrap();
+    assert_eq!(Npz::open(&path).unwrap().names().len(), 1);
 }
 
 #[test]

@@ -743,6 +743,16 @@ fn a_result_larger_than_the_budget_is_refused() {
     assert_eq!(along.unwrap(), array![0.0, 0.0, 0.0]);
 }
 
+#[cfg(feature = "rayon")]
+#[test]
+fn a_budget_that_just_holds_the_result_will_do_for_any_number_of_threads() {
+    let (store, _dir) = stored(&Array2::<f64>::ones((3, 16_500)), Order::C);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(400).build();
+    let work = store.out_of_core().memory(16_500 * 8);
+    let sums = pool.unwrap().install(|| work.sum_axis(Axis(0))).unwrap();
+    assert_eq!(sums, Array1::from_elem(16_500, 3.0));
+}
+
 #[test]
 fn progress_reaches_the_end_and_breaks_off() {
     for shape in [(9, 100_000), (100_000, 9)] {

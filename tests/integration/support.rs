@@ -196,6 +196,9 @@ fn peer() {
                 .and_then(|store| store.guarded(|view| assert_ne!(view.sum(), 0.0))),
             ("create_from", _) => Store::create_from(&path, &Array::ones(number))
                 .map(|store| held = Held::Writer(store)),
+            #[cfg(feature = "npz")]
+            ("archive", _) => archive(&path, number),
+            ("checksums", _) => Store::<f64, Ix1>::open(&path).and_then(|s| s.write_checksums()),
             ("receive", _) => receive(&path, number).map(|store| held = Held::Writer(store)),
             ("resize", Held::Writer(store)) => store.resize(number),
             ("allocate", Held::Writer(store)) => store.allocate(),
@@ -223,6 +226,14 @@ fn peer() {
 /// The numbers from 0 on.
 fn counted(number: usize) -> Array1<f64> {
     (0..number).map(|element| element as f64).collect()
+}
+
+/// Makes an archive of so many ones.
+#[cfg(feature = "npz")]
+fn archive(path: &Path, number: usize) -> Result<()> {
+    let mut npz = ndstore::NpzWriter::create(path)?;
+    npz.add("x", &Array1::<f64>::ones(number))?;
+    npz.finish()
 }
 
 /// Receives so many ones.

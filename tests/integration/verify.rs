@@ -13,7 +13,7 @@ use ndstore::{
 use tempfile::TempDir;
 
 use super::allocations::largest_during;
-use super::support::{assert_no_drafts, mode, set_mode};
+use super::support::{Peer, assert_no_drafts, mode, set_mode, trace};
 
 /// The bytes that have one sum.
 const BLOCK: u64 = 8192;
@@ -625,6 +625,43 @@ fn who_may_not_read_the_array_may_not_read_its_checksums() {
     set_mode(&sums_of(&path), 0o640);
     store.write_checksums().unwrap();
     assert_eq!(mode(&sums_of(&path)), 0o640);
+}
+
+#[test]
+fn checksums_past_the_limit_on_file_sizes_are_an_error_and_no_signal() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("array.npy");
+    Store::<f64, _>::create(&path, 1 << 21).unwrap();
+    // In units of 512 or of 1024 bytes, by the shell.
+    let mut peer = Peer::under("ulimit -f 10", &path);
+    let error = peer.ask("checksums").unwrap_err();
+    assert!(error.starts_with("FileTooLarge {"), "{error}");
+    assert!(error.contains("needed: 12320"), "{error}");
+    assert!(!sums_of(&path).exists());
+    assert_no_drafts(directory.path());
+}
+
+#[test]
+fn checksums_never_take_the_place_of_a_file_that_is_none_of_checksums() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("array");
+    let store = Store::<f64, _>::create(&path, 30).unwrap();
+    // An array may have that name as well.
+    Store::<f64, _>::create(sums_of(&path), 3).unwrap();
+    let before = trace(&sums_of(&path));
+    let refused = refusal(store.write_checksums().and(store.verify()), &path);
+    let expected = ChecksumError::Magic {
+        found: "\\x93NUMPY\\x01".to_owned(),
+    };
+    assert_eq!(refused, expected);
+    assert_eq!(trace(&sums_of(&path)), before);
+    assert_no_drafts(directory.path());
+    // Damaged ones are checksums all the same, and so is what a crash may have left of them elsewhere.
+    for bytes in [&b"\x93NDSUMS\x01"[..], b""] {
+        fs::write(sums_of(&path), bytes).unwrap();
+        store.write_checksums().unwrap();
+        assert!(store.verify().unwrap().is_intact());
+    }
 }
 
 #[cfg(feature = "npz")]

@@ -391,6 +391,7 @@ fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
     let width = (inner.div_ceil(2 * threads))
         .clamp(BAND.start / size, BAND.end / size)
         .min(share / column)
+        .max(1)
         .next_multiple_of(PIECE / 256);
     let bands = inner.div_ceil(width);
     let ahead = (AHEAD.min(share) / (width * size)).next_multiple_of(TILE);

@@ -156,8 +156,12 @@ impl<'a> Run<'a> {
             for start in bytes.clone().step_by(KERNEL_STEP) {
                 let piece = start..bytes.end.min(start + KERNEL_STEP);
                 let from = input.file.mapping.file();
-                self.target
-                    .copy_at(position as u64, from, input.in_file(piece.clone()))?;
+                let range = input.in_file(piece.clone());
+                let copied = self.target.copy_at(position as u64, from, range);
+                copied.map_err(|error| match error.kind() {
+                    io::ErrorKind::UnexpectedEof => input.file.truncated(self.context.op),
+                    _ => self.target.error(error),
+                })?;
                 position += piece.len();
                 let written = behind.reached(position);
                 written.map_err(|error| self.target.error(error))?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
@@ -16,6 +16,7 @@ use crate::element::Element;
 use crate::error::{Context, Error, ExchangeError, NpzError, Result};
 use crate::exchange::stream;
 use crate::store::NewFile;
+use crate::sys;
 
 /// What the start of a stored member is a multiple of. Its header is one, too, so its elements are aligned for any type.
 const ALIGN: u16 = 64;
@@ -35,7 +36,7 @@ const WIDE: u64 = (1 << 32) - (1 << 20);
 ///
 /// See [`Npz`](crate::Npz).
 pub struct NpzWriter {
-    zip: Ours<ZipWriter<BufWriter<File>>>,
+    zip: Ours<ZipWriter<BufWriter<Bounded>>>,
     names: HashSet<String>,
     file: Ours<NewFile>,
 }
@@ -51,7 +52,10 @@ impl NpzWriter {
         let writer = file.file().try_clone();
         let writer = writer.map_err(|error| file.context().io(error))?;
         Ok(NpzWriter {
-            zip: Ours::new(ZipWriter::new(BufWriter::new(writer))),
+            zip: Ours::new(ZipWriter::new(BufWriter::new(Bounded {
+                file: writer,
+                position: 0,
+            }))),
             names: HashSet::new(),
             file: Ours::new(file),
         })
@@ -61,7 +65,8 @@ impl NpzWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Npz`] as [`DuplicateName`](NpzError::DuplicateName); [`Error::NoSpace`], [`Error::Io`].
+    /// [`Error::Npz`] as [`DuplicateName`](NpzError::DuplicateName); [`Error::NoSpace`], [`Error::FileTooLarge`],
+    /// [`Error::Io`].
     pub fn add<A: Element, D: Dimension>(
         &mut self,
         name: &str,
@@ -139,6 +144,35 @@ impl std::fmt::Debug for NpzWriter {
             .field("path", &self.file.context().path)
             .field("names", &self.names)
             .finish()
+    }
+}
+
+/// A new file that grows no further than this process may write: past its limit the kernel would send SIGXFSZ.
+struct Bounded {
+    file: File,
+    position: u64,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = sys::file_size_limit().map(|limit| limit.saturating_sub(self.position));
+        if room.is_some_and(|room| room < bytes.len() as u64) {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let written = self.file.write(bytes)?;
+        self.position += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for Bounded {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.position = self.file.seek(to)?;
+        Ok(self.position)
     }
 }
 
