@@ -69,8 +69,9 @@
 //! # Platforms
 //!
 //! Linux is where it is measured and proven. Elsewhere the same code runs with what the platform has: without inodes a
-//! replaced file is not noticed, [`Options::guard`] is refused, without `fallocate` blocks are reserved by writing zeros, without `sync_file_range`
-//! [`flush_async`](Store::flush_async) is `msync(MS_ASYNC)`.
+//! replaced file is not noticed, [`Options::guard`] is refused, without `fallocate` blocks are reserved by writing zeros,
+//! without `sync_file_range` [`flush_async`](Store::flush_async) is `msync(MS_ASYNC)`, and out-of-core work leaves it to
+//! the system when mapped pages go. For macOS, FreeBSD and Windows it is checked that it compiles.
 
 mod beyond;
 mod dtype;

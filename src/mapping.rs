@@ -392,24 +392,31 @@ impl<'a> Pages<'a> {
     /// Takes the pages of these bytes out of this process's memory, to be brought back when they are touched. The page
     /// cache keeps them. Pages at either end that hold other bytes, too, go with them.
     ///
-    /// Nothing happens to a private map, whose pages may be the only place where a change is.
+    /// Nothing happens to a private map, whose pages may be the only place where a change is. Elsewhere than on Linux pages
+    /// stay until the system wants their memory.
     ///
     /// # Panics
     ///
     /// If the map ends before that.
     pub(crate) fn release(&self, bytes: Range<usize>) {
+        if !self.shared || bytes.is_empty() {
+            return;
+        }
+        assert!(bytes.end <= self.nbytes, "the map ends before that");
+        let addresses = self.start + bytes.start..self.start + bytes.end;
         #[cfg(target_os = "linux")]
-        if self.shared && !bytes.is_empty() {
-            assert!(bytes.end <= self.nbytes, "the map ends before that");
+        {
             let page = rustix::param::page_size();
-            let first = (self.start + bytes.start) / page * page;
-            let len = self.start + bytes.end - first;
+            let first = addresses.start / page * page;
+            let len = addresses.end - first;
             let first = std::ptr::without_provenance_mut(first);
             // SAFETY: `first..first + len` are pages of the map, by the assertion, and it stays mapped for `'a`. They are
             // shared with the file, so whoever reads or writes them later, by any reference, finds the same bytes again; or
             // they are the guard's, and what was written there since is as lost as all else that it stands for.
             let _ = unsafe { rustix::mm::madvise(first, len, rustix::mm::Advice::LinuxDontNeed) };
         }
+        #[cfg(not(target_os = "linux"))]
+        let _ = addresses;
     }
 }
 

@@ -171,7 +171,8 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// A quarter of what is available unless told otherwise: of the memory that the system has left, or of the limit of the
     /// process's control group (version 1 or 2, the least of those above it). A few MiB are used however small it is.
-    /// The pages of a copy-on-write store cannot be let go of and do not count.
+    /// The pages of a copy-on-write store cannot be let go of and do not count. Elsewhere than on Linux no mapped pages are
+    /// let go of before the system wants their memory, and 4 GiB are taken for what is available.
     pub fn memory(mut self, nbytes: usize) -> Self {
         self.work.memory = nbytes.into();
         self

@@ -251,7 +251,15 @@ fn raw_array(
                     itemsize,
                 });
             }
-            vec![(nbytes / itemsize as u64) as usize]
+            let len = nbytes / itemsize as u64;
+            // A file can have more elements than an address of 32 bits.
+            let fits = usize::try_from(len).map_err(|_| Error::ShapeTooLarge {
+                path: context.path(),
+                op,
+                shape: vec![len],
+                itemsize,
+            })?;
+            vec![fits]
         }
     };
     Ok(Array {

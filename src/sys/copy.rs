@@ -57,6 +57,8 @@ fn copy_some(
     may_share: bool,
 ) -> io::Result<u64> {
     use rustix::io::Errno;
+    // With 32 bits, 4 GiB would be a length of 0.
+    let step = len.min(isize::MAX as u64) as usize;
     let copied = retry(|| {
         Ok(if may_share {
             rustix::fs::copy_file_range(
@@ -64,11 +66,11 @@ fn copy_some(
                 Some(&mut { source }),
                 to,
                 Some(&mut { target }),
-                len as usize,
+                step,
             )?
         } else {
             rustix::fs::seek(to, rustix::fs::SeekFrom::Start(target))?;
-            rustix::fs::sendfile(to, from, Some(&mut { source }), len as usize)?
+            rustix::fs::sendfile(to, from, Some(&mut { source }), step)?
         })
     });
     match copied {

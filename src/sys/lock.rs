@@ -228,10 +228,9 @@ fn is_lockless(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
         use rustix::io::Errno;
-        matches!(
-            Errno::from_io_error(error),
-            Some(Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP)
-        )
+        // The last two are one on Linux, where `io::ErrorKind` knows it; elsewhere it need not know the last.
+        const CODES: [Errno; 4] = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP];
+        Errno::from_io_error(error).is_some_and(|errno| CODES.contains(&errno))
     }
     #[cfg(not(unix))]
     {

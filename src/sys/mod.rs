@@ -23,9 +23,11 @@ mod memory;
 mod send;
 mod sync;
 
+#[cfg(target_os = "linux")]
+pub(crate) use allocate::unshare;
 pub(crate) use allocate::{
     allocate, blocks, copies_on_write, file_size_limit, free_space, has_reserve, on_btrfs, reserve,
-    total_free, unshare, write_in_place, write_zeros,
+    total_free, write_in_place, write_zeros,
 };
 pub(crate) use cache::{drop_cached, is_cached, prefetch};
 pub(crate) use copy::{clone_file, copy_range, data_ranges};

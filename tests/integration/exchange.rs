@@ -207,6 +207,22 @@ fn a_raw_file_has_the_elements_in_c_order_and_nothing_else() {
     assert!(from_file::<f64>(&path, None, 0).unwrap().is_empty());
 }
 
+#[cfg(target_pointer_width = "32")]
+#[test]
+fn a_raw_file_with_more_elements_than_an_address_can_tell_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("raw.bin");
+    let file = fs::File::create(&path).unwrap();
+    for len in [1 << 31, 1 << 32, (1 << 32) + 1] {
+        file.set_len(len).unwrap();
+        let refused = from_file::<u8>(&path, None, 0).unwrap_err();
+        assert!(
+            matches!(&refused, Error::ShapeTooLarge { shape, .. } if shape[..] == [len]),
+            "{refused}"
+        );
+    }
+}
+
 #[test]
 fn a_raw_file_is_read_from_any_byte_for_any_number_of_elements() {
     let directory = TempDir::new().unwrap();
