@@ -6,7 +6,7 @@ use ndarray::{ArrayView, Dimension};
 
 use super::ahead::Ahead;
 use crate::dtype::Swap;
-use crate::element::Element;
+use crate::element::{Element, assert_element};
 use crate::error::{Context, Error, Result};
 use crate::mapping::{Access, Pages};
 use crate::store::{self, Array, ArrayFile};
@@ -38,6 +38,7 @@ impl<'a, A: Element> Source<'a, A> {
 
     /// The elements of a file whose dtype may be `A`'s in the other byte order, at any address.
     pub(super) fn converted<D: Dimension>(file: &'a ArrayFile) -> Result<(Source<'a, A>, D)> {
+        assert_element::<A>();
         let context = file.context("read");
         let (found, expected) = (&file.array.dtype, A::dtype());
         let swap = match Swap::between(found, &expected) {

@@ -52,6 +52,13 @@ pub use time::{Datetime64, Timedelta64, unit};
 /// Store::<Bytes<0>, Ix1>::open("names.npy")?;
 /// # Ok::<(), ndstore::Error>(())
 /// ```
+///
+/// ```compile_fail,E0080
+/// use ndstore::{Bytes, Order, from_bytes};
+///
+/// from_bytes::<Bytes<0>, _>(&[], 3, Order::C)?;
+/// # Ok::<(), ndstore::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an element of an array",
     note = "structs become elements with `ndstore::record!`, `bool` is `Bool8`, strings are `Bytes<N>` or `Text<N>`"
@@ -59,4 +66,15 @@ pub use time::{Datetime64, Timedelta64, unit};
 pub trait Element: Pod + Send + Sync + 'static {
     /// The dtype of one element, as it stands in a file's header. Its item size is the size of the type.
     fn dtype() -> DType;
+}
+
+/// Refuses to compile for a type whose size or alignment no element has.
+pub(crate) const fn assert_element<A: Element>() {
+    const {
+        assert!(size_of::<A>() > 0, "an element has at least one byte");
+        assert!(
+            align_of::<A>() <= 4096,
+            "a map is aligned to its pages, not more"
+        );
+    }
 }

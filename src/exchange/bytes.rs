@@ -9,7 +9,7 @@ use ndarray::{
 };
 
 use crate::dtype::DType;
-use crate::element::Element;
+use crate::element::{Element, assert_element};
 use crate::error::{Context, Error, ExchangeError, Result};
 use crate::mapping::Access;
 use crate::shape::{self, Order};
@@ -101,7 +101,7 @@ pub fn from_bytes<A: Element, D: Dimension>(
     shape: impl IntoDimension<Dim = D>,
     order: Order,
 ) -> Result<Array<A, D>> {
-    let shape = check(bytes, shape.into_dimension(), size_of::<A>(), order)?;
+    let shape = check::<A, D>(bytes, shape.into_dimension(), order)?;
     let elements = match bytemuck::try_cast_slice(bytes) {
         Ok(elements) => elements.to_vec(),
         Err(_) => bytemuck::pod_collect_to_vec(bytes),
@@ -155,7 +155,7 @@ pub fn view_bytes<A: Element, D: Dimension>(
     shape: impl IntoDimension<Dim = D>,
     order: Order,
 ) -> Result<ArrayView<'_, A, D>> {
-    let shape = check(bytes, shape.into_dimension(), size_of::<A>(), order)?;
+    let shape = check::<A, D>(bytes, shape.into_dimension(), order)?;
     let elements = match bytemuck::try_cast_slice(bytes) {
         Ok(elements) => elements,
         Err(_) if bytes.is_empty() => &[],
@@ -171,12 +171,9 @@ pub fn view_bytes<A: Element, D: Dimension>(
 }
 
 /// The shape as ndarray takes it, if `bytes` are all of its elements.
-fn check<D: Dimension>(
-    bytes: &[u8],
-    dim: D,
-    itemsize: usize,
-    order: Order,
-) -> Result<StrideShape<D>> {
+fn check<A: Element, D: Dimension>(bytes: &[u8], dim: D, order: Order) -> Result<StrideShape<D>> {
+    assert_element::<A>();
+    let itemsize = size_of::<A>();
     let nbytes = shape::checked_nbytes(dim.slice(), itemsize).ok_or_else(|| {
         refused(ExchangeError::TooLarge {
             shape: shape::wide(dim.slice()),
@@ -248,6 +245,7 @@ pub fn from_file<A: Element>(
         Some(count) => options.shape(count),
         None => options,
     };
+    assert_element::<A>();
     // Open, the file is checked and locked. Its bytes are then read, which is faster than a page fault for each page.
     let raw = store::open(path.as_ref(), Access::ReadOnly, &options, Some(A::dtype()))?;
     let mut elements = bytemuck::zeroed_vec::<A>(raw.array.shape[0]);

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use ndarray::{Array, ArrayRef, Dimension, IxDyn, ShapeBuilder};
 
 use crate::dtype::DType;
-use crate::element::Element;
+use crate::element::{Element, assert_element};
 use crate::error::{Error, ExchangeError, Result};
 use crate::header::{self, Form, Header};
 use crate::shape::{self, Order};
@@ -287,6 +287,7 @@ impl Incoming {
 
     /// The dimension, if the elements are `A` and the rank is that of `D`.
     pub(super) fn check<A: Element, D: Dimension>(&self) -> Result<D, ExchangeError> {
+        assert_element::<A>();
         let dtype = A::dtype();
         if self.dtype != dtype || dtype.itemsize() != size_of::<A>() {
             return Err(ExchangeError::DTypeMismatch {

@@ -12,7 +12,7 @@ use super::file::{Array, ArrayFile};
 use super::mode::{AccessMode, CopyOnWrite, Mode, ReadOnly, ReadWrite, Writable};
 use super::options::Options;
 use crate::dtype::{ByteOrder, DType, Kind};
-use crate::element::Element;
+use crate::element::{Element, assert_element};
 use crate::error::{Context, Error, Result};
 use crate::mapping::Advice;
 use crate::shape::Order;
@@ -212,13 +212,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
 
     /// Checks that an array can be viewed as one of `A` and `D`: of a new file, before it takes the place of an old one.
     pub(crate) fn check_array(context: Context<'_>, array: &Array) -> Result<D> {
-        const {
-            assert!(size_of::<A>() > 0, "an element has at least one byte");
-            assert!(
-                align_of::<A>() <= 4096,
-                "a map is aligned to its pages, not more"
-            );
-        }
+        assert_element::<A>();
         let dtype = A::dtype();
         if array.dtype != dtype || dtype.itemsize() != size_of::<A>() {
             return Err(dtype_mismatch(context, &dtype, &array.dtype));
