@@ -271,7 +271,7 @@ impl Mapping {
     /// Waits until the bytes in `range` of the map are on the disk (`msync`).
     pub(crate) fn flush_range(&self, range: Range<usize>) -> io::Result<()> {
         match &self.map {
-            Map::Writable(map) => map.flush_range(range.start, range.len()),
+            Map::Writable(map) => sys::retry(|| map.flush_range(range.start, range.len())),
             Map::Empty | Map::ReadOnly(_) => Ok(()),
         }
     }

@@ -105,7 +105,8 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
     ///
     /// Rows are gathered in batches of half the budget, and one that exceeds it piece by piece, so it is kept however many and
     /// however long they are. Costs reading the rows and writing them; of rows smaller than a page each batch reads the
-    /// pages that they are in, which may be all. The new file takes its path once it is whole and durable, as that of [`create_from`](Store::create_from) does.
+    /// pages that they are in, which may be all. The new file takes its path once it is whole and durable, as that of
+    /// [`create_from`](Store::create_from) does.
     ///
     /// # Errors
     ///

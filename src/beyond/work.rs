@@ -180,6 +180,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
 
     /// Has `progress` told how far the operation is, every few MiB, from whichever thread is at work. It ends the operation
     /// with [`Error::Cancelled`](crate::Error::Cancelled) by answering [`Break`](ControlFlow::Break): a new file is then not made.
+    /// The other threads may wait for the answer meanwhile, so it must not wait for work of its own on their pool of rayon.
     pub fn progress(
         mut self,
         progress: impl FnMut(Progress) -> ControlFlow<()> + Send + 'a,

@@ -42,7 +42,9 @@ pub(crate) fn step_from(offset: u64) -> u64 {
 pub(crate) fn start_writeback(file: &File, range: Range<u64>) -> io::Result<()> {
     // `msync(MS_ASYNC)` would do nothing.
     #[cfg(target_os = "linux")]
-    return super::linux::sync_file_range(file, range, libc::SYNC_FILE_RANGE_WRITE);
+    return retry(|| {
+        super::linux::sync_file_range(file, range.clone(), libc::SYNC_FILE_RANGE_WRITE)
+    });
     #[cfg(not(target_os = "linux"))]
     {
         let _ = (file, range);
@@ -85,7 +87,7 @@ pub(crate) fn wait_for_writeback(file: &File, range: Range<u64>) -> io::Result<(
 }
 
 /// Calls again as long as a signal interrupts.
-pub(super) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
