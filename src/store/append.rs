@@ -105,25 +105,15 @@ impl ArrayFile {
     ) -> Result<()> {
         let start = self.extent().end + self.unpublished;
         let needed = start.saturating_add(nbytes);
-        let limit = sys::file_size_limit().filter(|&limit| needed > limit);
-        if needed > i64::MAX as u64 || limit.is_some() {
+        let ready = self.make_ready(start, needed);
+        if ready.is_err() {
             if self.unpublished > 0 {
                 self.drop_rows();
             }
-            return Err(Error::FileTooLarge {
-                path: self.path.clone(),
-                op: "append to",
-                needed,
-                limit,
-            });
+            return ready;
         }
-        // Rows behind an array that is cut would make its file as long again, and what it lost read as zeros without a word.
-        if let Err(error) = self.check_guard("append to") {
-            self.drop_rows();
-            return Err(error);
-        }
-        let written = self.clear_behind(start).and_then(|()| {
-            self.reserved = self.reserve(start, needed)?;
+        let written = self.reserve(start, needed).and_then(|reserved| {
+            self.reserved = reserved;
             write(&mut Writer::new(self.mapping.file(), start))
         });
         match written {
@@ -141,13 +131,33 @@ impl ArrayFile {
         }
     }
 
-    /// Cuts off what stands behind the rows: rows of another time that were never published.
-    ///
-    /// Only if there is something, for cutting a file where it ends gives back what is reserved behind it.
-    fn clear_behind(&mut self, end: u64) -> io::Result<()> {
-        let file = self.mapping.file();
-        if file.metadata()?.len() > end {
-            file.set_len(end)?;
+    /// Checks that rows may be written from `start` to `needed`, and cuts off what stands there: rows of another time that were
+    /// never published.
+    fn make_ready(&mut self, start: u64, needed: u64) -> Result<()> {
+        let op = "append to";
+        if let Some(limit) = sys::file_size_limit().filter(|&limit| needed > limit) {
+            return Err(Error::FileTooLarge {
+                path: self.path.clone(),
+                op,
+                needed,
+                limit: Some(limit),
+            });
+        }
+        // Rows behind what was cut would make the file as long again, and what it lost read as zeros without a word.
+        self.check_guard(op)?;
+        let found = self.file_len(op)?;
+        if found < start {
+            return Err(Error::Truncated {
+                path: self.path.clone(),
+                op,
+                expected: start,
+                found,
+            });
+        }
+        // Only if there is something, for cutting a file where it ends gives back what is reserved behind it.
+        if found > start {
+            let cut = self.mapping.file().set_len(start);
+            cut.map_err(|error| self.context(op).io(error))?;
             self.reserved = 0;
         }
         Ok(())
@@ -316,7 +326,7 @@ impl ArrayFile {
         if rows_too || std::mem::take(&mut self.reserved) > 0 {
             self.reserved = 0;
             // A file that somebody else cut must not look whole again.
-            if self.check_guard("cut").is_ok() {
+            if self.check_faults("cut").is_ok() {
                 // Cutting a file where it ends frees what is reserved behind it. If it fails the next writer does it.
                 let _ = self.mapping.file().set_len(self.extent().end);
             }
@@ -354,7 +364,9 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// - [`ShapeMismatch`](Error::ShapeMismatch) if the rows do not fit, [`InvalidOption`](Error::InvalidOption) for a 0-d
     ///   array.
-    /// - [`TrailingBytes`](Error::TrailingBytes) if something else stands behind the array.
+    /// - [`ShapeTooLarge`](Error::ShapeTooLarge) if no array can have so many.
+    /// - [`TrailingBytes`](Error::TrailingBytes) if something else stands behind the array, [`Truncated`](Error::Truncated) if
+    ///   somebody cut the file.
     /// - [`NoSpace`](Error::NoSpace), [`FileTooLarge`](Error::FileTooLarge): the array is as it was.
     /// - [`Io`](Error::Io) if a sync fails, which poisons the store.
     pub fn append(&mut self, rows: &ArrayRef<A, D>) -> Result<()> {
@@ -363,10 +375,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
         if added == 0 {
             return Ok(());
         }
-        let order = self.order();
-        self.file.write_rows(nbytes_of(rows), |writer| {
-            write::write_elements(writer, rows, order)
-        })?;
+        self.write_rows(rows)?;
         self.publish(added)
     }
 
@@ -411,15 +420,26 @@ impl<A: Element, D: Dimension> Store<A, D> {
     fn check_rows(&self, shape: &[usize]) -> Result<usize> {
         let added = shape::rows(shape, self.order());
         let expected = self.file.shape_with_rows(added);
-        if shape == expected {
-            return Ok(added);
+        if shape != expected {
+            let found = shape.to_vec();
+            return Err(Error::ShapeMismatch {
+                path: self.path().to_owned(),
+                op: "append to",
+                expected,
+                found,
+            });
         }
-        let found = shape.to_vec();
-        Err(Error::ShapeMismatch {
-            path: self.path().to_owned(),
-            op: "append to",
-            expected,
-            found,
+        // A view can repeat its elements, so rows can be more than any memory, or disk, holds.
+        let grown = self.file.shape_with_rows(self.file.rows() + added);
+        check_size(self.file.context("append to"), &grown, size_of::<A>())?;
+        Ok(added)
+    }
+
+    /// Writes rows that fit behind the array. See [`ArrayFile::write_rows`].
+    fn write_rows<E: Dimension>(&mut self, rows: &ArrayRef<A, E>) -> Result<()> {
+        let (order, nbytes) = (self.order(), rows.len() * size_of::<A>());
+        self.file.write_rows(nbytes as u64, |writer| {
+            write::write_elements(writer, rows, order)
         })
     }
 
@@ -430,13 +450,10 @@ impl<A: Element, D: Dimension> Store<A, D> {
     }
 }
 
-fn nbytes_of<A, D: Dimension>(array: &ArrayRef<A, D>) -> u64 {
-    (array.len() * size_of::<A>()) as u64
-}
-
 /// Gathers rows for a store and publishes them together: what a logger needs.
 ///
-/// [`push`](Appender::push) costs a copy into a buffer of 1 MiB, which is written to the file when it is full. Rows become part
+/// [`push`](Appender::push) costs a copy into a buffer of 1 MiB, which is written to the file when it is full; rows of that
+/// size are written without a copy. Rows become part
 /// of the array, and durable, on [`flush`](Appender::flush); a crash before it, or dropping the appender without it, leaves
 /// the array with the rows of the last one.
 ///
@@ -473,8 +490,9 @@ impl<A: Element, D: Dimension> Appender<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// [`ShapeMismatch`](Error::ShapeMismatch), [`NoSpace`](Error::NoSpace), [`FileTooLarge`](Error::FileTooLarge).
-    /// After one of the latter two, the rows since the last flush are gone.
+    /// [`ShapeMismatch`](Error::ShapeMismatch), and those of writing: [`NoSpace`](Error::NoSpace),
+    /// [`FileTooLarge`](Error::FileTooLarge), [`Truncated`](Error::Truncated) if somebody cut the file. After one of the
+    /// latter the rows since the last flush are gone.
     pub fn push(&mut self, row: &ArrayRef<A, D::Smaller>) -> Result<()> {
         let shape = self.store.shape();
         let fits = match self.store.order() {
@@ -500,12 +518,17 @@ impl<A: Element, D: Dimension> Appender<'_, A, D> {
                 found,
             });
         }
+        self.rows += 1;
+        if row.len() * size_of::<A>() >= GATHER {
+            self.write()?;
+            let written = self.store.write_rows(row);
+            return self.note(written);
+        }
         match (self.store.order(), row.as_slice()) {
             (Order::C, Some(elements)) => self.buffer.extend_from_slice(elements),
             (Order::C, None) => self.buffer.extend(row),
             (Order::F, _) => self.buffer.extend(row.t()),
         }
-        self.rows += 1;
         if size_of_val(&self.buffer[..]) >= GATHER {
             self.write()?;
         }
@@ -520,6 +543,11 @@ impl<A: Element, D: Dimension> Appender<'_, A, D> {
             .file
             .write_rows(bytes.len() as u64, |writer| writer.write(bytes));
         self.buffer.clear();
+        self.note(written)
+    }
+
+    /// Counts no rows after a failure, which leaves none in the file.
+    fn note(&mut self, written: Result<()>) -> Result<()> {
         if written.is_err() {
             self.rows = 0;
         }

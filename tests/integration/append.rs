@@ -13,6 +13,7 @@ use ndstore::{AnyStore, Bool8, DType, Element, Error, Options, Order, Store};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::allocations::largest_during;
 use super::resize::{Form, assert_same, element, make, numbered, prefix};
 use super::support::{
     Peer, assert_no_drafts, bytes_of, end_fork, fork, give_away, open_dir, set_mode, trace,
@@ -845,6 +846,57 @@ fn more_rows_than_an_array_can_have_are_refused() {
 }
 
 #[test]
+fn rows_that_a_view_repeats_beyond_all_memory_are_refused_before_any_is_written() {
+    let (_dir, path) = place();
+    let mut store = Store::create_from(&path, &array![1.0, 2.0]).unwrap();
+    let before = trace(&path);
+    for many in [1 << 60, 1 << 61, isize::MAX as usize] {
+        let one = array![7.0];
+        let error = store.append(&one.broadcast(many).unwrap()).unwrap_err();
+        assert!(matches!(error, Error::ShapeTooLarge { .. }), "{error}");
+    }
+    assert_eq!(trace(&path), before);
+    // As many as an array can have, but no disk.
+    let one = array![7.0];
+    store.append(&one.broadcast(1 << 59).unwrap()).unwrap_err();
+    assert_eq!(store.view(), array![1.0, 2.0]);
+    drop(store);
+    assert_eq!(file_len(&path), 4096 + 16);
+}
+
+#[test]
+fn no_rows_are_written_behind_what_somebody_cut() {
+    let (_dir, path) = place();
+    let cut = |len| {
+        fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(len)
+            .unwrap()
+    };
+    let row = Array::ones(1 << 17);
+    let mut store = Store::<f64, _>::create(&path, (1, 1 << 17)).unwrap();
+    let array_end = file_len(&path);
+    // The rows that are not published, and then the array itself.
+    for left in [array_end, array_end - 4096] {
+        let mut appender = store.appender().unwrap();
+        appender.push(&row).unwrap();
+        cut(left);
+        let error = appender.push(&row).unwrap_err();
+        assert!(
+            matches!(error, Error::Truncated { found, .. } if found == left),
+            "{error}"
+        );
+        appender.flush().unwrap();
+        assert_eq!(file_len(&path), left);
+        assert_eq!(store.shape(), [1, 1 << 17]);
+    }
+    drop(store);
+    assert_eq!(file_len(&path), array_end - 4096);
+}
+
+#[test]
 fn no_rows_change_nothing() {
     let (_dir, path) = place();
     without_room(&path);
@@ -1174,6 +1226,39 @@ fn an_appender_gathers_rows_before_it_writes_them() {
     assert_eq!(file_len(&path), before);
     appender.push(&row).unwrap();
     assert_eq!(file_len(&path), before + (1 << 20));
+}
+
+#[test]
+fn rows_as_large_as_the_buffer_are_written_without_a_copy() {
+    for order in [Order::C, Order::F] {
+        let (_dir, path) = place();
+        let rows: Vec<Array2<f64>> = (0..3)
+            .map(|row| {
+                Array::from_shape_fn((300, 500), |(i, j)| (row * 1_000_000 + i * 1000 + j) as f64)
+            })
+            .collect();
+        let nbytes = 300 * 500 * 8;
+        let shape = match order {
+            Order::C => (0, 300, 500),
+            Order::F => (300, 500, 0),
+        };
+        let options = Options::new().order(order);
+        let mut store = options.create::<f64, _>(&path, shape).unwrap();
+        let before = file_len(&path);
+        let mut appender = store.appender().unwrap();
+        for (number, row) in rows.iter().enumerate() {
+            let (pushed, largest) = largest_during(|| appender.push(row));
+            pushed.unwrap();
+            assert!(order == Order::F || largest < nbytes, "{largest}");
+            assert_eq!(file_len(&path), before + ((number + 1) * nbytes) as u64);
+        }
+        appender.flush().unwrap();
+        let axis = slowest(3, order);
+        for (row, found) in rows.iter().zip(store.view().axis_iter(axis)) {
+            assert_eq!(row, found, "{order:?}");
+        }
+        assert_eq!(store.view().len_of(axis), 3);
+    }
 }
 
 #[test]
