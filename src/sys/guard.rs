@@ -324,13 +324,12 @@ fn install() -> io::Result<()> {
     remember(previous);
     let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = on_sigbus;
     let kept = previous.sa_flags & (libc::SA_RESTART | libc::SA_NODEFER);
-    let action = libc::sigaction {
-        sa_sigaction: handler as *const () as libc::sighandler_t,
-        sa_flags: libc::SA_SIGINFO | libc::SA_ONSTACK | kept,
-        // With what it was to be spared when it is called.
-        sa_mask: previous.sa_mask,
-        ..default_action()
-    };
+    // Field by field, for some architectures have private ones.
+    let mut action = default_action();
+    action.sa_sigaction = handler as *const () as libc::sighandler_t;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | kept;
+    // With what it was to be spared when it is called.
+    action.sa_mask = previous.sa_mask;
     let replaced = exchange_action(Some(&action))?;
     if replaced.sa_sigaction != previous.sa_sigaction {
         remember(replaced);
