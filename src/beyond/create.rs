@@ -13,7 +13,7 @@ use super::work::Work;
 use crate::element::Element;
 use crate::error::Result;
 use crate::shape::Order;
-use crate::store::{self, Options, Store, Target};
+use crate::store::{self, Layout, Options, Store, Target};
 
 /// The bytes that are gathered before they are written, unless a block has more.
 const GATHER: usize = 1 << 20;
@@ -85,15 +85,10 @@ impl Options {
     ) -> Result<Store<A, D>> {
         let (dim, order) = self.dim_and_order(path.as_ref(), shape, size_of::<A>())?;
         let grid = Grid::new(&dim, order, size_of::<A>(), &Chunk::Rows(rows));
-        let file = store::create_reserved(
-            path.as_ref(),
-            A::dtype(),
-            dim.slice().to_vec(),
-            order,
-            self,
-            |context, array| Store::<A, D>::check_array(context, array).map(drop),
-            |target| fill_blocks(target, &grid, order, fill),
-        )?;
+        let layout = Layout::of::<A, D>(path.as_ref(), dim.slice(), order, self)?;
+        let file = store::create_reserved(path.as_ref(), layout, self, |target| {
+            fill_blocks(target, &grid, order, fill)
+        })?;
         Ok(Store::from_file(file)?)
     }
 }
