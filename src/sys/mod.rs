@@ -37,6 +37,4 @@ pub(crate) use lock::{LockedFile, NotLocked, Patience};
 pub(crate) use memory::{available_memory, outgrows_cache};
 #[cfg(unix)]
 pub(crate) use send::{send_all, send_file};
-pub(crate) use sync::{
-    finish_writeback, start_writeback, step_from, sync_all, sync_data, wait_for_writeback,
-};
+pub(crate) use sync::{finish_writeback, start_writeback, sync_all, sync_data, wait_for_writeback};
