@@ -99,12 +99,19 @@ fn fill_blocks<A: Element, D: Dimension>(
     order: Order,
     mut fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
 ) -> Result<()> {
-    let gather = GATHER / size_of::<A>();
+    let len = grid.shape().size();
     let mut blocks = (0..grid.len()).map(|index| grid.block(index)).peekable();
+    // The first block is as large as any.
+    let block = blocks.peek().map_or(0, |(_, shape)| shape.size());
+    let capacity = block.max(GATHER / size_of::<A>()).min(len);
     let gather_blocks = |elements: &mut Vec<A>| {
+        if blocks.peek().is_none() {
+            return Ok(None);
+        }
         elements.clear();
-        while let Some((start, shape)) = blocks
-            .next_if(|(_, shape)| elements.is_empty() || elements.len() + shape.size() <= gather)
+        elements.reserve_exact(capacity);
+        while let Some((start, shape)) =
+            blocks.next_if(|(_, shape)| elements.len() + shape.size() <= capacity)
         {
             let first = elements.len();
             elements.resize(first + shape.size(), A::zeroed());
@@ -113,10 +120,9 @@ fn fill_blocks<A: Element, D: Dimension>(
             let view = view.expect("it is that long");
             fill(Block { start, view })?;
         }
-        Ok((!elements.is_empty()).then_some(()))
+        Ok(Some(()))
     };
-    let nbytes = grid.shape().size() * size_of::<A>();
-    let mut behind = Behind::new(target.pages(), nbytes, &Work::new());
+    let mut behind = Behind::new(target.pages(), len * size_of::<A>(), &Work::new());
     let mut position = 0;
     let write = |(), elements: &Vec<A>| {
         let bytes = bytemuck::cast_slice(elements);
