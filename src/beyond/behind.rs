@@ -1,4 +1,4 @@
-//! `Behind`: what lies behind a writer who goes through a map from front to back, on its way to the disk and out of memory.
+//! `Behind`: what lies behind a writer who goes through a file from front to back, on its way to the disk and out of memory.
 
 use std::io;
 
@@ -15,7 +15,11 @@ const WINDOW: usize = 32 << 20;
 /// How many bytes are waited for at a time.
 const BATCH: usize = 8 << 20;
 
-/// The bytes of a map that were written to, from the front to `started`.
+/// The bytes of an array that were written, from the front to `started`.
+///
+/// The `Writer` of `store` starts writeback, too, and is another thing: it sends 8 MiB at a time, waits for nothing and leaves
+/// all in the page cache, while to send 1 MiB at a time and wait for what is 32 MiB behind is the fastest way to fill a file
+/// that is larger than memory.
 pub(super) struct Behind<'a> {
     pages: Pages<'a>,
     nbytes: usize,

@@ -1,19 +1,18 @@
 //! Creating an array block by block: the next one is computed while the last one is on its way to the disk.
 
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
 
 use ndarray::{ArrayViewMut, Dimension, ShapeBuilder};
 
 use super::behind::Behind;
 use super::blocks::Block;
 use super::grid::{Chunk, Grid};
+use super::pipeline;
 use super::work::Work;
 use crate::element::Element;
 use crate::error::Result;
 use crate::shape::Order;
-use crate::store::{self, Options, Store, Target};
+use crate::store::{self, Layout, Options, Store, Target};
 
 /// The bytes that are gathered before they are written, unless a block has more.
 const GATHER: usize = 1 << 20;
@@ -85,59 +84,34 @@ impl Options {
     ) -> Result<Store<A, D>> {
         let (dim, order) = self.dim_and_order(path.as_ref(), shape, size_of::<A>())?;
         let grid = Grid::new(&dim, order, size_of::<A>(), &Chunk::Rows(rows));
-        let file = store::create_reserved(
-            path.as_ref(),
-            A::dtype(),
-            dim.slice().to_vec(),
-            order,
-            self,
-            |context, array| Store::<A, D>::check_array(context, array).map(drop),
-            |target| fill_blocks(target, &grid, order, fill),
-        )?;
+        let layout = Layout::of::<A, D>(path.as_ref(), dim.slice(), order, self)?;
+        let file = store::create_reserved(path.as_ref(), layout, self, |target| {
+            fill_blocks(target, &grid, order, fill)
+        })?;
         Ok(Store::from_file(file)?)
     }
 }
 
-/// Has all blocks filled by the calling thread and written by another.
+/// Gathers the blocks in buffers, while those that are full are written.
 fn fill_blocks<A: Element, D: Dimension>(
     target: &Target<'_>,
     grid: &Grid<D>,
     order: Order,
-    fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
-) -> Result<()> {
-    let (pass, passed) = mpsc::channel();
-    let (give_back, given_back) = mpsc::channel();
-    for _ in 0..BUFFERS {
-        give_back.send(Vec::new()).expect("its other end is there");
-    }
-    thread::scope(|scope| {
-        let writer = scope.spawn(|| write(target, passed, give_back, grid.shape().size()));
-        let filled = fill_all(grid, order, fill, given_back, pass);
-        let written = writer
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        // Where the writer failed the other stage only stopped.
-        written.and(filled)
-    })
-}
-
-/// Gathers the blocks in buffers and passes them on. It takes its ends of the channels along: that it is gone ends the writer.
-fn fill_all<A: Element, D: Dimension>(
-    grid: &Grid<D>,
-    order: Order,
     mut fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
-    given_back: Receiver<Vec<A>>,
-    pass: Sender<Vec<A>>,
 ) -> Result<()> {
-    let gather = GATHER / size_of::<A>().max(1);
+    let len = grid.shape().size();
     let mut blocks = (0..grid.len()).map(|index| grid.block(index)).peekable();
-    while blocks.peek().is_some() {
-        let Ok(mut elements) = given_back.recv() else {
-            return Ok(());
-        };
+    // The first block is as large as any.
+    let block = blocks.peek().map_or(0, |(_, shape)| shape.size());
+    let capacity = block.max(GATHER / size_of::<A>()).min(len);
+    let gather_blocks = |elements: &mut Vec<A>| {
+        if blocks.peek().is_none() {
+            return Ok(None);
+        }
         elements.clear();
-        while let Some((start, shape)) = blocks
-            .next_if(|(_, shape)| elements.is_empty() || elements.len() + shape.size() <= gather)
+        elements.reserve_exact(capacity);
+        while let Some((start, shape)) =
+            blocks.next_if(|(_, shape)| elements.len() + shape.size() <= capacity)
         {
             let first = elements.len();
             elements.resize(first + shape.size(), A::zeroed());
@@ -146,30 +120,16 @@ fn fill_all<A: Element, D: Dimension>(
             let view = view.expect("it is that long");
             fill(Block { start, view })?;
         }
-        if pass.send(elements).is_err() {
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-/// Writes what is passed on until there is no more, and hands the buffers back.
-fn write<A: Element>(
-    target: &Target<'_>,
-    passed: Receiver<Vec<A>>,
-    give_back: Sender<Vec<A>>,
-    len: usize,
-) -> Result<()> {
+        Ok(Some(()))
+    };
     let mut behind = Behind::new(target.pages(), len * size_of::<A>(), &Work::new());
     let mut position = 0;
-    for elements in passed {
-        let bytes = bytemuck::cast_slice(&elements);
+    let write = |(), elements: &Vec<A>| {
+        let bytes = bytemuck::cast_slice(elements);
         target.write_at(position as u64, bytes)?;
         position += bytes.len();
         let written = behind.reached(position);
-        written.map_err(|error| target.error(error))?;
-        // Nobody waits for it once all blocks are filled.
-        let _ = give_back.send(elements);
-    }
-    Ok(())
+        written.map_err(|error| target.error(error))
+    };
+    pipeline::run(vec![Vec::new(); BUFFERS], gather_blocks, write)
 }

@@ -19,7 +19,7 @@ use crate::element::Element;
 use crate::error::{Context, Error, Result};
 use crate::mapping::Pages;
 use crate::shape::{self, Order};
-use crate::store::{self, Array as Description, Lent, Store};
+use crate::store::{self, Array as Description, Layout, Lent, Store};
 use crate::sys;
 
 /// From this size on rows are read and written past the map.
@@ -151,15 +151,9 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
             }
             Ok(())
         };
-        let file = store::create_filled(
-            path.as_ref(),
-            A::dtype(),
-            shape,
-            order,
-            self.work.options(),
-            |context, array| Store::<A, D>::check_array(context, array).map(drop),
-            fill,
-        )?;
+        let options = self.work.options();
+        let layout = Layout::of::<A, D>(path.as_ref(), &shape, order, options)?;
+        let file = store::create_filled(path.as_ref(), layout, options, fill)?;
         Ok(Store::from_file(file)?)
     }
 }

@@ -13,7 +13,7 @@ use super::work::{OutOfCore, Work};
 use crate::element::{AsType, Element};
 use crate::error::{Context, Error, Result};
 use crate::shape::Order;
-use crate::store::{self, Store, Target};
+use crate::store::{self, Layout, Store, Target};
 
 /// Arrays of one shape and order whose elements are taken together.
 ///
@@ -277,15 +277,9 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
             "the new array has the order of the old one; change it with `OutOfCore::to_order`";
         self.work.check_order(context, order, reason)?;
         let options = self.work.options().clone();
-        let file = store::create_reserved(
-            path.as_ref(),
-            B::dtype(),
-            self.dim.slice().to_vec(),
-            order,
-            &options,
-            |context, array| Store::<B, D>::check_array(context, array).map(drop),
-            |target| self.fill(target, f),
-        )?;
+        let layout = Layout::of::<B, D>(path.as_ref(), self.dim.slice(), order, &options)?;
+        let fill = |target: &Target<'_>| self.fill(target, f);
+        let file = store::create_reserved(path.as_ref(), layout, &options, fill)?;
         Ok(Store::from_file(file)?)
     }
 

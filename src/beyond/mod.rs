@@ -11,6 +11,7 @@ mod gather;
 mod grid;
 mod map;
 mod parallel;
+mod pipeline;
 mod reduce;
 mod relocate;
 mod scan;

@@ -8,7 +8,7 @@ use ndarray::Dimension;
 use super::stream::{Incoming, cannot_read};
 use crate::element::Element;
 use crate::error::{Context, ExchangeError, Result};
-use crate::store::{self, AnyStore, Array, ArrayFile, Options, Store};
+use crate::store::{self, AnyStore, Array, ArrayFile, Layout, Options, Store};
 
 impl<A: Element, D: Dimension> Store<A, D> {
     /// Receives the next array of a stream in a new file, in place of an old one. `None` at the end of the stream.
@@ -100,7 +100,10 @@ fn receive(
     };
     expected(&incoming).map_err(cannot_read)?;
     let (dtype, shape, order) = incoming.array();
-    let file = store::create_filled(path, dtype, shape, order, options, fits, |filler| {
+    let context = Context::new(path, "create");
+    let layout = Layout::new(context, dtype, shape, order, options)?;
+    fits(context, &layout.array)?;
+    let file = store::create_filled(path, layout, options, |filler| {
         incoming.copy(&mut reader, cannot_read, |bytes| filler.write(bytes))?;
         // Before the file gets its name: a decompressor that finds its sum wrong says so only here.
         incoming.end(&mut reader, options).map_err(cannot_read)

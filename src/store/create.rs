@@ -28,16 +28,29 @@ pub(super) enum Existing {
 }
 
 /// A file to be written: the array, its header and its length, all of it checked.
-pub(super) struct Layout {
-    pub(super) array: Array,
+pub(crate) struct Layout {
+    pub(crate) array: Array,
     /// Empty for a raw file.
     header: Vec<u8>,
     pub(super) nbytes: usize,
 }
 
 impl Layout {
+    /// The layout of a new file at `path`, which can be opened as a store of `A` and `D`. Nothing has been touched yet.
+    pub(crate) fn of<A: Element, D: Dimension>(
+        path: &Path,
+        shape: &[usize],
+        order: Order,
+        options: &Options,
+    ) -> Result<Layout> {
+        let context = Context::new(path, "create");
+        let layout = Layout::new(context, A::dtype(), shape.to_vec(), order, options)?;
+        Store::<A, D>::check_array(context, &layout.array)?;
+        Ok(layout)
+    }
+
     /// The layout of a new file. Nothing has been touched yet.
-    pub(super) fn new(
+    pub(crate) fn new(
         context: Context<'_>,
         dtype: DType,
         shape: Vec<usize>,
@@ -183,26 +196,14 @@ pub(super) fn create_from<A: Element, D: Dimension>(
     options: &Options,
 ) -> Result<Store<A, D>> {
     let order = options.order.unwrap_or_else(|| pack::memory_order(array));
-    let layout = Layout::new(
-        Context::new(path, "create"),
-        A::dtype(),
-        array.shape().to_vec(),
-        order,
-        options,
-    )?;
-    Store::<A, D>::check_array(Context::new(path, "create"), &layout.array)?;
-    let file = create(
-        path,
-        layout,
-        Existing::Replace,
-        options,
-        |place, file, layout| {
-            place.reserve(file, layout, options.sparse)?;
-            let written =
-                write::write_elements(&mut Writer::new(file, layout.array.offset), array, order);
-            written.map_err(|error| place.growth(error, layout.len()))
-        },
-    )?;
+    let layout = Layout::of::<A, D>(path, array.shape(), order, options)?;
+    let fill = |place: &Place, file: &File, layout: &Layout| {
+        place.reserve(file, layout, options.sparse)?;
+        let mut writer = Writer::new(file, layout.array.offset);
+        let written = write::write_elements(&mut writer, array, order);
+        written.map_err(|error| place.growth(error, layout.len()))
+    };
+    let file = create(path, layout, Existing::Replace, options, fill)?;
     Ok(Store::from_file(file)?)
 }
 

@@ -342,9 +342,7 @@ impl Options {
         existing: Existing,
     ) -> Result<Store<A, D>> {
         let (dim, order) = self.dim_and_order(path, shape, size_of::<A>())?;
-        let context = Context::new(path, "create");
-        let layout = create::Layout::new(context, A::dtype(), dim.slice().to_vec(), order, self)?;
-        Store::<A, D>::check_array(context, &layout.array)?;
+        let layout = create::Layout::of::<A, D>(path, dim.slice(), order, self)?;
         let file = create::create_zeros(path, layout, existing, self)?;
         Ok(Store::from_file(file)?)
     }

@@ -11,6 +11,13 @@ use crate::element::Element;
 use crate::shape::Order;
 use crate::sys;
 
+/// How many bytes to write before their writeback is started: enough for the disk to work at full speed, few enough
+/// that it begins at once and works while the rest is written.
+///
+/// Steps end at round offsets of the file. Where one ended in the middle of a page (or of the larger unit that the page
+/// cache keeps), the next write would wait until that was on the disk: measured, half as fast.
+const STEP: u64 = 8 << 20;
+
 /// Writes one stretch of a file after another, while the disk already works on what lies behind.
 pub(super) struct Writer<'a> {
     file: &'a File,
@@ -62,7 +69,7 @@ impl<'a> Writer<'a> {
     ) -> io::Result<()> {
         let mut done = 0;
         while done < len {
-            let step = sys::step_from(self.offset);
+            let step = STEP - self.offset % STEP;
             let piece = step.min(len - done);
             each(self.file, done..done + piece, self.offset)?;
             self.offset += piece;

@@ -47,7 +47,6 @@ pub(crate) fn copy_range(
     Ok(())
 }
 
-#[cfg(target_os = "linux")]
 fn copy_some(
     from: &File,
     source: u64,
@@ -56,47 +55,38 @@ fn copy_some(
     len: u64,
     may_share: bool,
 ) -> io::Result<u64> {
-    use rustix::io::Errno;
-    // With 32 bits, 4 GiB would be a length of 0.
-    let step = len.min(isize::MAX as u64) as usize;
-    let copied = retry(|| {
-        Ok(if may_share {
-            rustix::fs::copy_file_range(
-                from,
-                Some(&mut { source }),
-                to,
-                Some(&mut { target }),
-                step,
-            )?
-        } else {
-            rustix::fs::seek(to, rustix::fs::SeekFrom::Start(target))?;
-            rustix::fs::sendfile(to, from, Some(&mut { source }), step)?
-        })
-    });
-    match copied {
-        Ok(copied) => Ok(copied as u64),
-        // The file system, or this pair of files, has no copy in the kernel.
-        Err(error)
-            if matches!(
-                Errno::from_io_error(&error),
-                Some(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS)
-            ) =>
-        {
-            copy_buffered(from, source, to, target, len)
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::io::Errno;
+        // With 32 bits, 4 GiB would be a length of 0.
+        let step = len.min(isize::MAX as u64) as usize;
+        let copied = retry(|| {
+            Ok(if may_share {
+                rustix::fs::copy_file_range(
+                    from,
+                    Some(&mut { source }),
+                    to,
+                    Some(&mut { target }),
+                    step,
+                )?
+            } else {
+                rustix::fs::seek(to, rustix::fs::SeekFrom::Start(target))?;
+                rustix::fs::sendfile(to, from, Some(&mut { source }), step)?
+            })
+        });
+        match copied {
+            Ok(copied) => return Ok(copied as u64),
+            // The file system, or this pair of files, has no copy in the kernel.
+            Err(error)
+                if matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS)
+                ) => {}
+            Err(error) => return Err(error),
         }
-        Err(error) => Err(error),
     }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn copy_some(
-    from: &File,
-    source: u64,
-    to: &File,
-    target: u64,
-    len: u64,
-    _: bool,
-) -> io::Result<u64> {
+    #[cfg(not(target_os = "linux"))]
+    let _ = may_share;
     copy_buffered(from, source, to, target, len)
 }
 

@@ -40,5 +40,5 @@ pub(crate) use memory::{available_memory, outgrows_cache};
 #[cfg(unix)]
 pub(crate) use send::{send_all, send_file};
 pub(crate) use sync::{
-    finish_writeback, retry, start_writeback, step_from, sync_all, sync_data, wait_for_writeback,
+    finish_writeback, retry, start_writeback, sync_all, sync_data, wait_for_writeback,
 };

@@ -25,18 +25,6 @@ pub(super) fn sync_directory(directory: &File) -> io::Result<()> {
     }
 }
 
-/// How many bytes to write before their writeback is started: enough for the disk to work at full speed, few enough
-/// that it begins at once and works while the rest is written.
-const STEP: u64 = 8 << 20;
-
-/// How many bytes there are from `offset` to the end of its step of the file.
-///
-/// Steps end at round offsets. Where one ended in the middle of a page (or of the larger unit that the page cache keeps),
-/// the next write would wait until that was on the disk: measured, half as fast.
-pub(crate) fn step_from(offset: u64) -> u64 {
-    STEP - offset % STEP
-}
-
 /// Starts to write these bytes of the file to the disk and returns at once. It makes nothing durable: it only leaves less
 /// for the next sync to do.
 pub(crate) fn start_writeback(file: &File, range: Range<u64>) -> io::Result<()> {

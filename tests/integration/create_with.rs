@@ -7,6 +7,8 @@ use ndstore::{Bytes, Error, Mode, Options, Order, Store};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use crate::allocations::total_during;
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -56,6 +58,31 @@ fn blocks_that_end_anywhere_are_written_whole() {
             .indexed_iter()
             .position(|(index, element)| element.as_bytes() != index.to_string().as_bytes());
         assert_eq!(wrong, None, "{rows} rows");
+    }
+}
+
+#[test]
+fn creating_takes_three_times_the_memory_of_a_block_or_3_mib() {
+    let dir = TempDir::new().unwrap();
+    let mib = |count: usize| count << 17;
+    // What is not for elements: paths, the header, channels and a thread.
+    let else_at_most = 128 << 10;
+    for (len, rows, expected) in [
+        (mib(10), 1000, 3 << 20),
+        // Blocks of which no whole number is a MiB, or which are larger.
+        (mib(10), mib(1) / 2 + 1, 3 << 20),
+        (mib(10), mib(1) + 1, 3 * (mib(1) + 1) * 8),
+        (mib(20), mib(3) + 5, 3 * (mib(3) + 5) * 8),
+        // Less than would fill a buffer, and a single one.
+        (100, 7, 100 * 8),
+        (mib(4), mib(9), mib(4) * 8),
+    ] {
+        let path = dir.path().join(format!("{rows}.npy"));
+        let create = || Store::<f64, _>::create_with(&path, len, rows, |_| Ok(()));
+        let (store, total) = total_during(create);
+        assert_eq!(store.unwrap().len(), len);
+        assert!(total >= expected, "{len} by {rows}: {total}");
+        assert!(total <= expected + else_at_most, "{len} by {rows}: {total}");
     }
 }
 

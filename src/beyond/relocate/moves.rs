@@ -9,7 +9,7 @@ use crate::beyond::work::Work;
 use crate::dtype::{ByteOrder, DType, Swap};
 use crate::error::{Context, Error, Result};
 use crate::shape::{self, Order};
-use crate::store::{self, Array, ArrayFile};
+use crate::store::{self, Array, ArrayFile, Layout};
 
 /// An array that is to be moved, and what its new file has to be.
 pub(super) struct Moves<'a> {
@@ -229,27 +229,22 @@ impl Moves<'_> {
             Order::C => new.joined,
             Order::F => in_file.len().saturating_sub(1 + new.joined),
         };
-        store::create_reserved(
-            path,
-            self.dtype,
-            new.shape,
-            order,
-            &options,
-            self.check,
-            |target| {
-                let parts = new.parts.iter().enumerate().map(|(source, part)| {
-                    let strides = shape::slowest_first(&part.strides, order);
-                    (source, part.len, part.offset, strides)
-                });
-                match Relocation::new(&in_file, itemsize, joined, parts) {
-                    Some(relocation) => {
-                        Run::start(&relocation, &inputs, context, target, &mut self.work)
-                    }
-                    // No bytes.
-                    None => Ok(()),
+        let creating = Context::new(path, "create");
+        let layout = Layout::new(creating, self.dtype, new.shape, order, &options)?;
+        (self.check)(creating, &layout.array)?;
+        store::create_reserved(path, layout, &options, |target| {
+            let parts = new.parts.iter().enumerate().map(|(source, part)| {
+                let strides = shape::slowest_first(&part.strides, order);
+                (source, part.len, part.offset, strides)
+            });
+            match Relocation::new(&in_file, itemsize, joined, parts) {
+                Some(relocation) => {
+                    Run::start(&relocation, &inputs, context, target, &mut self.work)
                 }
-            },
-        )
+                // No bytes.
+                None => Ok(()),
+            }
+        })
     }
 }
 

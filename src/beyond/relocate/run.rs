@@ -3,11 +3,11 @@
 //! One thread asks for the pieces to come, a bounded number of bytes ahead: a read of what nobody asked for before waits for
 //! the disk by itself, run after run. The caller's thread reads each piece and puts its bytes where they belong in a box,
 //! and a third one writes the boxes that are full, and lets go of what lies behind. Two boxes are in memory, so each waits
-//! for the slower of the two. Whichever fails first ends the channels, on which all others stop.
+//! for the slower of the two. Whichever fails first ends the channels, on which all others stop: see `pipeline`.
 
 use std::io;
 use std::ops::Range;
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
 use ndarray::{ArrayView, IxDyn, ShapeBuilder};
@@ -15,6 +15,7 @@ use ndarray::{ArrayView, IxDyn, ShapeBuilder};
 use super::layout::{Odometer, Relocation, Stretch, packed};
 use super::plan::{Piece, Plan, Region, gcd};
 use crate::beyond::behind::Behind;
+use crate::beyond::pipeline;
 use crate::beyond::source::read_bytes;
 use crate::beyond::work::{Meter, Work, available};
 use crate::dtype::Swap;
@@ -184,28 +185,28 @@ impl<'a> Run<'a> {
     ) -> Result<()> {
         let ahead = (budget.memory / 4).min(AHEAD) / budget.scratch;
         let (announce, announced) = mpsc::sync_channel(ahead);
-        let (pass, passed) = mpsc::sync_channel::<(Region, Vec<u8>)>(0);
-        let (give_back, given_back) = mpsc::channel();
-        for _ in 0..2 {
-            // The receiver is here.
-            let _ = give_back.send(vec![0; plan.box_size()]);
-        }
+        let mut scratch = vec![0; budget.scratch];
+        let mut writer = Writer::new(self, plan, behind);
+        let mut regions = plan.boxes();
         thread::scope(|scope| {
             scope.spawn(move || self.prefetch(plan, &announce));
-            let writer = scope.spawn(move || {
-                let mut writer = Writer::new(self, plan, behind);
-                for (region, content) in passed {
-                    writer.write(region, &content)?;
-                    let _ = give_back.send(content);
+            // It takes its end of the channel along: that it is gone ends the prefetching.
+            let fill = move |content: &mut Vec<u8>| {
+                let Some(region) = regions.next() else {
+                    return Ok(None);
+                };
+                let steps = packed(&region.lens);
+                for piece in plan.pieces(&region) {
+                    // An error would be that of a thread that panicked, which the scope passes on.
+                    let _ = announced.recv();
+                    self.read(&piece, content, &mut scratch, &steps)?;
+                    meter.add(piece.nbytes() as u64)?;
                 }
-                Ok(())
-            });
-            let filled = self.fill(plan, budget, meter, announced, given_back, pass);
-            let written = writer
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            // Where the writer failed the other stage only stopped.
-            written.and(filled)
+                Ok(Some(region))
+            };
+            let write = |region, content: &Vec<u8>| writer.write(region, content);
+            let boxes = (0..2).map(|_| vec![0; plan.box_size()]);
+            pipeline::run(boxes, fill, write)
         })
     }
 
@@ -223,45 +224,28 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Reads the pieces and passes on the boxes. It takes its ends of the channels along: that it is gone ends the others.
-    fn fill(
+    /// Reads a piece and puts it where it belongs in its box, whose neighbours are `steps` apart.
+    fn read(
         &self,
-        plan: &Plan<'_>,
-        budget: &Budget,
-        meter: &mut Meter<'_>,
-        announced: Receiver<()>,
-        given_back: Receiver<Vec<u8>>,
-        pass: SyncSender<(Region, Vec<u8>)>,
+        piece: &Piece,
+        content: &mut [u8],
+        scratch: &mut [u8],
+        steps: &[usize],
     ) -> Result<()> {
-        let mut scratch = vec![0; budget.scratch];
-        for region in plan.boxes() {
-            let Ok(mut content) = given_back.recv() else {
-                return Ok(());
-            };
-            let steps = packed(&region.lens);
-            for piece in plan.pieces(&region) {
-                // An error would be that of a thread that panicked, which the scope passes on.
-                let _ = announced.recv();
-                let input = &self.inputs[piece.source];
-                let into = match piece.direct {
-                    true => &mut content[piece.place..],
-                    false => &mut scratch[..],
-                };
-                for (bytes, to) in piece.runs() {
-                    let into = &mut into[to..to + bytes.len()];
-                    read_bytes(input.file, self.context, bytes, into)?;
-                    if let Some(swap) = &input.swap {
-                        swap.apply(into);
-                    }
-                }
-                if !piece.direct {
-                    place(&piece, &scratch, &mut content, &steps);
-                }
-                meter.add(piece.nbytes() as u64)?;
+        let input = &self.inputs[piece.source];
+        let into = match piece.direct {
+            true => &mut content[piece.place..],
+            false => &mut *scratch,
+        };
+        for (bytes, to) in piece.runs() {
+            let into = &mut into[to..to + bytes.len()];
+            read_bytes(input.file, self.context, bytes, into)?;
+            if let Some(swap) = &input.swap {
+                swap.apply(into);
             }
-            if pass.send((region, content)).is_err() {
-                return Ok(());
-            }
+        }
+        if !piece.direct {
+            place(piece, scratch, content, steps);
         }
         Ok(())
     }

@@ -1,0 +1,137 @@
+//! Two stages at once: the calling thread fills buffers, and another one writes those that are full.
+//!
+//! The buffers go round, so each stage waits for the slower of the two, and memory holds them and no more. Whichever stage
+//! ends first takes its ends of the channels along, be it by an error or a panic, on which the other one stops.
+
+use std::panic;
+use std::sync::mpsc;
+use std::thread;
+
+use crate::error::Result;
+
+/// Has `fill` fill one of the `buffers` after the other, until it returns `None`, and `write` write them in the same order, each
+/// with what `fill` returned for it.
+///
+/// The first error ends it. If both stages have one, that of `write` is returned.
+pub(super) fn run<B: Send, C: Send>(
+    buffers: impl IntoIterator<Item = B>,
+    mut fill: impl FnMut(&mut B) -> Result<Option<C>>,
+    mut write: impl FnMut(C, &B) -> Result<()> + Send,
+) -> Result<()> {
+    let (give_back, given_back) = mpsc::channel();
+    let (pass, passed) = mpsc::channel();
+    for buffer in buffers {
+        give_back.send(buffer).expect("its other end is there");
+    }
+    thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            for (content, buffer) in passed {
+                write(content, &buffer)?;
+                // Nobody waits for it once all is filled.
+                let _ = give_back.send(buffer);
+            }
+            Ok(())
+        });
+        let fill_all = move || {
+            for mut buffer in given_back {
+                let Some(content) = fill(&mut buffer)? else {
+                    break;
+                };
+                if pass.send((content, buffer)).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let filled = fill_all();
+        let written = writer
+            .join()
+            .unwrap_or_else(|panicked| panic::resume_unwind(panicked));
+        // Where the writer failed the other stage only stopped.
+        written.and(filled)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::AssertUnwindSafe;
+
+    use super::*;
+    use crate::error::Error;
+
+    fn failure(of: &str) -> Error {
+        let found = of.to_owned();
+        Error::InvalidMode { found }
+    }
+
+    /// Runs 100 numbers through two buffers.
+    fn hundred(
+        filled: impl Fn(usize) -> Result<()>,
+        mut written: impl FnMut(usize) -> Result<()> + Send,
+    ) -> Result<Vec<(usize, usize)>> {
+        let mut numbers = 0..100;
+        let fill = |buffer: &mut (usize, usize)| {
+            let next = numbers.next();
+            if let Some(number) = next {
+                filled(number)?;
+                buffer.1 = number;
+            }
+            Ok(next)
+        };
+        let mut found = Vec::new();
+        let write = |number, &(buffer, content): &(usize, usize)| {
+            assert_eq!(content, number);
+            found.push((buffer, content));
+            written(number)
+        };
+        run([(0, 0), (1, 0)], fill, write)?;
+        Ok(found)
+    }
+
+    #[test]
+    fn buffers_go_round_and_are_written_in_order() {
+        let found = hundred(|_| Ok(()), |_| Ok(())).unwrap();
+        let expected: Vec<_> = (0..100).map(|number| (number % 2, number)).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn an_error_of_either_stage_ends_both_and_that_of_the_writer_wins() {
+        for at in [0, 1, 2, 50, 98, 99] {
+            let fails = |of: &'static str| {
+                move |number| match number == at {
+                    true => Err(failure(of)),
+                    false => Ok(()),
+                }
+            };
+            let of_fill = hundred(fails("fill"), |_| Ok(())).unwrap_err();
+            assert!(of_fill.to_string().contains("fill"), "{of_fill}");
+            let of_write = hundred(|_| Ok(()), fails("write")).unwrap_err();
+            assert!(of_write.to_string().contains("write"), "{of_write}");
+            // The writer fails at what was filled before the other stage does.
+            let fill = |number| match number == at + 1 {
+                true => Err(failure("fill")),
+                false => Ok(()),
+            };
+            let of_both = hundred(fill, fails("write")).unwrap_err();
+            assert!(of_both.to_string().contains("write"), "{of_both}");
+        }
+    }
+
+    #[test]
+    fn a_panic_of_either_stage_ends_both_and_goes_on() {
+        for at in [0, 1, 50, 99] {
+            let panics = |of: &'static str| {
+                move |number| {
+                    assert_ne!(number, at, "{of}");
+                    Ok(())
+                }
+            };
+            let of_fill = AssertUnwindSafe(|| hundred(panics("fill"), |_| Ok(())));
+            let of_write = AssertUnwindSafe(|| hundred(|_| Ok(()), panics("write")));
+            for panicked in [panic::catch_unwind(of_fill), panic::catch_unwind(of_write)] {
+                panicked.expect_err("it panicked");
+            }
+        }
+    }
+}
