@@ -154,7 +154,48 @@ fn add(parts: &mut Vec<Part>, offset: usize, count: usize, what: What) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::strategy::dtype;
     use super::*;
+
+    /// Reverses one number after the other, wherever the orders differ.
+    fn naive(from: &DType, to: &DType, element: &mut [u8]) {
+        if let (Some(from), Some(to)) = (from.fields(), to.fields()) {
+            for (from, to) in from.iter().zip(to) {
+                let field = &mut element[from.offset()..][..from.itemsize()];
+                if from.dtype().itemsize() > 0 {
+                    for one in field.chunks_exact_mut(from.dtype().itemsize()) {
+                        naive(from.dtype(), to.dtype(), one);
+                    }
+                }
+            }
+        } else if from.byte_order() != to.byte_order() {
+            let numbers = match from.kind() {
+                Kind::Complex => 2,
+                Kind::Text => from.itemsize() / 4,
+                _ => 1,
+            };
+            let width = from.itemsize() / numbers;
+            element.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn elements_are_swapped_as_number_by_number(from in dtype(), to_big in any::<bool>(), seed: u8) {
+            let to = from.with_byte_order(if to_big { ByteOrder::Big } else { ByteOrder::Little });
+            let bytes: Vec<u8> = (0..3 * from.itemsize()).map(|at| (at * 7 + at / 256) as u8 ^ seed).collect();
+            let (mut found, mut expected) = (bytes.clone(), bytes);
+            if let Some(swap) = Swap::between(&from, &to).unwrap() {
+                swap.apply(&mut found);
+            }
+            if from.itemsize() > 0 {
+                expected.chunks_exact_mut(from.itemsize()).for_each(|element| naive(&from, &to, element));
+            }
+            prop_assert_eq!(found, expected);
+        }
+    }
 
     fn swap(from: &str, to: &str) -> Option<Swap> {
         let [from, to] = [from, to].map(|descr| DType::parse(descr).unwrap());
