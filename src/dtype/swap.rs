@@ -285,6 +285,45 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_alike_are_one_part_and_others_are_not() {
+        let part = |offset, count, width| Part {
+            offset,
+            count,
+            what: What::Numbers(width),
+        };
+        for (from, expected) in [
+            ("[('a', '<i2'), ('b', '<u2')]", vec![part(0, 2, 2)]),
+            (
+                "[('a', '<i2'), ('b', '<i4'), ('c', '<i4')]",
+                vec![part(0, 1, 2), part(2, 2, 4)],
+            ),
+            (
+                "[('a', '<i2'), ('b', '|u1'), ('c', '<i2')]",
+                vec![part(0, 1, 2), part(3, 1, 2)],
+            ),
+            (
+                "[('a', '|u1'), ('b', '<i2', (3,)), ('c', '<i2')]",
+                vec![part(1, 4, 2)],
+            ),
+            // Records that hold nothing else, and a single one.
+            (
+                "[('a', [('x', '<i2')], (3,)), ('b', '<i2')]",
+                vec![part(0, 4, 2)],
+            ),
+            (
+                "[('a', '|u1'), ('b', [('x', '<i2'), ('y', '|u1')])]",
+                vec![part(1, 1, 2)],
+            ),
+        ] {
+            let swap = swap(from, &from.replace('<', ">")).unwrap();
+            assert_eq!(swap.parts, expected, "{from}");
+        }
+        let from = "[('a', [('x', '<i2'), ('y', '|u1')], (2,))]";
+        let found = swapped(from, &from.replace('<', ">"), &[0, 1, 2, 3, 4, 5]);
+        assert_eq!(found, [1, 0, 2, 4, 3, 5]);
+    }
+
+    #[test]
     fn numbers_that_are_only_claimed_cost_nothing() {
         for descr in [
             "[('a', [], (2147483647, 2147483647, 2147483647))]",
