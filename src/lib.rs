@@ -37,7 +37,12 @@
 //! **Elements** are numbers, strings, times and records: [`Element`] lists the types. A struct becomes one with
 //! [`record!`]; [`Be`] and [`Le`] read the other byte order, and data that are not aligned, in place.
 //!
-//! **Resize** any axes with [`resize`](Store::resize) or [`resize_with`](Store::resize_with): elements keep their index.
+//! **Grow** along the slowest axis in place with [`append`](Store::append), row by row with [`appender`](Store::appender), and
+//! cut with [`truncate`](Store::truncate). **Resize** any axes by a rewrite with [`resize`](Store::resize) or
+//! [`resize_with`](Store::resize_with): elements keep their index.
+//!
+//! **Beyond memory**, [`out_of_core`](Store::out_of_core) has blocks, gathers, transposes, maps and reductions that read ahead,
+//! let go of what is done, and keep to a budget; [`create_with`](Store::create_with) makes new arrays that way.
 //!
 //! **Leave the file** and come back: as bytes with [`to_bytes`] and [`from_bytes`], or in headerless files with [`to_file`]
 //! and [`from_file`]; over a stream with [`Store::send`], [`Store::receive`], [`write_npy`] and [`read_npy`], compressed by
@@ -71,7 +76,8 @@
 //! Linux is where it is measured and proven. Elsewhere the same code runs with what the platform has: without inodes a
 //! replaced file is not noticed, [`Options::guard`] is refused, without `fallocate` blocks are reserved by writing zeros,
 //! without `sync_file_range` [`flush_async`](Store::flush_async) is `msync(MS_ASYNC)`, and out-of-core work leaves it to
-//! the system when mapped pages go. For macOS, FreeBSD and Windows it is checked that it compiles.
+//! the system when mapped pages go. It compiles for macOS, FreeBSD and Windows, and for Linux of 32 bits or another byte
+//! order; no test was run there yet.
 
 mod beyond;
 mod dtype;
