@@ -198,10 +198,14 @@ pub(super) fn create_from<A: Element, D: Dimension>(
     let order = options.order.unwrap_or_else(|| pack::memory_order(array));
     let layout = Layout::of::<A, D>(path, array.shape(), order, options)?;
     let fill = |place: &Place, file: &File, layout: &Layout| {
-        place.reserve(file, layout, options.sparse)?;
         let mut writer = Writer::new(file, layout.array.offset);
-        let written = write::write_elements(&mut writer, array, order);
-        written.map_err(|error| place.growth(error, layout.len()))
+        let made = match place.reserve(file, layout, options.sparse)? {
+            true => Ok(()),
+            // The elements do not do that if there are none.
+            false => file.set_len(layout.len()),
+        };
+        made.and_then(|()| write::write_elements(&mut writer, array, order))
+            .map_err(|error| place.growth(error, layout.len()))
     };
     let file = create(path, layout, Existing::Replace, options, fill)?;
     Ok(Store::from_file(file)?)

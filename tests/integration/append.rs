@@ -992,6 +992,22 @@ fn blocks_reserved_behind_the_array_are_given_back_on_close_and_drop() {
 }
 
 #[test]
+fn rows_take_the_blocks_that_are_reserved_before_more_are() {
+    let (_dir, path) = place();
+    let row = Array::ones((1, 1024));
+    let mut store = Store::<f64, _>::create(&path, (0, 1024)).unwrap();
+    store.append(&row).unwrap();
+    let has_reserve = has_reserve(&path);
+    let before = block_bytes(&path);
+    assert_eq!(before > SLACK + 8192, has_reserve);
+    for rows in 2..10 {
+        store.append(&row).unwrap();
+        assert!(!has_reserve || block_bytes(&path) == before, "{rows}");
+    }
+    assert_eq!(store.view(), Array::<f64, _>::ones((9, 1024)));
+}
+
+#[test]
 fn blocks_that_a_killed_writer_reserved_are_given_back_by_the_next_one() {
     let (_dir, path) = place();
     let mut peer = Peer::at(&path);

@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     Xfs,
     Btrfs,
     Tmpfs,
+    /// Has neither blocks that can be reserved nor an end.
+    Ramfs,
 }
 
 impl Kind {
@@ -29,7 +31,7 @@ impl Kind {
             Kind::Ext4 => 96,
             Kind::Xfs => 320,
             Kind::Btrfs => 160,
-            Kind::Tmpfs => 64,
+            Kind::Tmpfs | Kind::Ramfs => 64,
         }
     }
 }
@@ -56,28 +58,33 @@ impl Disk {
             _dir: dir,
         };
         let image = &disk.image;
-        if kind == Kind::Tmpfs {
-            let size = format!("size={mebibytes}m");
-            run(Command::new("mount")
-                .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-                .arg(&disk.mount));
-        } else {
-            File::create(image)
-                .unwrap()
-                .set_len(mebibytes << 20)
-                .unwrap();
-            let make: &[&str] = match kind {
-                Kind::Ext4 => &["mkfs.ext4", "-q", "-F"],
-                Kind::Xfs => &["mkfs.xfs", "-q", "-f"],
-                Kind::Btrfs | Kind::Tmpfs => &["mkfs.btrfs", "-q", "-f"],
-            };
-            run(Command::new(make[0])
-                .args(&make[1..])
-                .arg(image)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null()));
-            disk.mount();
-        }
+        let make = match kind {
+            Kind::Ext4 => ["mkfs.ext4", "-q", "-F"],
+            Kind::Xfs => ["mkfs.xfs", "-q", "-f"],
+            Kind::Btrfs => ["mkfs.btrfs", "-q", "-f"],
+            Kind::Tmpfs | Kind::Ramfs => {
+                let name = if kind == Kind::Tmpfs {
+                    "tmpfs"
+                } else {
+                    "ramfs"
+                };
+                let size = format!("size={mebibytes}m");
+                run(Command::new("mount")
+                    .args(["-t", name, "-o", &size, name])
+                    .arg(&disk.mount));
+                return disk;
+            }
+        };
+        File::create(image)
+            .unwrap()
+            .set_len(mebibytes << 20)
+            .unwrap();
+        run(Command::new(make[0])
+            .args(&make[1..])
+            .arg(image)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null()));
+        disk.mount();
         disk
     }
 

@@ -11,6 +11,7 @@ mod disk;
 mod full_disk;
 mod guard;
 mod memory_limit;
+mod no_reserve;
 mod power_cuts;
 mod reflink;
 #[path = "../integration/support.rs"]
