@@ -165,9 +165,12 @@ impl ArrayFile {
 
     /// Reserves blocks from `start` to at least `needed`, ahead of the rows to come, and says how far they reach.
     fn reserve(&self, start: u64, needed: u64) -> io::Result<u64> {
-        // What is reserved is given back by cutting the file, which is safe only under its lock.
-        if self.sparse || !self.locked || needed <= self.reserved.max(start) {
+        if needed <= self.reserved.max(start) {
             return Ok(self.reserved);
+        }
+        // What is reserved is given back by cutting the file, which is safe only under its lock.
+        if self.sparse || !self.locked {
+            return self.check_room(needed - start);
         }
         let ahead = (needed / RESERVE_PART).clamp(RESERVE_MIN, RESERVE_MAX);
         let limit = sys::file_size_limit().unwrap_or(i64::MAX as u64);
@@ -175,8 +178,18 @@ impl ArrayFile {
         let reserve = |end| sys::reserve(file, start.max(self.reserved)..end).map(|()| end);
         // A disk, or a quota, without room for what may come may still have room for what is there.
         match reserve(needed.saturating_add(ahead).min(limit)).or_else(|_| reserve(needed)) {
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(self.reserved),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                self.check_room(needed - start)
+            }
             reserved => reserved,
+        }
+    }
+
+    /// Where no blocks are reserved: refuses at once what the file system has no room for, and says what is reserved.
+    fn check_room(&self, nbytes: u64) -> io::Result<u64> {
+        match sys::total_free(&self.path) {
+            Some(free) if free < nbytes => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(self.reserved),
         }
     }
 

@@ -856,12 +856,17 @@ fn rows_that_a_view_repeats_beyond_all_memory_are_refused_before_any_is_written(
         assert!(matches!(error, Error::ShapeTooLarge { .. }), "{error}");
     }
     assert_eq!(trace(&path), before);
-    // As many as an array can have, but no disk.
-    let one = array![7.0];
-    store.append(&one.broadcast(1 << 59).unwrap()).unwrap_err();
-    assert_eq!(store.view(), array![1.0, 2.0]);
     drop(store);
-    assert_eq!(file_len(&path), 4096 + 16);
+    // As many as an array can have, but no disk.
+    for sparse in [false, true] {
+        let options = Options::new().sparse(sparse);
+        let mut store = options.open_rw::<f64, Ix1>(&path).unwrap();
+        let one = array![7.0];
+        store.append(&one.broadcast(1 << 59).unwrap()).unwrap_err();
+        assert_eq!(store.view(), array![1.0, 2.0]);
+        drop(store);
+        assert_eq!(file_len(&path), 4096 + 16);
+    }
 }
 
 #[test]
@@ -1005,6 +1010,34 @@ fn rows_take_the_blocks_that_are_reserved_before_more_are() {
         assert!(!has_reserve || block_bytes(&path) == before, "{rows}");
     }
     assert_eq!(store.view(), Array::<f64, _>::ones((9, 1024)));
+}
+
+#[test]
+fn an_eighth_of_a_large_array_is_reserved_behind_it() {
+    let (_dir, path) = place();
+    let mut store = Store::<f64, _>::create(&path, (8 << 10, 1024)).unwrap();
+    store.append(&Array::ones((1, 1024))).unwrap();
+    let behind = block_bytes(&path) - file_len(&path);
+    let (eighth, slack) = (file_len(&path) / 8, 64 << 10);
+    let expected = if has_reserve(&path) { eighth } else { 0 };
+    assert!(behind.abs_diff(expected) < slack, "{behind}");
+}
+
+#[test]
+fn rows_of_a_sparse_array_that_are_not_published_go_with_their_store() {
+    let (_dir, path) = place();
+    let mut store = Options::new()
+        .sparse(true)
+        .create::<f64, _>(&path, (0, 1024))
+        .unwrap();
+    let before = file_len(&path);
+    let mut appender = store.appender().unwrap();
+    for _ in 0..200 {
+        appender.push(&Array::ones(1024)).unwrap();
+    }
+    assert!(file_len(&path) > before);
+    drop(store);
+    assert_eq!(file_len(&path), before);
 }
 
 #[test]
