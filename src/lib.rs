@@ -120,9 +120,16 @@ pub use sys::LockPolicy;
 pub use bytemuck;
 pub use ndarray;
 
-/// What [`record!`] expands to.
+/// What [`record!`] expands to. Names of the crate that calls it could stand for anything, and `Pod` is asserted by their
+/// answers.
 #[doc(hidden)]
 pub mod __private {
+    pub use std::clone::Clone;
+    pub use std::marker::Copy;
+    pub use std::mem::{offset_of, size_of};
+    pub use std::sync::OnceLock;
+    pub use std::{assert, concat, stringify};
+
     pub use bytemuck::{Pod, Zeroable};
 
     pub use crate::element::{field, field_name, record_dtype};

@@ -16,7 +16,7 @@ use crate::dtype::{DType, Field};
 /// The struct is `repr(C)`, where a field lies at a multiple of its alignment, as with `align=True` in NumPy.
 /// `#[repr(C, packed)]` leaves no gaps, which is NumPy's default; so do fields of [`Le<T>`](crate::Le) and
 /// [`Be<T>`](crate::Be), which have no alignment. Either way a struct with padding that is not a field does not
-/// compile. The macro derives `Clone` and `Copy`; other derives, docs and attributes are written as on any struct.
+/// compile. The macro implements `Clone` and `Copy`; derives, docs and attributes are written as on any struct.
 ///
 /// A field has another name in the file where `= "name"` follows its type, and a title with `= ("title", "name")`.
 ///
@@ -64,16 +64,23 @@ macro_rules! record {
         }
     )+) => {$(
         $(#[$attribute])*
-        #[derive(Clone, Copy)]
         #[repr(C)]
         $visibility struct $record {
             $($(#[$field_attribute])* $field_visibility $field: $type,)*
         }
 
-        const _: () = ::core::assert!(
-            ::core::mem::size_of::<$record>() == 0 $(+ ::core::mem::size_of::<$type>())*,
-            ::core::concat!(
-                "`", ::core::stringify!($record), "` has padding: ",
+        impl $crate::__private::Clone for $record {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl $crate::__private::Copy for $record {}
+
+        const _: () = $crate::__private::assert!(
+            $crate::__private::size_of::<$record>() == 0 $(+ $crate::__private::size_of::<$type>())*,
+            $crate::__private::concat!(
+                "`", $crate::__private::stringify!($record), "` has padding: ",
                 "add `Pad<N>` fields where it lies, or make the struct `#[repr(C, packed)]`",
             ),
         );
@@ -90,21 +97,24 @@ macro_rules! record {
 
         impl $crate::Element for $record {
             fn dtype() -> $crate::DType {
-                static DTYPE: ::std::sync::LazyLock<$crate::DType> = ::std::sync::LazyLock::new(|| {
-                    $crate::__private::record_dtype(
-                        [$($crate::__private::field::<$type>(
-                            ::core::mem::offset_of!($record, $field),
-                            $crate::record!(@name $field $($name)?),
-                        )),*],
-                        ::core::mem::size_of::<$record>(),
-                    )
-                });
-                ::core::clone::Clone::clone(&*DTYPE)
+                // Outside of the block, where a name that the caller gives cannot mean the static.
+                let make = || $crate::__private::record_dtype(
+                    [$($crate::__private::field::<$type>(
+                        $crate::__private::offset_of!($record, $field),
+                        $crate::record!(@name $field $($name)?),
+                    )),*],
+                    $crate::__private::size_of::<$record>(),
+                );
+                {
+                    static DTYPE: $crate::__private::OnceLock<$crate::DType> =
+                        $crate::__private::OnceLock::new();
+                    $crate::__private::Clone::clone(DTYPE.get_or_init(make))
+                }
             }
         }
     )+};
     (@name $field:ident) => {
-        $crate::__private::field_name(::core::stringify!($field))
+        $crate::__private::field_name($crate::__private::stringify!($field))
     };
     (@name $field:ident $name:expr) => {
         $name
