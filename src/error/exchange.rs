@@ -153,6 +153,9 @@ pub enum NpzError {
     /// Two members have one name, so that it does not say which array is meant.
     #[error("it has a name twice; write every array under a name of its own")]
     DuplicateName,
+    /// An array could not be written to the archive, which has a part of it now.
+    #[error("an array could not be written to it before; begin it anew")]
+    Unfinished,
     /// The member is encrypted.
     #[error("its member {name:?} is encrypted; unpack the archive with the tool that made it")]
     Encrypted {

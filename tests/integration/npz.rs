@@ -263,6 +263,32 @@ fn an_archive_past_the_limit_on_file_sizes_is_an_error_and_no_signal() {
 }
 
 #[test]
+fn a_writer_that_failed_once_finishes_no_archive() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npz");
+    sample(&path);
+    let before = Snapshot::of(&path);
+    let mut peer = Peer::under("ulimit -f 100", &path);
+    let error = peer.ask("archive_on 100000").unwrap_err();
+    assert!(error.contains("Unfinished"), "{error}");
+    assert_eq!(Snapshot::of(&path), before);
+    assert_no_drafts(directory.path());
+}
+
+#[test]
+fn a_name_that_is_refused_leaves_the_writer_as_it_was() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npz");
+    let mut npz = NpzWriter::create(&path).unwrap();
+    npz.add("x", &array![1_u8]).unwrap();
+    let refused = npz.add("x", &array![2_u8]).unwrap_err();
+    assert!(matches!(why(refused), NpzError::DuplicateName));
+    npz.finish().unwrap();
+    let npz = Npz::open(&path).unwrap();
+    assert_eq!(npz.read::<u8, Ix1>("x").unwrap(), array![1]);
+}
+
+#[test]
 fn strange_members_are_refused_by_name() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("a.npz");

@@ -198,6 +198,8 @@ fn peer() {
                 .map(|store| held = Held::Writer(store)),
             #[cfg(feature = "npz")]
             ("archive", _) => archive(&path, number),
+            #[cfg(feature = "npz")]
+            ("archive_on", _) => archive_on(&path, number),
             ("checksums", _) => Store::<f64, Ix1>::open(&path).and_then(|s| s.write_checksums()),
             ("receive", _) => receive(&path, number).map(|store| held = Held::Writer(store)),
             ("resize", Held::Writer(store)) => store.resize(number),
@@ -233,6 +235,16 @@ fn counted(number: usize) -> Array1<f64> {
 fn archive(path: &Path, number: usize) -> Result<()> {
     let mut npz = ndstore::NpzWriter::create(path)?;
     npz.add("x", &Array1::<f64>::ones(number))?;
+    npz.finish()
+}
+
+/// Goes on with an archive for which so many ones were too many.
+#[cfg(feature = "npz")]
+fn archive_on(path: &Path, number: usize) -> Result<()> {
+    let mut npz = ndstore::NpzWriter::create(path)?;
+    npz.add("x", &Array1::<f64>::ones(3))?;
+    npz.add("y", &Array1::<f64>::ones(number)).unwrap_err();
+    let _ = npz.add("z", &Array1::<f64>::ones(3));
     npz.finish()
 }
 

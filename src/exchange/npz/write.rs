@@ -27,8 +27,8 @@ const WIDE: u64 = (1 << 32) - (1 << 20);
 /// A new archive of arrays, which NumPy's `load` reads.
 ///
 /// It takes its name when it is [finished](NpzWriter::finish) and everything is durable, as a file of [`Store::create`] does.
-/// Dropped before, it leaves no file, and an old one as it was. An array whose addition failed is missing or cut: drop the
-/// writer then.
+/// Dropped before, it leaves no file, and an old one as it was. Once an array could not be written the archive has a part of
+/// it, so the writer takes no more and does not finish.
 ///
 /// [`Store::create`]: crate::Store::create
 ///
@@ -38,6 +38,8 @@ const WIDE: u64 = (1 << 32) - (1 << 20);
 pub struct NpzWriter {
     zip: Ours<ZipWriter<BufWriter<Bounded>>>,
     names: HashSet<String>,
+    /// Whether the last array is there in part: while it is written, and for ever if that failed.
+    cut: bool,
     file: Ours<NewFile>,
 }
 
@@ -57,6 +59,7 @@ impl NpzWriter {
                 position: 0,
             }))),
             names: HashSet::new(),
+            cut: false,
             file: Ours::new(file),
         })
     }
@@ -65,8 +68,8 @@ impl NpzWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Npz`] as [`DuplicateName`](NpzError::DuplicateName); [`Error::NoSpace`], [`Error::FileTooLarge`],
-    /// [`Error::Io`].
+    /// [`Error::Npz`] as [`DuplicateName`](NpzError::DuplicateName), which leaves the archive as it was, or as
+    /// [`Unfinished`](NpzError::Unfinished) after another failure; [`Error::NoSpace`], [`Error::FileTooLarge`], [`Error::Io`].
     pub fn add<A: Element, D: Dimension>(
         &mut self,
         name: &str,
@@ -98,17 +101,15 @@ impl NpzWriter {
         array: &ArrayRef<A, D>,
         options: SimpleFileOptions,
     ) -> Result<()> {
-        let Context { path, op } = self.file.context();
-        let refused = |source| Error::Npz {
-            path: path.to_owned(),
-            op,
-            source,
-        };
+        self.check_whole()?;
+        let context = self.file.context();
+        let refused = |source| refused(context, source);
         if !self.names.insert(name.to_owned()) {
             return Err(refused(NpzError::DuplicateName));
         }
         let nbytes = (array.len() * size_of::<A>()) as u64;
         let options = options.large_file(nbytes >= WIDE);
+        self.cut = true;
         self.zip
             .start_file(format!("{name}{SUFFIX}"), options)
             .map_err(|error| failed(&self.file, nbytes, error))?;
@@ -118,15 +119,27 @@ impl NpzWriter {
                 let name = name.to_owned();
                 refused(NpzError::Member { name, source })
             }
-        })
+        })?;
+        self.cut = false;
+        Ok(())
+    }
+
+    /// Refuses to go on once an array was written in part.
+    fn check_whole(&self) -> Result<()> {
+        match self.cut {
+            true => Err(refused(self.file.context(), NpzError::Unfinished)),
+            false => Ok(()),
+        }
     }
 
     /// Writes the list of the arrays, makes the archive durable and gives it its name.
     ///
     /// # Errors
     ///
-    /// As [`Store::create`](crate::Store::create).
+    /// [`Error::Npz`] as [`Unfinished`](NpzError::Unfinished) if an array could not be written; else as
+    /// [`Store::create`](crate::Store::create).
     pub fn finish(self) -> Result<()> {
+        self.check_whole()?;
         let NpzWriter { zip, file, .. } = self;
         let written = zip
             .take()
@@ -216,6 +229,14 @@ impl<T> Drop for Ours<T> {
         if self.maker != std::process::id() {
             std::mem::forget(self.value.take());
         }
+    }
+}
+
+fn refused(context: Context<'_>, source: NpzError) -> Error {
+    Error::Npz {
+        path: context.path(),
+        op: context.op,
+        source,
     }
 }
 
