@@ -8,6 +8,7 @@ mod context;
 mod exchange;
 mod header;
 mod text;
+mod time;
 
 use std::io;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub use checksum::ChecksumError;
 pub use exchange::{ExchangeError, NpzError};
 pub use header::{DescrError, HeaderError};
 pub use text::TextError;
+pub use time::TimeError;
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

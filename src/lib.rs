@@ -101,7 +101,7 @@ pub use element::{
 };
 pub use error::{
     ChecksumError, DescrError, Error, ExchangeError, HeaderError, LockHolder, NpzError, Result,
-    TextError,
+    TextError, TimeError,
 };
 pub use exchange::{
     MemoryOrder, from_bytes, from_bytes_as, from_file, read_npy, to_bytes, to_file, view_bytes,

@@ -1,7 +1,8 @@
-//! Times as NumPy prints them: ISO 8601 in the proleptic Gregorian calendar, or a count with its unit.
+//! Times as NumPy prints them, ISO 8601 in the proleptic Gregorian calendar or a count with its unit, and the arithmetic
+//! between units behind it.
 //!
-//! All arithmetic is wide enough for any count, multiple and unit; NumPy's own wraps around for times that lie further
-//! from 1970 than 64 bits of its unit reach.
+//! All of it is wide enough for any count, multiple and unit, or says that it is not; NumPy's own wraps around for times
+//! that lie further from 1970 than 64 bits of its unit reach.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -15,76 +16,203 @@ pub(super) struct Time {
     pub(super) multiple: u32,
 }
 
+impl Time {
+    /// The count in the unit itself, or `None` for NaT.
+    pub(super) fn count(&self) -> Option<i128> {
+        (self.value != i64::MIN).then(|| i128::from(self.value) * i128::from(self.multiple))
+    }
+}
+
 impl Display for Time {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.value == i64::MIN {
-            return f.write_str("NaT");
+        match (self.count(), self.kind) {
+            (None, _) => f.write_str("NaT"),
+            (Some(count), Kind::Datetime) => write_date(f, count, self.unit),
+            (Some(count), _) => write!(f, "{count} {}s", self.unit.word()),
         }
-        let count = i128::from(self.value) * i128::from(self.multiple);
-        match self.kind {
-            Kind::Datetime => write_date(f, count, self.unit),
-            _ => write!(f, "{count} {}s", self.unit.word()),
+    }
+}
+
+const SECOND: i128 = 10_i128.pow(18);
+const DAY: i128 = 86_400 * SECOND;
+
+/// How many attoseconds a unit takes. Years and months have no fixed length, and a bare count has none at all.
+pub(super) fn length(unit: TimeUnit) -> Option<i128> {
+    Some(match unit {
+        TimeUnit::Generic | TimeUnit::Year | TimeUnit::Month => return None,
+        TimeUnit::Week => 7 * DAY,
+        TimeUnit::Day => DAY,
+        TimeUnit::Hour => 3600 * SECOND,
+        TimeUnit::Minute => 60 * SECOND,
+        TimeUnit::Second => SECOND,
+        TimeUnit::Millisecond => 10_i128.pow(15),
+        TimeUnit::Microsecond => 10_i128.pow(12),
+        TimeUnit::Nanosecond => 10_i128.pow(9),
+        TimeUnit::Picosecond => 10_i128.pow(6),
+        TimeUnit::Femtosecond => 10_i128.pow(3),
+        TimeUnit::Attosecond => 1,
+    })
+}
+
+/// How many months a year or a month has.
+pub(super) fn months(unit: TimeUnit) -> Option<i128> {
+    match unit {
+        TimeUnit::Year => Some(12),
+        TimeUnit::Month => Some(1),
+        _ => None,
+    }
+}
+
+/// A point in time, exact, whatever unit it is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// Days since the first of 1970.
+    pub(super) days: i128,
+    /// Attoseconds since the start of that day, less than a day.
+    pub(super) attos: i128,
+}
+
+impl Moment {
+    /// The moment that is `seconds` and `attos`, less than a second, after the start of 1970.
+    pub(super) fn at(seconds: i128, attos: i128) -> Moment {
+        Moment {
+            days: seconds.div_euclid(86_400),
+            attos: seconds.rem_euclid(86_400) * SECOND + attos,
         }
+    }
+
+    /// The seconds since the start of 1970, and the attoseconds behind them. The days are those of a [`Moment::of`].
+    pub(super) fn seconds(self) -> (i128, i128) {
+        (
+            self.days * 86_400 + self.attos / SECOND,
+            self.attos % SECOND,
+        )
+    }
+
+    /// The start of the unit that begins `count` units after the start of 1970. `None` without a unit.
+    ///
+    /// A count of an `i64` times a multiple of an `i32` has less than 2^94 units, so less than 2^103 days.
+    pub(super) fn of(count: i128, unit: TimeUnit) -> Option<Moment> {
+        if let Some(months) = months(unit) {
+            let count = count * months;
+            let (year, month) = (1970 + count.div_euclid(12), 1 + count.rem_euclid(12));
+            return Some(Moment {
+                days: days_until(year, month, 1),
+                attos: 0,
+            });
+        }
+        let length = length(unit)?;
+        Some(if length >= DAY {
+            Moment {
+                days: count * (length / DAY),
+                attos: 0,
+            }
+        } else {
+            let per_day = DAY / length;
+            Moment {
+                days: count.div_euclid(per_day),
+                attos: count.rem_euclid(per_day) * length,
+            }
+        })
+    }
+
+    /// How many whole units lie between the start of 1970 and this moment. `None` without a unit, or if there are too many.
+    pub(super) fn count(self, unit: TimeUnit) -> Option<i128> {
+        if let Some(months) = months(unit) {
+            let (year, month, _) = date(self.days);
+            return Some(((year - 1970) * 12 + month - 1).div_euclid(months));
+        }
+        let length = length(unit)?;
+        if length >= DAY {
+            return Some(self.days.div_euclid(length / DAY));
+        }
+        let count = self.days.checked_mul(DAY / length)?;
+        count.checked_add(self.attos / length)
     }
 }
 
 fn write_date(f: &mut Formatter<'_>, count: i128, unit: TimeUnit) -> fmt::Result {
-    let (per_day, decimals) = match unit {
+    let Some(Moment { days, attos }) = Moment::of(count, unit) else {
         // Without a unit there is no date, only the count.
-        TimeUnit::Generic => return write!(f, "{count}"),
-        TimeUnit::Year => return write!(f, "{:04}", 1970 + count),
-        TimeUnit::Month => {
-            let (year, month) = (1970 + count.div_euclid(12), 1 + count.rem_euclid(12));
-            return write!(f, "{year:04}-{month:02}");
-        }
-        TimeUnit::Week => return write_day(f, count * 7),
-        TimeUnit::Day => return write_day(f, count),
-        TimeUnit::Hour => (24, 0),
-        TimeUnit::Minute => (24 * 60, 0),
-        TimeUnit::Second => (86_400, 0),
-        TimeUnit::Millisecond => (86_400 * 10_i128.pow(3), 3),
-        TimeUnit::Microsecond => (86_400 * 10_i128.pow(6), 6),
-        TimeUnit::Nanosecond => (86_400 * 10_i128.pow(9), 9),
-        TimeUnit::Picosecond => (86_400 * 10_i128.pow(12), 12),
-        TimeUnit::Femtosecond => (86_400 * 10_i128.pow(15), 15),
-        TimeUnit::Attosecond => (86_400 * 10_i128.pow(18), 18),
+        return write!(f, "{count}");
     };
-    write_day(f, count.div_euclid(per_day))?;
-    let time = count.rem_euclid(per_day);
-    let per_hour = per_day / 24;
-    write!(f, "T{:02}", time / per_hour)?;
+    let (year, month, day) = date(days);
+    write!(f, "{year:04}")?;
+    if unit == TimeUnit::Year {
+        return Ok(());
+    }
+    write!(f, "-{month:02}")?;
+    if unit == TimeUnit::Month {
+        return Ok(());
+    }
+    write!(f, "-{day:02}")?;
+    let decimals = match unit {
+        TimeUnit::Week | TimeUnit::Day => return Ok(()),
+        TimeUnit::Millisecond => 3,
+        TimeUnit::Microsecond => 6,
+        TimeUnit::Nanosecond => 9,
+        TimeUnit::Picosecond => 12,
+        TimeUnit::Femtosecond => 15,
+        TimeUnit::Attosecond => 18,
+        _ => 0,
+    };
+    let (seconds, attos) = (attos / SECOND, attos % SECOND);
+    write!(f, "T{:02}", seconds / 3600)?;
     if unit == TimeUnit::Hour {
         return Ok(());
     }
-    let per_minute = per_hour / 60;
-    write!(f, ":{:02}", time % per_hour / per_minute)?;
+    write!(f, ":{:02}", seconds / 60 % 60)?;
     if unit == TimeUnit::Minute {
         return Ok(());
     }
-    let per_second = per_minute / 60;
-    write!(f, ":{:02}", time % per_minute / per_second)?;
+    write!(f, ":{:02}", seconds % 60)?;
     match decimals {
         0 => Ok(()),
-        _ => write!(f, ".{:0decimals$}", time % per_second),
+        _ => write!(
+            f,
+            ".{:0decimals$}",
+            attos / 10_i128.pow(18 - decimals as u32)
+        ),
     }
 }
 
-/// Writes the day that is `days` after the first of 1970.
-///
-/// Years are counted from March, so that the leap day is the last of its year, in cycles of 400 years, which all have
-/// the same days: 719468 lie between the first of March of the year 0 and 1970.
-fn write_day(f: &mut Formatter<'_>, days: i128) -> fmt::Result {
-    const CYCLE: i128 = 146_097;
-    let days = days + 719_468;
+// Years are counted from March, so that the leap day is the last of its year, in cycles of 400 years, which all have the
+// same days: 719468 lie between the first of March of the year 0 and 1970. From March on, five months have 153 days: 31, 30,
+// 31, 30, 31.
+
+/// The days of 400 years.
+const CYCLE: i128 = 146_097;
+const EPOCH: i128 = 719_468;
+
+/// The date that is `days` after the first of 1970: year, month and day.
+fn date(days: i128) -> (i128, i128, i128) {
+    let days = days + EPOCH;
     let day = days.rem_euclid(CYCLE);
     let year = (day - day / 1460 + day / 36_524 - day / (CYCLE - 1)) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
-    // From March on, five months have 153 days: 31, 30, 31, 30, 31.
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
     let year = days.div_euclid(CYCLE) * 400 + year + month / 10;
-    let month = (month + 2) % 12 + 1;
-    write!(f, "{year:04}-{month:02}-{day:02}")
+    (year, (month + 2) % 12 + 1, day)
+}
+
+/// How many days after the first of 1970 a date is.
+pub(super) fn days_until(year: i128, month: i128, day: i128) -> i128 {
+    let year = if month < 3 { year - 1 } else { year };
+    let month = (month + 9) % 12;
+    let in_cycle = year.rem_euclid(400);
+    let days = 365 * in_cycle + in_cycle / 4 - in_cycle / 100 + (153 * month + 2) / 5 + day - 1;
+    year.div_euclid(400) * CYCLE + days - EPOCH
+}
+
+/// How many days a month has.
+pub(super) fn days_in(year: i128, month: i128) -> i128 {
+    let (next_year, next) = if month == 12 {
+        (year + 1, 1)
+    } else {
+        (year, month + 1)
+    };
+    days_until(next_year, next, 1) - days_until(year, month, 1)
 }
 
 #[cfg(test)]
@@ -170,6 +298,27 @@ mod tests {
         #[test]
         fn days_follow_one_another(day in -2_000_000..2_000_000_i64) {
             prop_assert_eq!(shown("M8[D]", day + 1), next(&shown("M8[D]", day)));
+        }
+
+        #[test]
+        fn the_days_until_a_date_lead_to_it(days in -(1_i128 << 100)..1 << 100) {
+            let (year, month, day) = date(days);
+            prop_assert_eq!(days_until(year, month, day), days);
+            prop_assert!((1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day));
+        }
+
+        #[test]
+        fn a_moment_is_in_the_unit_that_it_is_counted_in(value: i64, unit in 0..TimeUnit::ALL.len() - 1, multiple in 1..=i32::MAX as u32) {
+            let (count, unit) = (i128::from(value) * i128::from(multiple), TimeUnit::ALL[unit]);
+            let moment = Moment::of(count, unit).unwrap();
+            prop_assert_eq!(moment.count(unit), Some(count));
+            let next = Moment::of(count + 1, unit).unwrap();
+            let last = match next.attos {
+                0 => Moment { days: next.days - 1, attos: DAY - 1 },
+                attos => Moment { attos: attos - 1, ..next },
+            };
+            prop_assert_eq!(last.count(unit), Some(count));
+            prop_assert_eq!(Moment::of(count, TimeUnit::Generic), None);
         }
 
         #[test]

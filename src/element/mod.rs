@@ -9,6 +9,7 @@ mod as_type;
 mod calendar;
 mod endian;
 mod float;
+mod iso;
 mod number;
 mod record;
 mod text;

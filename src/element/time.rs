@@ -1,6 +1,8 @@
 //! Points and spans of time, counted in a unit that is part of the type.
 
-use std::cmp::Ordering;
+mod arithmetic;
+mod convert;
+
 use std::fmt::{self, Debug, Display, Formatter};
 use std::marker::PhantomData;
 
@@ -79,7 +81,8 @@ macro_rules! times {
             U: Unit;
 
         impl<U: Unit, const MULTIPLE: u32> $name<U, MULTIPLE> {
-            /// Not a time: NumPy's `NaT`, which is unequal to everything, itself included.
+            /// Not a time: NumPy's `NaT`. It equals itself and comes after every time, as where NumPy sorts, so that times
+            /// have a total order; NumPy's `==` and `<` are false for it.
             pub const NAT: Self = Self::new(i64::MIN);
 
             /// The time of this count of units, or of `MULTIPLE` units each. `i64::MIN` is [`NAT`](Self::NAT).
@@ -96,23 +99,20 @@ macro_rules! times {
             pub const fn is_nat(self) -> bool {
                 self.0 == i64::MIN
             }
+
+            fn time(self) -> Time {
+                Time {
+                    kind: Kind::$kind,
+                    value: self.0,
+                    unit: U::UNIT,
+                    multiple: MULTIPLE,
+                }
+            }
         }
 
         impl<U: Unit, const MULTIPLE: u32> Default for $name<U, MULTIPLE> {
             fn default() -> Self {
                 Self::new(0)
-            }
-        }
-
-        impl<U: Unit, const MULTIPLE: u32> PartialEq for $name<U, MULTIPLE> {
-            fn eq(&self, other: &Self) -> bool {
-                self.0 == other.0 && !self.is_nat()
-            }
-        }
-
-        impl<U: Unit, const MULTIPLE: u32> PartialOrd for $name<U, MULTIPLE> {
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                (!self.is_nat() && !other.is_nat()).then(|| self.0.cmp(&other.0))
             }
         }
 
@@ -124,13 +124,7 @@ macro_rules! times {
 
         impl<U: Unit, const MULTIPLE: u32> Display for $name<U, MULTIPLE> {
             fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-                let time = Time {
-                    kind: Kind::$kind,
-                    value: self.0,
-                    unit: U::UNIT,
-                    multiple: MULTIPLE,
-                };
-                f.pad(&time.to_string())
+                f.pad(&self.time().to_string())
             }
         }
 
@@ -154,15 +148,22 @@ times! {
     /// A point in time, counted since the start of 1970 in a unit of [`unit`](mod@unit) or a multiple of it: NumPy's
     /// `datetime64`.
     ///
-    /// It prints as ISO 8601, as in NumPy.
+    /// It is read and printed as ISO 8601, as in NumPy, and comes from and becomes a [`SystemTime`](std::time::SystemTime), by
+    /// which the crates for calendars and time zones get to it. Spans are added and subtracted. Where a result is more than 64
+    /// bits hold, the operators give [`NAT`](Self::NAT), and the checked methods `None`.
     ///
     /// ```
-    /// use ndstore::{Datetime64, Element, unit};
+    /// use std::time::SystemTime;
     ///
-    /// let start = Datetime64::<unit::Second>::new(1_704_067_200);
-    /// assert_eq!(start.to_string(), "2024-01-01T00:00:00");
-    /// assert!(Datetime64::<unit::Ns>::NAT.is_nat());
+    /// use ndstore::{Datetime64, Element, Timedelta64, unit};
+    ///
+    /// let start: Datetime64<unit::Second> = "2024-01-01".parse()?;
+    /// assert_eq!(start.value(), 1_704_067_200);
+    /// let end = start + Timedelta64::new(90);
+    /// assert_eq!(end.to_string(), "2024-01-01T00:01:30");
+    /// assert!(Datetime64::<unit::Ns>::try_from(SystemTime::now())? > start.cast()?);
     /// assert_eq!(Datetime64::<unit::Second, 25>::dtype().name(), "datetime64[25s]");
+    /// # Ok::<(), ndstore::TimeError>(())
     /// ```
     Datetime64: Datetime, datetime
 }
@@ -170,12 +171,20 @@ times! {
 times! {
     /// A span of time, counted in a unit of [`unit`](mod@unit) or a multiple of it: NumPy's `timedelta64`.
     ///
-    /// It prints as a count with its unit, as in NumPy.
+    /// It prints as a count with its unit, as in NumPy. Spans of one unit are added, subtracted, scaled and divided as in NumPy;
+    /// where a result is more than 64 bits hold, the operators give [`NAT`](Self::NAT), and the checked methods `None`.
+    /// [`cast`](Timedelta64::cast) changes the unit.
     ///
     /// ```
+    /// use std::time::Duration;
+    ///
     /// use ndstore::{Timedelta64, unit};
     ///
-    /// assert_eq!(Timedelta64::<unit::Ms, 10>::new(5).to_string(), "50 milliseconds");
+    /// let span = Timedelta64::<unit::Ms, 10>::new(5);
+    /// assert_eq!(span.to_string(), "50 milliseconds");
+    /// assert_eq!(Duration::try_from(span * 3)?, Duration::from_millis(150));
+    /// assert_eq!(span / Timedelta64::new(2), 2.5);
+    /// # Ok::<(), ndstore::TimeError>(())
     /// ```
     Timedelta64: Timedelta, timedelta
 }

@@ -202,7 +202,7 @@ fn times_are_counts_of_their_unit() {
         "dt_be_m8_s.npy": Be<Timedelta64<unit::Second>>,
     }
     let [early, late, nat] = [0, 1, i64::MIN].map(Datetime64::<unit::Day>::new);
-    assert!(early < late && nat.is_nat() && nat != nat && nat.partial_cmp(&late).is_none());
+    assert!(early < late && late < nat && nat.is_nat());
 }
 
 #[test]
