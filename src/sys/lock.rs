@@ -223,13 +223,23 @@ fn refusal(error: io::Error) -> Option<NotLocked> {
     })
 }
 
-/// The codes with which file systems without locks answer, beside the ones that `io::ErrorKind` knows.
+/// The codes with which file systems without locks answer, beside the ones that `io::ErrorKind` knows. NFS and SMB pass `flock` on
+/// to a server, which may know no locks (524), or have it be a lock on ranges, for which a file must be open for writing (EBADF).
 fn is_lockless(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
         use rustix::io::Errno;
-        // The last two are one on Linux, where `io::ErrorKind` knows it; elsewhere it need not know the last.
-        const CODES: [Errno; 4] = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP];
+        /// `ENOTSUPP`, which the kernel means to keep to itself: not the `ENOTSUP` of user space.
+        const KERNEL_NOTSUPP: Errno = Errno::from_raw_os_error(524);
+        // Two of them are one on Linux, where `io::ErrorKind` knows it; elsewhere it need not know the other.
+        const CODES: [Errno; 6] = [
+            Errno::NOLCK,
+            Errno::NOSYS,
+            Errno::OPNOTSUPP,
+            Errno::NOTSUP,
+            Errno::BADF,
+            KERNEL_NOTSUPP,
+        ];
         Errno::from_io_error(error).is_some_and(|errno| CODES.contains(&errno))
     }
     #[cfg(not(unix))]
@@ -306,7 +316,14 @@ mod tests {
         use rustix::io::Errno;
         let refused = |errno: Errno| refusal(errno.into());
         assert!(refused(Errno::WOULDBLOCK).is_none());
-        for errno in [Errno::INVAL, Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP] {
+        for errno in [
+            Errno::INVAL,
+            Errno::NOLCK,
+            Errno::NOSYS,
+            Errno::OPNOTSUPP,
+            Errno::BADF,
+            Errno::from_raw_os_error(524),
+        ] {
             let refused = refused(errno);
             assert!(
                 matches!(refused, Some(NotLocked::Unsupported(_))),
