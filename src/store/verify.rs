@@ -156,7 +156,7 @@ impl ArrayFile {
         let context = self.context("verify");
         let path = self.checksum_path(context)?;
         let header = self.header_to_sum(context)?;
-        let known = Known::open(context, path, header.len())?;
+        let known = Known::open(context, path, &self.array, header.len())?;
         let uncovered = known.uncovered(&self.array)?;
         let damaged_header = match uncovered.is_empty() && !self.array.raw {
             true => difference(&header, &known.header),
@@ -268,8 +268,15 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    /// Opens the checksums in `path`. The array that they may be for has a header of `header_len` bytes.
-    fn open(context: Context<'a>, path: PathBuf, header_len: usize) -> Result<Known<'a>> {
+    /// Opens the checksums in `path`. The `array` that they may be for has a header of `header_len` bytes.
+    ///
+    /// Lengths before bytes: a file that is longer than the sums of the array is refused before it is read.
+    fn open(
+        context: Context<'a>,
+        path: PathBuf,
+        array: &Array,
+        header_len: usize,
+    ) -> Result<Known<'a>> {
         let refused = |source| Error::Checksums {
             path: context.path(),
             checksums: path.clone(),
@@ -286,14 +293,6 @@ impl<'a> Known<'a> {
         let mut bytes = [0; HEAD];
         let read = sys::read_at(file.file(), &mut bytes, 0).map_err(|error| reading.io(error))?;
         let head = Head::decode(&bytes[..read]).map_err(refused)?;
-        let mut hasher = crc32fast::Hasher::new();
-        read_pieces(reading, file.file(), SUMMED_FROM as u64..len, |_, bytes| {
-            hasher.update(bytes);
-            Ok(())
-        })?;
-        if hasher.finalize() != head.sum {
-            return Err(damaged("they do not have the sum that they say"));
-        }
         // It goes by the header that the array has, whatever is claimed here.
         let limit = DEFAULT_LIMIT.max(header_len);
         if u64::from(head.header_len) > (4 * limit + HEAD) as u64 || head.sums_at() > len {
@@ -303,7 +302,7 @@ impl<'a> Known<'a> {
         sys::read_at(file.file(), &mut header, HEAD as u64).map_err(|error| reading.io(error))?;
         let decoded = Header::decode(&header, limit).ok();
         let decoded = decoded.filter(|decoded| decoded.offset == u64::from(head.header_len));
-        let array = decoded.and_then(|decoded| {
+        let summed = decoded.and_then(|decoded| {
             Some(Array {
                 shape: shape::narrow(&decoded.shape)?,
                 dtype: decoded.dtype,
@@ -312,21 +311,55 @@ impl<'a> Known<'a> {
                 raw: head.raw,
             })
         });
-        let array = array.ok_or_else(|| damaged("the header in them is none"))?;
-        let nbytes = shape::checked_nbytes(&array.shape, array.dtype.itemsize());
+        let summed = summed.ok_or_else(|| damaged("the header in them is none"))?;
+        let nbytes = shape::checked_nbytes(&summed.shape, summed.dtype.itemsize());
         let nbytes = nbytes.ok_or_else(|| damaged("the header in them is none"))? as u64;
         if head.sums_at() + sums::len(nbytes) != len {
             return Err(damaged("there are more or fewer than the array has blocks"));
         }
-        Ok(Known {
+        let known = Known {
             context,
-            file,
-            array,
+            array: summed,
             header,
             nbytes,
             sums_at: head.sums_at(),
             path,
-        })
+            file,
+        };
+        let own = shape::checked_nbytes(&array.shape, array.dtype.itemsize());
+        if own.is_none_or(|own| sums::len(own as u64) < sums::len(nbytes)) {
+            return Err(known.stale(array));
+        }
+        known.check_sum(head.sum, len)?;
+        Ok(known)
+    }
+
+    /// Compares the sum of the file itself, which is `len` bytes long, with the one that it claims.
+    fn check_sum(&self, claimed: u32, len: u64) -> Result<()> {
+        let reading = Context::new(&self.path, "read");
+        let mut hasher = crc32fast::Hasher::new();
+        read_pieces(
+            reading,
+            self.file.file(),
+            SUMMED_FROM as u64..len,
+            |_, bytes| {
+                hasher.update(bytes);
+                Ok(())
+            },
+        )?;
+        if hasher.finalize() == claimed {
+            return Ok(());
+        }
+        let reason = "they do not have the sum that they say";
+        Err(self.refused(ChecksumError::Damaged { reason }))
+    }
+
+    fn refused(&self, source: ChecksumError) -> Error {
+        Error::Checksums {
+            path: self.context.path(),
+            checksums: self.path.clone(),
+            source,
+        }
     }
 
     /// The rows of `array` that were appended since, if it is the same array in all else.
@@ -340,13 +373,13 @@ impl<'a> Known<'a> {
         if expected == *array && known <= rows {
             return Ok(known..rows);
         }
-        Err(Error::Checksums {
-            path: self.context.path(),
-            checksums: self.path.clone(),
-            source: ChecksumError::Stale {
-                expected: describe(&self.array),
-                found: describe(array),
-            },
+        Err(self.stale(array))
+    }
+
+    fn stale(&self, array: &Array) -> Error {
+        self.refused(ChecksumError::Stale {
+            expected: describe(&self.array),
+            found: describe(array),
         })
     }
 

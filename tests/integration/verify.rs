@@ -683,3 +683,33 @@ fn an_array_in_an_archive_has_no_checksums_of_its_own() {
         }
     }
 }
+
+#[test]
+fn checksums_that_are_too_long_for_their_array_are_refused_before_they_are_read() {
+    const LONG: u64 = 64 << 30;
+    let summed = Summed::new(&ramp(2, 3));
+    writable(&summed.sums()).set_len(LONG).unwrap();
+    let start = std::time::Instant::now();
+    assert!(matches!(summed.refusal(), ChecksumError::Damaged { .. }));
+
+    // As long as they say themselves, but for another array.
+    let rows = (LONG / 4) * BLOCK / 8;
+    let other = Store::<f64, _>::create(summed.path.with_extension("other"), 0).unwrap();
+    let header = fs::read(other.path()).unwrap();
+    let text = String::from_utf8(header[10..].to_vec()).unwrap();
+    let claimed = format!("{rows},");
+    let shape = text.find("(0,").unwrap() + 1;
+    let mut text = text.into_bytes();
+    text.splice(shape..shape + 2, claimed.bytes());
+    text.truncate(header.len() - 11);
+    text.push(b'\n');
+    let sums = writable(&summed.sums());
+    sums.write_all_at(&header[..10], 32).unwrap();
+    sums.write_all_at(&text, 42).unwrap();
+    sums.set_len(32 + OFFSET + LONG).unwrap();
+    let ChecksumError::Stale { expected, .. } = summed.refusal() else {
+        panic!("they are not those of this array");
+    };
+    assert!(expected.starts_with(&format!("[{rows}]")), "{expected}");
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
