@@ -13,7 +13,10 @@ use crate::dtype::{ByteOrder, DType, Kind, Quoted};
 ///
 /// It prints as NumPy prints the element: `1.5`, `nan`, `(1+2j)`, `True`, `b'ab'`, `'text'`, `2024-01-01T00:00:00`,
 /// `50 milliseconds`, `NaT`. A record is a tuple of its fields, and a sub-array nested lists. A `long double` prints its
-/// bytes, as void does, for it has another format on each kind of machine.
+/// bytes, as void does, because it has another format on each kind of machine.
+///
+/// An element may have 2 GiB, because a file says so. Behind 65,536 bytes of text there is `... (N bytes)`, the size of the
+/// whole element.
 #[derive(Clone, Copy)]
 pub struct AnyElement<'a> {
     dtype: &'a DType,
@@ -39,10 +42,36 @@ impl<'a> AnyElement<'a> {
 
 impl Display for AnyElement<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut text = String::new();
-        write(&mut text, self.dtype, self.bytes)?;
-        f.pad(&text)
+        let mut text = Bounded(String::new());
+        // The only failure is that there is no more room.
+        if write(&mut text, self.dtype, self.bytes).is_err() {
+            write!(text.0, "... ({} bytes)", self.bytes.len())?;
+        }
+        f.pad(&text.0)
     }
+}
+
+/// How many bytes of text an element prints at most: more than any screen, and little for a file to ask for.
+const MOST: usize = 1 << 16;
+
+/// A text that grows up to [`MOST`] and refuses the rest.
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = MOST - self.0.len();
+        let fits = &text[..text.floor_char_boundary(room)];
+        self.0.push_str(fits);
+        match fits.len() == text.len() {
+            true => Ok(()),
+            false => Err(fmt::Error),
+        }
+    }
+}
+
+/// As many units as can be printed, and one more, which does not fit.
+fn shown<T>(units: &[T]) -> &[T] {
+    &units[..units.len().min(MOST + 1)]
 }
 
 impl Debug for AnyElement<'_> {
@@ -51,7 +80,7 @@ impl Debug for AnyElement<'_> {
     }
 }
 
-fn write(out: &mut String, dtype: &DType, bytes: &[u8]) -> fmt::Result {
+fn write(out: &mut Bounded, dtype: &DType, bytes: &[u8]) -> fmt::Result {
     let order = dtype.byte_order();
     match dtype.kind() {
         Kind::Bool => out.write_str(if bytes == [0] { "False" } else { "True" }),
@@ -79,7 +108,7 @@ fn write(out: &mut String, dtype: &DType, bytes: &[u8]) -> fmt::Result {
             };
             write!(out, "{time}")
         }
-        Kind::Bytes => write_bytes(out, trim(bytes)),
+        Kind::Bytes => write_bytes(out, shown(trim(bytes))),
         Kind::Text => write_text(out, order, bytes),
         Kind::Void => write_void(out, bytes),
         Kind::Record => write_record(out, dtype, bytes),
@@ -110,7 +139,7 @@ fn float(order: ByteOrder, bytes: &[u8]) -> Option<Float> {
     }
 }
 
-fn write_complex(out: &mut String, re: Float, im: Float) -> fmt::Result {
+fn write_complex(out: &mut Bounded, re: Float, im: Float) -> fmt::Result {
     let (re, im) = (re.text(""), im.text(""));
     if re == "0" {
         return write!(out, "{im}j");
@@ -119,7 +148,7 @@ fn write_complex(out: &mut String, re: Float, im: Float) -> fmt::Result {
     write!(out, "({re}{sign}{im}j)")
 }
 
-fn write_bytes(out: &mut String, bytes: &[u8]) -> fmt::Result {
+fn write_bytes(out: &mut Bounded, bytes: &[u8]) -> fmt::Result {
     // Python's quotes: single ones, unless only they would need a backslash.
     let quote = match bytes.contains(&b'\'') && !bytes.contains(&b'"') {
         true => b'"',
@@ -128,26 +157,24 @@ fn write_bytes(out: &mut String, bytes: &[u8]) -> fmt::Result {
     write!(out, "b{}", char::from(quote))?;
     for &byte in bytes {
         match byte {
-            b'\'' | b'"' if byte != quote => out.push(byte.into()),
+            b'\'' | b'"' if byte != quote => out.write_char(byte.into())?,
             _ => write!(out, "{}", byte.escape_ascii())?,
         }
     }
     out.write_char(quote.into())
 }
 
-fn write_text(out: &mut String, order: ByteOrder, bytes: &[u8]) -> fmt::Result {
-    let points: Vec<u32> = bytes
-        .chunks_exact(4)
-        .map(|unit| unsigned(order, unit) as u32)
-        .collect();
-    let text: String = trim(&points)
+fn write_text(out: &mut Bounded, order: ByteOrder, bytes: &[u8]) -> fmt::Result {
+    let (points, _) = bytes.as_chunks::<4>();
+    let text: String = shown(trim(points))
         .iter()
-        .map(|&point| char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER))
+        .map(|point| char::from_u32(unsigned(order, point) as u32))
+        .map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER))
         .collect();
     write!(out, "{}", Quoted(&text))
 }
 
-fn write_void(out: &mut String, bytes: &[u8]) -> fmt::Result {
+fn write_void(out: &mut Bounded, bytes: &[u8]) -> fmt::Result {
     out.write_str("b'")?;
     bytes
         .iter()
@@ -155,7 +182,7 @@ fn write_void(out: &mut String, bytes: &[u8]) -> fmt::Result {
     out.write_char('\'')
 }
 
-fn write_record(out: &mut String, dtype: &DType, bytes: &[u8]) -> fmt::Result {
+fn write_record(out: &mut Bounded, dtype: &DType, bytes: &[u8]) -> fmt::Result {
     let fields = dtype.fields().unwrap_or_default();
     out.write_char('(')?;
     for (index, field) in fields.iter().enumerate() {
@@ -169,7 +196,7 @@ fn write_record(out: &mut String, dtype: &DType, bytes: &[u8]) -> fmt::Result {
     out.write_str(if fields.len() == 1 { ",)" } else { ")" })
 }
 
-fn write_sub_array(out: &mut String, dtype: &DType, shape: &[usize], bytes: &[u8]) -> fmt::Result {
+fn write_sub_array(out: &mut Bounded, dtype: &DType, shape: &[usize], bytes: &[u8]) -> fmt::Result {
     let Some((&len, shape)) = shape.split_first() else {
         return write(out, dtype, bytes);
     };

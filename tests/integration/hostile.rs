@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ndarray::prelude::*;
-use ndstore::Store;
+use ndstore::{AnyStore, DType, Mode, Options, Store};
 
-use super::allocations::largest_during;
+use super::allocations::{largest_during, total_during};
 use super::targets;
 
 /// How many inputs each target gets.
@@ -297,4 +297,45 @@ fn no_checksums_make_verifying_by_them_panic_or_allocate() {
 #[test]
 fn no_archive_makes_reading_it_panic_or_allocate() {
     attack("npz");
+}
+
+#[test]
+fn an_element_of_any_size_prints_a_bounded_text_in_bounded_memory() {
+    const SIZE: usize = 200_000_000;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.raw");
+    fs::File::create(&path)
+        .unwrap()
+        .set_len(SIZE as u64)
+        .unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    // Strings end where the zeros begin, so these do not.
+    std::os::unix::fs::FileExt::write_all_at(&file, b"\x01", SIZE as u64 - 1).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"\x01", SIZE as u64 - 4).unwrap();
+    for (descr, start) in [
+        (format!("|V{SIZE}"), "b'\\x00\\x00"),
+        (format!("|S{SIZE}"), "b'\\x00\\x00"),
+        (format!("<U{}", SIZE / 4), "'\\x00\\x00"),
+        (format!("[('x', '<f8', ({},))]", SIZE / 8), "([0.0, 0.0"),
+        (
+            format!("[('x', '|V4'), ('y', '|i1', ({},))]", SIZE - 4),
+            "(b'\\x00",
+        ),
+    ] {
+        let options = Options::new().raw(0).dtype(DType::parse(&descr).unwrap());
+        let store = options.open_any(&path, Mode::Read).unwrap();
+        let element = store.element(&[0]).unwrap();
+        let (text, total) = total_during(|| format!("{element} {element:?}"));
+        assert!(text.starts_with(start), "{descr}: {}", &text[..100]);
+        assert!(text.ends_with("... (200000000 bytes)"), "{descr}");
+        assert!(text.len() < 200_000, "{descr}: {}", text.len());
+        assert!(total < FRUGAL, "{descr}: {total} bytes");
+    }
+    // What fits is printed as it was.
+    let zeros = tempfile::tempdir().unwrap();
+    let path = zeros.path().join("a.npy");
+    drop(Store::<ndstore::Void<16_000>, _>::create(&path, 1).unwrap());
+    let store = AnyStore::open(&path).unwrap();
+    let text = store.element(&[0]).unwrap().to_string();
+    assert_eq!(text, format!("b'{}'", "\\x00".repeat(16_000)));
 }
