@@ -368,6 +368,19 @@ pub enum Error {
         budget: u64,
     },
 
+    /// The elements do not fit into memory.
+    #[error("cannot {op} {path:?}: the system has no {needed} bytes of memory for it; {remedy}")]
+    OutOfMemory {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The bytes that it takes.
+        needed: u64,
+        /// The way out.
+        remedy: &'static str,
+    },
+
     /// There are no elements, and so no extreme.
     #[error("cannot {op} {path:?}: it has no elements there; check the shape")]
     Empty {

@@ -36,6 +36,12 @@ pub enum ExchangeError {
         /// The bytes that were allowed.
         limit: u64,
     },
+    /// The elements do not fit into memory.
+    #[error("the system has no {needed} bytes of memory for it; take it into a file")]
+    OutOfMemory {
+        /// The bytes of the elements.
+        needed: u64,
+    },
     /// The elements are of another dtype.
     #[error("expected {expected}, found {found}; take it as the type for that")]
     DTypeMismatch {

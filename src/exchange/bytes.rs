@@ -221,6 +221,7 @@ pub fn to_file<A: Element, D: Dimension>(
 /// - As [`Store::open`].
 /// - [`Error::NotAMultiple`] if there is no `count` and the file ends within an element. NumPy drops that element.
 /// - [`Error::Truncated`] if the file has fewer than `count` elements, or ends before `offset`. NumPy reads fewer.
+/// - [`Error::OutOfMemory`] if the system has not enough of it for the elements.
 ///
 /// # Examples
 ///
@@ -248,9 +249,16 @@ pub fn from_file<A: Element>(
     assert_element::<A>();
     // Open, the file is checked and locked. Its bytes are then read, which is faster than a page fault for each page.
     let raw = store::open(path.as_ref(), Access::ReadOnly, &options, Some(A::dtype()))?;
-    let mut elements = bytemuck::zeroed_vec::<A>(raw.array.shape[0]);
+    let context = Context::new(path.as_ref(), "read");
+    let mut elements: Vec<A> =
+        sys::zeroed_vec(raw.array.shape[0]).ok_or_else(|| Error::OutOfMemory {
+            path: context.path(),
+            op: context.op,
+            needed: raw.mapping.as_bytes().len() as u64,
+            remedy: "read a part of it by `count` and `offset`, or open it in place with `Options::raw`",
+        })?;
     let bytes = bytemuck::cast_slice_mut(&mut elements);
-    let (expected, context) = (bytes.len(), Context::new(path.as_ref(), "read"));
+    let expected = bytes.len();
     let read =
         sys::read_at(raw.mapping.file(), bytes, offset).map_err(|error| context.io(error))?;
     if read < expected {

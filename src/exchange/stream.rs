@@ -10,7 +10,7 @@ use ndarray::{Array, ArrayRef, Dimension, IxDyn, ShapeBuilder};
 use crate::dtype::DType;
 use crate::element::{Element, assert_element};
 use crate::error::{Error, ExchangeError, Result};
-use crate::header::{self, Form, Header};
+use crate::header::{self, BLOCK, Form, Header};
 use crate::shape::{self, Order};
 use crate::store::{self, AccessMode, AnyStore, ArrayFile, Options, Store};
 
@@ -209,8 +209,8 @@ impl Incoming {
         options: &Options,
     ) -> Result<Option<Incoming>, ExchangeError> {
         let limit = options.max_header_size;
-        let mut bytes = vec![0; PREFIX];
-        let found = fill(reader, &mut bytes)?;
+        let mut bytes = Vec::with_capacity(BLOCK);
+        let found = reader.take(PREFIX as u64).read_to_end(&mut bytes)?;
         if found == 0 {
             return Ok(None);
         }
@@ -220,16 +220,17 @@ impl Incoming {
         } else {
             u64::MAX
         };
-        let header_len = header::extent(&bytes[..found], len, limit)? as usize;
-        bytes.resize(header_len.max(PREFIX), 0);
-        let found = PREFIX + fill(reader, &mut bytes[PREFIX..])?;
-        if found < header_len {
+        let header_len = header::extent(&bytes, len, limit)?;
+        // No more is allocated than comes, however high the caller's limit is.
+        let rest = header_len.saturating_sub(PREFIX as u64);
+        reader.take(rest).read_to_end(&mut bytes)?;
+        if (bytes.len() as u64) < header_len {
             return Err(ExchangeError::Truncated {
-                expected: header_len as u64,
-                found: found as u64,
+                expected: header_len,
+                found: bytes.len() as u64,
             });
         }
-        let header = Header::decode(&bytes[..header_len], limit)?;
+        let header = Header::decode(&bytes[..header_len as usize], limit)?;
         Incoming::new(header, options).map(Some)
     }
 
@@ -311,7 +312,11 @@ impl Incoming {
             let end = len.min(start + chunk);
             if end > elements.capacity() {
                 // Twice as much as has come, at most, and not more than there will be.
-                elements.reserve_exact(len.min(2 * start).max(end) - start);
+                let more = len.min(2 * start).max(end) - start;
+                let reserved = elements.try_reserve_exact(more);
+                reserved.map_err(|_| ExchangeError::OutOfMemory {
+                    needed: self.nbytes as u64,
+                })?;
             }
             elements.resize(end, A::zeroed());
             let bytes = bytemuck::cast_slice_mut(&mut elements[start..]);

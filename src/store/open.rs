@@ -149,7 +149,9 @@ pub(super) fn read_array(
         Header::decode(&block[..header_len], limit)
     } else {
         // `extent` holds the claimed length against the limit and the length of the file, so this is no allocation by hearsay.
-        let mut bytes = vec![0; header_len];
+        let reading = context.step("read the header of");
+        let mut bytes = sys::zeroed_vec(header_len)
+            .ok_or_else(|| reading.io(std::io::ErrorKind::OutOfMemory.into()))?;
         let read = sys::read_at(file, &mut bytes, part.start)
             .map_err(|error| context.step("read the header of").io(error))?;
         if read < header_len {

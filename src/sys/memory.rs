@@ -22,6 +22,22 @@ pub(crate) fn available_memory() -> Option<u64> {
     None
 }
 
+/// Zeros for `len` elements, or `None` where that is more than the system has: a number that a file claims must not end the
+/// process.
+pub(crate) fn zeroed_vec<A: bytemuck::Zeroable>(len: usize) -> Option<Vec<A>> {
+    // Where the kernel promises any amount (`vm.overcommit_memory`), it kills whoever uses what it promised.
+    #[cfg(target_os = "linux")]
+    {
+        let nbytes = len.checked_mul(size_of::<A>())? as u64;
+        let found = rustix::system::sysinfo();
+        let units = u128::from(found.totalram) + u128::from(found.totalswap);
+        if u128::from(nbytes) > units * u128::from(found.mem_unit) {
+            return None;
+        }
+    }
+    bytemuck::try_zeroed_vec(len).ok()
+}
+
 /// Whether a file of `nbytes` would not stay in the page cache: it takes more than half of what is available.
 pub(crate) fn outgrows_cache(nbytes: u64) -> bool {
     available_memory().is_some_and(|available| nbytes > available / 2)

@@ -36,7 +36,7 @@ pub(crate) use file::{FileId, kind_of_special, names, names_of, read_at, resolve
 pub(crate) use guard::Guard;
 pub use lock::LockPolicy;
 pub(crate) use lock::{LockedFile, NotLocked, Patience};
-pub(crate) use memory::{available_memory, outgrows_cache};
+pub(crate) use memory::{available_memory, outgrows_cache, zeroed_vec};
 #[cfg(unix)]
 pub(crate) use send::{send_all, send_file};
 pub(crate) use sync::{

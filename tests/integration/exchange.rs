@@ -271,3 +271,19 @@ fn a_raw_file_is_read_from_any_byte_for_any_number_of_elements() {
         Err(Error::NotAFile { .. })
     ));
 }
+
+#[test]
+fn a_raw_file_that_no_memory_holds_is_an_error_and_a_part_of_it_is_read() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("raw.bin");
+    let file = fs::File::create(&path).unwrap();
+    file.set_len(17_000_000_000_000).unwrap();
+    let refused = from_file::<f64>(&path, None, 0).unwrap_err();
+    let Error::OutOfMemory { needed, .. } = refused else {
+        panic!("{refused}");
+    };
+    assert_eq!(needed, 17_000_000_000_000);
+    assert!(refused.to_string().contains("`count`"), "{refused}");
+    let part = from_file::<f64>(&path, Some(3), 16_000_000_000_000).unwrap();
+    assert_eq!(part, array![0.0, 0.0, 0.0]);
+}

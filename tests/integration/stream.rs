@@ -549,3 +549,40 @@ mod sockets {
         );
     }
 }
+
+#[test]
+fn a_header_takes_no_more_memory_than_comes_however_long_it_may_be() {
+    let claim = [
+        b"\x93NUMPY\x02\x00",
+        &u32::MAX.to_le_bytes()[..],
+        b"{'descr':",
+    ]
+    .concat();
+    let options = Options::new().max_header_size(usize::MAX);
+    let (refused, largest) =
+        largest_during(|| options.read_npy::<f64, Ix1>(&claim[..]).unwrap_err());
+    assert!(
+        matches!(
+            why(refused),
+            ExchangeError::Truncated {
+                expected: 4_294_967_307,
+                found: 21
+            }
+        ),
+        "it ends after its claim"
+    );
+    assert!(largest < 100_000, "{largest} bytes");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_stream_that_no_memory_holds_is_an_error() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npy");
+    let mut peer = super::support::Peer::under("ulimit -v 600000", &path);
+    let error = peer.ask("read_npy 1000000000").unwrap_err();
+    let expected = "source: OutOfMemory { needed: 8000000000 }";
+    assert!(error.contains(expected), "{error}");
+    peer.ask("read_npy 1000").unwrap();
+    peer.finish();
+}

@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -201,6 +201,7 @@ fn peer() {
             #[cfg(feature = "npz")]
             ("archive_on", _) => archive_on(&path, number),
             ("checksums", _) => Store::<f64, Ix1>::open(&path).and_then(|s| s.write_checksums()),
+            ("read_npy", _) => read_zeros(number),
             ("receive", _) => receive(&path, number).map(|store| held = Held::Writer(store)),
             ("resize", Held::Writer(store)) => store.resize(number),
             ("allocate", Held::Writer(store)) => store.allocate(),
@@ -253,6 +254,19 @@ fn receive(path: &Path, number: usize) -> Result<Store<f64, Ix1>> {
     let mut stream = Vec::new();
     write_npy(&mut stream, &Array1::<f64>::ones(number))?;
     Ok(Store::receive(&stream[..], path)?.expect("an array came"))
+}
+
+/// Reads so many zeros into memory.
+fn read_zeros(number: usize) -> Result<()> {
+    let text = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({number},), }}\n");
+    let start = [b"\x93NUMPY\x01\x00", &(text.len() as u16).to_le_bytes()[..]].concat();
+    let stream = start
+        .as_slice()
+        .chain(text.as_bytes())
+        .chain(std::io::repeat(0));
+    let array = ndstore::read_npy::<f64, Ix1>(stream)?.expect("an array came");
+    assert_eq!(array.len(), number);
+    Ok(())
 }
 
 /// Logs so many elements, of which none is published.
