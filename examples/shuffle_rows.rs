@@ -19,12 +19,13 @@ fn main() -> Result<()> {
 
     // Each row is full of its own number.
     let mut store = Store::<f32, _>::create(directory.join("ordered.npy"), (ROWS, COLUMNS))?;
-    for block in store.out_of_core_mut().blocks_mut(Chunk::Rows(1000)) {
-        let mut block = block?;
+    let work = store.out_of_core_mut();
+    work.for_each_block_mut(Chunk::Rows(1000), |mut block| {
         for (row, mut elements) in block.view.outer_iter_mut().enumerate() {
             elements.fill((block.start[0] + row) as f32);
         }
-    }
+        Ok(())
+    })?;
     store.flush()?;
     let mut tenths = 0;
     let shuffled = store

@@ -41,8 +41,8 @@
 //! cut with [`truncate`](Store::truncate). **Resize** any axes by a rewrite with [`resize`](Store::resize) or
 //! [`resize_with`](Store::resize_with): elements keep their index.
 //!
-//! **Beyond memory**, [`out_of_core`](Store::out_of_core) has blocks, gathers, transposes, maps and reductions that read ahead,
-//! let go of what is done, and keep to a budget; [`create_with`](Store::create_with) makes new arrays that way.
+//! **Beyond memory**, [`out_of_core`](Store::out_of_core) has blocks, gathers, transposes, maps and reductions that never go
+//! through the map, and keep to a budget; [`create_with`](Store::create_with) makes new arrays that way.
 //!
 //! **Leave the file** and come back: as bytes with [`to_bytes`] and [`from_bytes`], or in headerless files with [`to_file`]
 //! and [`from_file`]; over a stream with [`Store::send`], [`Store::receive`], [`write_npy`] and [`read_npy`], compressed by
@@ -75,25 +75,21 @@
 //!
 //! Linux is where it is measured and proven. Elsewhere the same code runs with what the platform has: without inodes a
 //! replaced file is not noticed, [`Options::guard`] is refused, without `fallocate` blocks are reserved by writing zeros,
-//! without `sync_file_range` [`flush_async`](Store::flush_async) is `msync(MS_ASYNC)`, and out-of-core work leaves it to
-//! the system when mapped pages go. It compiles for macOS, FreeBSD and Windows, and for Linux of 32 bits or another byte
+//! without `sync_file_range` [`flush_async`](Store::flush_async) is `msync(MS_ASYNC)`, and it is left to the
+//! system what stays in the page cache. It compiles for macOS, FreeBSD and Windows, and for Linux of 32 bits or another byte
 //! order; no test was run there yet.
 
-mod beyond;
 mod dtype;
 mod element;
 mod error;
 mod exchange;
 mod header;
 mod mapping;
+mod out_of_core;
 mod shape;
 mod store;
 mod sys;
 
-pub use beyond::{
-    Block, Blocks, BlocksMut, Chunk, Number, OutOfCore, OutOfCoreAny, OutOfCoreMut, Progress,
-    RealNumber, Zip,
-};
 pub use dtype::{ByteOrder, DType, Field, Kind, TimeUnit};
 pub use element::{
     AnyElement, AsType, Be, Bool8, ByteOrdered, Bytes, Datetime64, Element, Le, Pad, RecordField,
@@ -110,6 +106,10 @@ pub use exchange::{
 #[cfg(feature = "npz")]
 pub use exchange::{Npz, NpzMember, NpzWriter};
 pub use mapping::Advice;
+pub use out_of_core::{
+    Block, BlockArray, Blocks, Chunk, Number, OutOfCore, OutOfCoreAny, OutOfCoreMut, Progress,
+    RealNumber, Zip,
+};
 pub use shape::Order;
 pub use store::{
     AccessMode, AnyStore, Appender, CopyOnWrite, Damage, DowncastError, Mode, Options, ReadOnly,

@@ -187,17 +187,6 @@ impl Mapping {
         Ok(())
     }
 
-    /// The pages that hold the mapped bytes.
-    pub(crate) fn pages(&self) -> Pages<'_> {
-        Pages::new(&self.map, self.file.file(), self.access, self.offset)
-    }
-
-    /// The mapped bytes, to be changed, and beside them the pages that hold them and what guards them.
-    pub(crate) fn split_mut(&mut self) -> (&mut [u8], Pages<'_>, Option<&Guard>) {
-        let pages = Pages::new(&self.map, self.file.file(), self.access, self.offset);
-        (self.map.as_bytes_mut(), pages, self.guard.as_ref())
-    }
-
     /// Guards the map from now on: what its file has lost reads as zeros, and [`Guard::has_faulted`] tells.
     ///
     /// `Unsupported` where there is no such thing.
@@ -309,114 +298,6 @@ impl Mapping {
             let _ = advice;
             Ok(())
         }
-    }
-}
-
-/// The pages of a map, about which the kernel can be told what is needed, also while their bytes are lent out.
-///
-/// All of it is advice: no byte changes, and a failure costs time and nothing else.
-#[derive(Clone, Copy)]
-pub(crate) struct Pages<'a> {
-    file: &'a File,
-    /// The address of the map, which stays one for `'a`: unmapping and moving it take the `Mapping` mutably.
-    start: usize,
-    nbytes: usize,
-    offset: u64,
-    /// Whether there is a map and it shows the file's own pages, so that none of them holds anything that the file does not.
-    shared: bool,
-}
-
-impl<'a> Pages<'a> {
-    fn new(map: &Map, file: &'a File, access: Access, offset: u64) -> Pages<'a> {
-        Pages {
-            file,
-            start: map.as_bytes().as_ptr().addr(),
-            nbytes: map.as_bytes().len(),
-            offset,
-            shared: access != Access::CopyOnWrite,
-        }
-    }
-
-    /// The bytes of a file from `offset`, without a map.
-    pub(crate) fn unmapped(file: &'a File, offset: u64) -> Pages<'a> {
-        Pages {
-            file,
-            start: 0,
-            nbytes: 0,
-            offset,
-            shared: false,
-        }
-    }
-
-    /// Where in the file these bytes of the map are.
-    pub(crate) fn in_file(&self, bytes: Range<usize>) -> Range<u64> {
-        self.offset + bytes.start as u64..self.offset + bytes.end as u64
-    }
-
-    pub(crate) fn file(&self) -> &'a File {
-        self.file
-    }
-
-    /// Whether the page cache holds the first, the middle and the last of these bytes. That all of a warm file is there need
-    /// not be asked: what is not there is read when it is touched.
-    pub(crate) fn is_cached(&self, bytes: Range<usize>) -> bool {
-        let range = self.in_file(bytes);
-        let Some(last) = range.end.checked_sub(1).filter(|&last| last >= range.start) else {
-            return true;
-        };
-        [last, range.start.midpoint(last), range.start]
-            .iter()
-            .all(|&offset| sys::is_cached(self.file, offset))
-    }
-
-    /// Starts to write these bytes of the map to the disk. See [`sys::start_writeback`].
-    pub(crate) fn start_writeback(&self, bytes: Range<usize>) -> io::Result<()> {
-        sys::start_writeback(self.file, self.in_file(bytes))
-    }
-
-    /// Writes these bytes of the map to the disk and waits for it. See [`sys::finish_writeback`].
-    pub(crate) fn finish_writeback(&self, bytes: Range<usize>) -> io::Result<()> {
-        sys::finish_writeback(self.file, self.in_file(bytes))
-    }
-
-    /// Waits for those of these bytes that are on their way to the disk. See [`sys::wait_for_writeback`].
-    pub(crate) fn wait_for_writeback(&self, bytes: Range<usize>) -> io::Result<()> {
-        sys::wait_for_writeback(self.file, self.in_file(bytes))
-    }
-
-    /// Lets the page cache drop those of these bytes' pages that are clean and in nobody's memory.
-    pub(crate) fn drop_cached(&self, bytes: Range<usize>) {
-        sys::drop_cached(self.file, self.in_file(bytes));
-    }
-
-    /// Takes the pages of these bytes out of this process's memory, to be brought back when they are touched. The page
-    /// cache keeps them. Pages at either end that hold other bytes, too, go with them.
-    ///
-    /// Nothing happens to a private map, whose pages may be the only place where a change is. Elsewhere than on Linux pages
-    /// stay until the system wants their memory.
-    ///
-    /// # Panics
-    ///
-    /// If the map ends before that.
-    pub(crate) fn release(&self, bytes: Range<usize>) {
-        if !self.shared || bytes.is_empty() {
-            return;
-        }
-        assert!(bytes.end <= self.nbytes, "the map ends before that");
-        let addresses = self.start + bytes.start..self.start + bytes.end;
-        #[cfg(target_os = "linux")]
-        {
-            let page = rustix::param::page_size();
-            let first = addresses.start / page * page;
-            let len = addresses.end - first;
-            let first = std::ptr::without_provenance_mut(first);
-            // SAFETY: `first..first + len` are pages of the map, by the assertion, and it stays mapped for `'a`. They are
-            // shared with the file, so whoever reads or writes them later, by any reference, finds the same bytes again; or
-            // they are the guard's, and what was written there since is as lost as all else that it stands for.
-            let _ = unsafe { rustix::mm::madvise(first, len, rustix::mm::Advice::LinuxDontNeed) };
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = addresses;
     }
 }
 

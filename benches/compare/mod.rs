@@ -250,16 +250,22 @@ fn fill(table: &mut Table) {
                 };
                 Store::<f64, _>::create_with(path, len, PIECE, fill).unwrap()
             }));
-            let in_place = fresh("ndstore, create + blocks_mut + flush", &path, |path| {
-                let mut store = Store::<f64, _>::create(path, len).unwrap();
-                for block in store.out_of_core_mut().blocks_mut(Chunk::Rows(PIECE)) {
-                    let mut view = block.unwrap().view;
-                    let len = view.len();
-                    view.assign(&piece.slice(s![..len]));
-                }
-                store.flush().unwrap();
-                store
-            });
+            let in_place = fresh(
+                "ndstore, create + for_each_block_mut + flush",
+                &path,
+                |path| {
+                    let mut store = Store::<f64, _>::create(path, len).unwrap();
+                    let work = store.out_of_core_mut();
+                    work.for_each_block_mut(Chunk::Rows(PIECE), |mut block| {
+                        let len = block.view.len();
+                        block.view.assign(&piece.slice(s![..len]));
+                        Ok(())
+                    })
+                    .unwrap();
+                    store.flush().unwrap();
+                    store
+                },
+            );
             let plain = fresh("plain map (memmap2) + msync", &path, |path| {
                 let file = File::create_new(path).unwrap();
                 file.set_len((HEADER + len * 8) as u64).unwrap();

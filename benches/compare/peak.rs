@@ -34,12 +34,14 @@ const OPERATIONS: &[(&str, Operation)] = &[
         }
         std::hint::black_box(total);
     }),
-    ("blocks_mut", |path, _, budget| {
+    ("for_each_block_mut", |path, _, budget| {
         let mut store = Store::<f64, Ix2>::open_rw(path).unwrap();
         let work = store.out_of_core_mut().memory(budget);
-        for block in work.blocks_mut(Chunk::Bytes(PIECE * 8)) {
-            block.unwrap().view.mapv_inplace(|element| element + 1.0);
-        }
+        work.for_each_block_mut(Chunk::Bytes(PIECE * 8), |mut block| {
+            block.view.mapv_inplace(|element| element + 1.0);
+            Ok(())
+        })
+        .unwrap();
     }),
     ("map", |path, new, budget| {
         let store = Store::<f64, Ix2>::open(path).unwrap();

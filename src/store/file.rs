@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::ops::RangeBounds;
+use std::ops::{Range, RangeBounds};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +10,7 @@ use super::mode::Mode;
 use super::options::Options;
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
-use crate::mapping::{Access, Advice, Mapping, Pages};
+use crate::mapping::{Access, Advice, Mapping};
 use crate::shape::{self, Order};
 use crate::sys::{self, Guard};
 
@@ -42,66 +42,12 @@ pub(crate) struct ArrayFile {
 
 /// Whether a write to the disk failed. Held while one is under way: the kernel tells only one of two threads that sync.
 #[derive(Default)]
-pub(crate) struct Poison(Mutex<bool>);
+struct Poison(Mutex<bool>);
 
 impl Poison {
     fn lock(&self) -> MutexGuard<'_, bool> {
         // Nothing panics while it is held, and a flag cannot be half set.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Refuses further writes: what the disk holds is not known any more.
-    pub(crate) fn set(&self) {
-        *self.lock() = true;
-    }
-}
-
-/// An array in a file whose elements are lent out to be changed, and what can be done about them meanwhile.
-pub(crate) struct Lent<'a> {
-    pub(crate) array: &'a Array,
-    pub(crate) context: Context<'a>,
-    pub(crate) bytes: &'a mut [u8],
-    pub(crate) pages: Pages<'a>,
-    pub(crate) poison: &'a Poison,
-    pub(crate) watch: Watch<'a>,
-}
-
-/// What finds out whether the file of an array lost some of it, also while its elements are lent out.
-#[derive(Clone, Copy)]
-pub(crate) struct Watch<'a> {
-    guard: Option<&'a Guard>,
-    file: &'a File,
-    /// Where in the file the array ends.
-    end: u64,
-}
-
-impl Watch<'_> {
-    /// Refuses to go on with a store whose guard found it faulted, or that is cut. Asks nothing of a store without a guard.
-    pub(crate) fn check_guard(&self, context: Context<'_>) -> Result<()> {
-        match self.guard {
-            Some(_) => self.check_faults(context),
-            None => Ok(()),
-        }
-    }
-
-    /// Refuses a store whose views showed zeros that are not in the file. One that is found to be cut, also within a page,
-    /// where there is no fault to tell, counts as faulted for ever if it has a guard.
-    fn check_faults(&self, context: Context<'_>) -> Result<()> {
-        let Watch { guard, file, end } = *self;
-        let found = file.metadata().map_err(|error| context.io(error))?.len();
-        let is_cut = found < end;
-        if let Some(guard) = guard.filter(|_| is_cut) {
-            guard.mark();
-        }
-        match is_cut || guard.is_some_and(Guard::has_faulted) {
-            true => Err(Error::Faulted {
-                path: context.path(),
-                op: context.op,
-                expected: end,
-                found,
-            }),
-            false => Ok(()),
-        }
     }
 }
 
@@ -115,6 +61,18 @@ pub(crate) struct Array {
     pub(crate) offset: u64,
     /// Whether the file has no header.
     pub(crate) raw: bool,
+}
+
+impl Array {
+    /// Where in the file these bytes of the elements are.
+    pub(crate) fn in_file(&self, bytes: Range<usize>) -> Range<u64> {
+        self.offset + bytes.start as u64..self.offset + bytes.end as u64
+    }
+
+    /// How many bytes the elements take. The shape was checked, so it is no more than an `isize` holds.
+    pub(crate) fn nbytes(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype.itemsize()
+    }
 }
 
 impl ArrayFile {
@@ -156,49 +114,63 @@ impl ArrayFile {
         Context::new(&self.path, op)
     }
 
-    /// Lends the elements out, to be changed as a part of `op`.
-    pub(crate) fn lend(&mut self, op: &'static str) -> Lent<'_> {
-        let end = self.extent().end;
-        let (bytes, pages, guard) = self.mapping.split_mut();
-        Lent {
-            array: &self.array,
-            context: Context::new(&self.path, op),
-            bytes,
-            pages,
-            poison: &self.poison,
-            watch: Watch {
-                guard,
-                file: pages.file(),
-                end,
-            },
-        }
+    /// The file, to be read and written past any map.
+    pub(crate) fn file(&self) -> &File {
+        self.mapping.file()
     }
 
-    /// See [`Poison::set`].
-    pub(super) fn poison(&self) {
-        self.poison.set();
+    /// The elements of a copy-on-write store, whose changes are in its map alone. `None` for any other.
+    pub(crate) fn private_bytes(&self) -> Option<&[u8]> {
+        (self.access == Access::CopyOnWrite).then(|| self.mapping.as_bytes())
     }
 
-    fn watch(&self) -> Watch<'_> {
-        Watch {
-            guard: self.mapping.its_guard(),
-            file: self.mapping.file(),
-            end: self.extent().end,
+    /// Refuses further writes: what the disk holds is not known any more.
+    pub(crate) fn poison(&self) {
+        *self.poison.lock() = true;
+    }
+
+    /// Overwrites bytes of the elements, the first of which lies `position` bytes behind the first of all. To be called by
+    /// whoever has the store exclusively.
+    ///
+    /// A file that is cut is refused: to write behind its end would make it look whole.
+    pub(crate) fn write_at(&self, op: &'static str, position: u64, bytes: &[u8]) -> Result<()> {
+        self.check_poison(op)?;
+        if self.file_len(op)? < self.extent().end {
+            return Err(self.truncated(op));
         }
+        let written = sys::write_all_at(self.file(), bytes, self.array.offset + position);
+        let free = || sys::free_space(&self.path);
+        written.map_err(|error| self.context(op).growth(error, bytes.len() as u64, free()))
     }
 
     pub(super) fn is_guarded(&self) -> bool {
         self.mapping.its_guard().is_some()
     }
 
-    /// See [`Watch::check_guard`].
+    /// Refuses to go on with a store whose guard found it faulted, or that is cut. Asks nothing of a store without a guard.
     pub(crate) fn check_guard(&self, op: &'static str) -> Result<()> {
-        self.watch().check_guard(self.context(op))
+        match self.is_guarded() {
+            true => self.check_faults(op),
+            false => Ok(()),
+        }
     }
 
-    /// See [`Watch::check_faults`].
+    /// Refuses a store whose views showed zeros that are not in the file. One that is found to be cut, also within a page,
+    /// where there is no fault to tell, counts as faulted for ever if it has a guard.
     pub(crate) fn check_faults(&self, op: &'static str) -> Result<()> {
-        self.watch().check_faults(self.context(op))
+        let (found, expected) = (self.file_len(op)?, self.extent().end);
+        if found < expected {
+            self.mapping.mark_faulted();
+        }
+        match found < expected || self.mapping.its_guard().is_some_and(Guard::has_faulted) {
+            true => Err(Error::Faulted {
+                path: self.path.clone(),
+                op,
+                expected,
+                found,
+            }),
+            false => Ok(()),
+        }
     }
 
     /// Says why elements could not be passed on that the kernel was to read from the map.
@@ -319,8 +291,8 @@ impl ArrayFile {
     }
 
     /// The part of the file that the array fills.
-    pub(super) fn extent(&self) -> std::ops::Range<u64> {
-        self.array.offset..self.array.offset + self.mapping.as_bytes().len() as u64
+    pub(super) fn extent(&self) -> Range<u64> {
+        self.array.in_file(0..self.array.nbytes())
     }
 
     pub(super) fn is_allocated(&self) -> Result<bool> {

@@ -10,7 +10,6 @@ use super::file::ArrayFile;
 use super::options::Options;
 use super::write::Writer;
 use crate::error::{Error, Result};
-use crate::mapping::Pages;
 use crate::sys;
 
 /// A new file, whose elements may be written in any order and by several threads.
@@ -33,9 +32,14 @@ impl Target<'_> {
         sys::copy_range(from, source, self.file, offset, false)
     }
 
-    /// What was written, for its way to the disk.
-    pub(crate) fn pages(&self) -> Pages<'_> {
-        Pages::unmapped(self.file, self.layout.array.offset)
+    /// The file, for what was written to get on its way to the disk.
+    pub(crate) fn file(&self) -> &File {
+        self.file
+    }
+
+    /// Where in the file these bytes of the elements are.
+    pub(crate) fn in_file(&self, bytes: Range<usize>) -> Range<u64> {
+        self.layout.array.in_file(bytes)
     }
 
     pub(crate) fn error(&self, error: io::Error) -> Error {

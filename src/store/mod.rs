@@ -21,7 +21,7 @@ mod write;
 #[cfg(feature = "npz")]
 pub(crate) use archive::{create_nameless, open_within};
 pub(crate) use create::Layout;
-pub(crate) use file::{Array, ArrayFile, Lent, Poison, Watch};
+pub(crate) use file::{Array, ArrayFile};
 pub(crate) use fill::{Filler, Target, create_filled, create_reserved};
 #[cfg(feature = "npz")]
 pub(crate) use new_file::NewFile;

@@ -61,8 +61,7 @@ proptest! {
         let mut seen = ArrayD::<i32>::zeros(IxDyn(&shape));
         for block in store.out_of_core().memory(memory).blocks(chunk.clone()) {
             let block = block.unwrap();
-            prop_assert!(block.view.is_view());
-            prop_assert_eq!(&block.view, &part(&array, &block.start, block.view.shape()));
+            prop_assert_eq!(&*block.view, &part(&array, &block.start, block.view.shape()));
             for index in indices(block.view.shape()) {
                 let index: Vec<usize> = index.slice().iter().zip(block.start.slice()).map(|(a, b)| a + b).collect();
                 seen[IxDyn(&index)] += 1;
@@ -90,7 +89,7 @@ proptest! {
         for block in source().blocks(chunk) {
             let block = block.unwrap();
             count -= block.view.len();
-            prop_assert_eq!(&block.view, &part(&array, &block.start, block.view.shape()));
+            prop_assert_eq!(&*block.view, &part(&array, &block.start, block.view.shape()));
         }
         prop_assert_eq!(count, 0);
     }
@@ -101,11 +100,12 @@ proptest! {
         let path = dir.path().join("array.npy");
         let array = numbered(&shape, order);
         let mut store = Options::new().order(order).create_from(&path, &array).unwrap();
-        for block in store.out_of_core_mut().memory(memory).blocks_mut(chunk) {
-            let mut block = block.unwrap();
-            prop_assert_eq!(&block.view, &part(&array, &block.start, block.view.shape()));
+        let work = store.out_of_core_mut().memory(memory);
+        work.for_each_block_mut(chunk, |mut block| {
+            assert_eq!(block.view, part(&array, &block.start, block.view.shape()));
             block.view.mapv_inplace(|x| -x);
-        }
+            Ok(())
+        }).unwrap();
         store.close().unwrap();
         let store = Store::<i32, IxDyn>::open(&path).unwrap();
         prop_assert_eq!(store.view(), array.mapv(|x| -x));
@@ -196,7 +196,9 @@ fn progress_counts_every_byte_and_ends_at_the_total() {
     assert_eq!(source.blocks(Chunk::Rows(3)).count(), 4);
     assert_eq!(receiver.try_iter().collect::<Vec<_>>(), expected);
     let source = store.out_of_core_mut().progress(note(&sender));
-    assert_eq!(source.blocks_mut(Chunk::Rows(3)).count(), 4);
+    source
+        .for_each_block_mut(Chunk::Rows(3), |_| Ok(()))
+        .unwrap();
     assert_eq!(receiver.try_iter().collect::<Vec<_>>(), expected);
 }
 
@@ -222,34 +224,79 @@ fn a_walk_that_is_cancelled_says_so_once_and_is_over() {
     assert!(is_cancelled(&blocks.next().unwrap().err().unwrap()));
     assert!(blocks.next().is_none());
     drop(blocks);
+    let mut visited = 0;
     let walk = store.out_of_core_mut().progress(stop);
-    let mut blocks = walk.blocks_mut(Chunk::Rows(3));
-    assert!(blocks.next().unwrap().is_ok() && blocks.next().unwrap().is_ok());
-    let cancelled = blocks.next().unwrap().err().unwrap();
+    let cancelled = walk.for_each_block_mut(Chunk::Rows(3), |_| {
+        visited += 1;
+        Ok(())
+    });
+    let cancelled = cancelled.unwrap_err();
     assert!(matches!(cancelled, Error::Cancelled { op: "write to", .. }));
-    assert!(blocks.next().is_none());
+    assert_eq!(visited, 2);
 }
 
 #[test]
-fn blocks_that_are_kept_stay_valid_when_the_walk_has_moved_on() {
+fn blocks_that_are_kept_stay_what_they_were_when_the_walk_has_moved_on() {
     let dir = TempDir::new().unwrap();
     let array = numbered(&[64, 4096], Order::C);
-    let mut store = Store::create_from(dir.path().join("array.npy"), &array).unwrap();
-    // So small a budget that everything behind is let go of.
-    let walk = store.out_of_core().memory(0);
-    let blocks: Vec<_> = walk.blocks(Chunk::Rows(5)).map(Result::unwrap).collect();
-    for block in &blocks {
-        assert_eq!(block.view, part(&array, &block.start, block.view.shape()));
-    }
-    let walk = store.out_of_core_mut().memory(0);
-    let mut blocks: Vec<_> = walk
-        .blocks_mut(Chunk::Rows(5))
-        .map(Result::unwrap)
+    let store = Store::create_from(dir.path().join("array.npy"), &array).unwrap();
+    let walk = store.out_of_core().memory(0).blocks(Chunk::Rows(5));
+    // Every third one is dropped, and its buffer used again.
+    let blocks: Vec<_> = walk.map(Result::unwrap).collect();
+    let kept: Vec<_> = blocks
+        .into_iter()
+        .filter(|block| block.start[0] % 3 > 0)
+        .map(|block| (block.start, block.view.into_array()))
         .collect();
-    for block in blocks.iter_mut().rev() {
-        block.view.mapv_inplace(|x| x * 2);
+    drop(store);
+    assert_eq!(kept.len(), 8);
+    for (start, block) in kept {
+        assert_eq!(block, part(&array, &start, block.shape()));
     }
-    assert_eq!(store.view(), array * 2);
+}
+
+#[test]
+fn a_walk_uses_the_buffer_of_a_block_again_that_was_dropped() {
+    let dir = TempDir::new().unwrap();
+    let store = Store::<f64, _>::create(dir.path().join("array.npy"), (64, 4096)).unwrap();
+    let mut places = std::collections::BTreeSet::new();
+    for block in store.out_of_core().blocks(Chunk::Rows(4)) {
+        places.insert(block.unwrap().view.as_ptr().addr());
+    }
+    assert_eq!(places.len(), 1);
+}
+
+#[test]
+fn a_block_whose_change_fails_is_left_as_it_was() {
+    let dir = TempDir::new().unwrap();
+    let mut store = Store::<i32, _>::create(dir.path().join("array.npy"), (4, 3)).unwrap();
+    let work = store.out_of_core_mut();
+    let refused = work.for_each_block_mut(Chunk::Rows(2), |mut block| {
+        block.view.fill(7);
+        match block.start[0] {
+            0 => Ok(()),
+            _ => "x".parse::<Mode>().map(drop),
+        }
+    });
+    assert!(matches!(refused, Err(Error::InvalidMode { .. })));
+    assert_eq!(store.view().column(0).to_vec(), [7, 7, 0, 0]);
+}
+
+#[cfg(feature = "rayon")]
+#[test]
+fn all_threads_together_change_every_block_once() {
+    let dir = TempDir::new().unwrap();
+    let array = numbered(&[300, 7], Order::C);
+    let mut store = Store::create_from(dir.path().join("array.npy"), &array).unwrap();
+    for chunk in [Chunk::Rows(7), Chunk::Shape(IxDyn(&[100, 3]))] {
+        let work = store.out_of_core_mut().memory(0);
+        work.par_for_each_block_mut(chunk, |mut block| {
+            block.view.mapv_inplace(|x| x * 2);
+            Ok(())
+        })
+        .unwrap();
+    }
+    assert_eq!(store.view(), array * 4);
 }
 
 #[test]
@@ -263,7 +310,7 @@ fn what_a_copy_on_write_store_changed_is_in_its_blocks_and_stays() {
     let walk = store.out_of_core().memory(0);
     for block in walk.blocks(Chunk::Rows(5)) {
         let block = block.unwrap();
-        assert_eq!(block.view, -part(&array, &block.start, block.view.shape()));
+        assert_eq!(*block.view, -part(&array, &block.start, block.view.shape()));
     }
     assert_eq!(store.view(), -&array);
     assert_eq!(Store::<i32, IxDyn>::open(&path).unwrap().view(), array);
@@ -333,6 +380,29 @@ fn a_converted_file_that_was_cut_meanwhile_is_an_error() {
             ..
         })
     ));
+}
+
+#[test]
+fn a_block_larger_than_memory_is_an_error_and_no_abort() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("array.npy");
+    let sparse = Options::new().sparse(true);
+    let mut store = sparse.create::<Be<f64>, _>(&path, (2, 1 << 39)).unwrap();
+    let is_over = |refused: Error| match refused {
+        Error::OverBudget { needed, .. } => assert_eq!(needed, 8 << 39),
+        error => panic!("{error:?}"),
+    };
+    let work = store.out_of_core_mut();
+    let refused = work.for_each_block_mut(Chunk::Rows(1), |_| Ok(()));
+    is_over(refused.unwrap_err());
+    drop(store);
+    let any = AnyStore::open(&path).unwrap();
+    let work = || any.out_of_core::<f64, Ix2>().unwrap().memory(1 << 20);
+    let refused = work().for_each_block(Chunk::Bytes(1 << 20), |_| Ok(()));
+    is_over(refused.unwrap_err());
+    let mut blocks = work().blocks(Chunk::Rows(1));
+    is_over(blocks.next().unwrap().err().unwrap());
+    assert!(blocks.next().is_none());
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod append;
 mod blocks;
 mod create;
 mod create_with;
+mod cut;
 mod elements;
 mod exchange;
 mod gather;

@@ -143,10 +143,12 @@ fn work() {
     }));
     check(&b, shape, |row, column| 2.0 * element(row, column));
     let mut doubled = Store::<f64, Ix2>::open_rw(&b).unwrap();
-    within(budget, "blocks_mut", || {
-        for block in doubled.out_of_core_mut().blocks_mut(Chunk::Rows(333)) {
-            block?.view.mapv_inplace(|x| x + 1.0);
-        }
+    within(budget, "for_each_block_mut", || {
+        let work = doubled.out_of_core_mut();
+        work.for_each_block_mut(Chunk::Rows(333), |mut block| {
+            block.view.mapv_inplace(|x| x + 1.0);
+            Ok(())
+        })?;
         doubled.flush()
     });
     drop(within(budget, "zip", || {

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::layout::{Relocation, packed};
 use super::run::{Input, Run};
-use crate::beyond::work::Work;
 use crate::dtype::{ByteOrder, DType, Swap};
 use crate::error::{Context, Error, Result};
+use crate::out_of_core::work::Work;
 use crate::shape::{self, Order};
 use crate::store::{self, Array, ArrayFile, Layout};
 

@@ -96,11 +96,6 @@ impl<D: Dimension> Grid<D> {
         self.shape.clone()
     }
 
-    /// The shape of each block but the last ones, which may be smaller.
-    pub(super) fn chunk(&self) -> D {
-        self.chunk.clone()
-    }
-
     /// The elements in the file before the first row of a block: all of them for the one after the last.
     pub(super) fn rows_before(&self, index: usize) -> usize {
         let slowest = crate::shape::slowest_axis(self.shape.ndim(), self.order);
@@ -137,9 +132,8 @@ impl<D: Dimension> Grid<D> {
         (start, shape)
     }
 
-    /// The elements of a block as ranges of the file's elements, in order. Those with less than `gap` elements between
-    /// them are one.
-    pub(super) fn ranges(&self, index: usize, gap: usize) -> Vec<Range<usize>> {
+    /// The elements of a block as runs of the file's elements, in order.
+    pub(super) fn runs(&self, index: usize) -> Runs {
         let (start, shape) = self.block(index);
         // The elements that follow each other in the file, along the axes that the block covers and one more.
         let mut run = 1;
@@ -153,26 +147,64 @@ impl<D: Dimension> Grid<D> {
                 run *= shape[axis];
                 whole = shape[axis] == self.shape[axis];
             } else if shape[axis] > 1 {
-                outer.push((shape[axis], stride));
+                outer.push(Outer {
+                    at: 0,
+                    len: shape[axis],
+                    stride,
+                });
             }
             stride *= self.shape[axis];
         }
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        let count: usize = outer.iter().map(|&(len, _)| len).product();
-        for mut step in 0..count {
-            let mut begin = first;
-            for &(len, stride) in &outer {
-                begin += step % len * stride;
-                step /= len;
-            }
-            match ranges.last_mut() {
-                Some(last) if begin - last.end < gap => last.end = begin + run,
-                _ => ranges.push(begin..begin + run),
-            }
+        Runs {
+            next: first,
+            run,
+            left: outer.iter().map(|axis| axis.len).product(),
+            outer,
         }
-        ranges
     }
 }
+
+/// The runs of a block, in the order of the file, all of one length.
+#[derive(Clone, Debug)]
+pub(super) struct Runs {
+    next: usize,
+    run: usize,
+    left: usize,
+    /// The axes along which runs follow one another, the fastest first.
+    outer: Vec<Outer>,
+}
+
+#[derive(Clone, Debug)]
+struct Outer {
+    at: usize,
+    len: usize,
+    stride: usize,
+}
+
+impl Iterator for Runs {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        self.left = self.left.checked_sub(1)?;
+        let start = self.next;
+        for axis in &mut self.outer {
+            axis.at += 1;
+            self.next += axis.stride;
+            if axis.at < axis.len {
+                break;
+            }
+            self.next -= axis.at * axis.stride;
+            axis.at = 0;
+        }
+        Some(start..start + self.run)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Runs {}
 
 #[cfg(test)]
 mod tests {
@@ -190,7 +222,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn blocks_cover_every_element_once_and_their_ranges_hold_no_other(
+        fn blocks_cover_every_element_once_and_their_runs_hold_no_other(
             axes in prop::collection::vec((0..7_usize, 1..5_usize), 0..5),
             fortran in any::<bool>(),
         ) {
@@ -210,11 +242,8 @@ mod tests {
                 for &element in &expected {
                     seen[element] += 1;
                 }
-                let found: Vec<usize> = grid.ranges(index, 1).into_iter().flatten().collect();
+                let found: Vec<usize> = grid.runs(index).flatten().collect();
                 prop_assert_eq!(&found, &expected);
-                // What lies in the gaps comes with it.
-                let hull = grid.ranges(index, usize::MAX);
-                prop_assert_eq!(hull, vec![expected[0]..expected[expected.len() - 1] + 1]);
             }
             prop_assert!(seen.iter().all(|&times| times == 1));
         }
@@ -225,10 +254,10 @@ mod tests {
             let grid = Grid::new(&IxDyn(&shape), order, 8, &Chunk::Rows(rows));
             let mut end = 0;
             for index in 0..grid.len() {
-                let ranges = grid.ranges(index, 1);
-                prop_assert_eq!(ranges.len(), 1);
-                prop_assert_eq!(ranges[0].start, end);
-                end = ranges[0].end;
+                let runs: Vec<_> = grid.runs(index).collect();
+                prop_assert_eq!(runs.len(), 1);
+                prop_assert_eq!(runs[0].start, end);
+                end = runs[0].end;
             }
             prop_assert_eq!(end, shape.iter().product::<usize>());
         }

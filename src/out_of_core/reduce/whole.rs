@@ -7,8 +7,8 @@ use super::lanes::Lanes;
 use super::number::{Number, RealNumber};
 use super::walk::{self, Walk};
 use super::{empty, overflow, place, variance};
-use crate::beyond::work::OutOfCore;
 use crate::error::Result;
+use crate::out_of_core::work::OutOfCore;
 use crate::shape::Order;
 
 /// Reductions of all elements, read once, in the order of the file.
@@ -19,8 +19,8 @@ use crate::shape::Order;
 ///
 /// # Errors
 ///
-/// All of them: [`Cancelled`](crate::Error::Cancelled) by the progress callback; [`Truncated`](crate::Error::Truncated) and
-/// [`Io`](crate::Error::Io) where the elements are read rather than mapped.
+/// All of them: [`Cancelled`](crate::Error::Cancelled) by the progress callback; [`Truncated`](crate::Error::Truncated) if
+/// somebody cut the file, [`Io`](crate::Error::Io).
 impl<A: Number, D: Dimension> OutOfCore<'_, A, D> {
     /// Adds up all elements. The sum of none is zero.
     ///

@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::lanes::{Columns, Lanes, Partial, TILE, WIDTH, vectorized};
-use crate::beyond::parallel;
-use crate::beyond::scan::{AHEAD, PIECE, Pool};
-use crate::beyond::source::Source;
-use crate::beyond::work::Work;
 use crate::element::Element;
 use crate::error::{Error, Result};
+use crate::out_of_core::parallel;
+use crate::out_of_core::scan::{PIECE, Pool};
+use crate::out_of_core::source::Source;
+use crate::out_of_core::work::Work;
 use crate::shape::Order;
 
 /// Rows of more bytes are cut into bands of columns.
@@ -394,9 +394,6 @@ fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
         .max(1)
         .next_multiple_of(PIECE / 256);
     let bands = inner.div_ceil(width);
-    let ahead = (AHEAD.min(share) / (width * size)).next_multiple_of(TILE);
-
-    let fits = source.nbytes() <= work.memory();
     let meter = Mutex::new(work.meter(context, source.nbytes() as u64));
     let cancelled = AtomicBool::new(false);
     let done = |nbytes: usize| {
@@ -417,26 +414,17 @@ fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
             let start = (index / bands * len + row) * inner;
             start + columns.start..start + columns.end
         };
-        let prefetch = |rows: Range<usize>| rows.for_each(|row| source.prefetch(part(row)));
-        prefetch(0..ahead.min(len));
         let mut band = Band::<K, K::Partial>::new(columns.len());
         for start in (0..len).step_by(TILE) {
-            prefetch((start + ahead).min(len)..(start + ahead + TILE).min(len));
             let rows = start..len.min(start + TILE);
-            match source.elements() {
-                Some(elements) if fits => {
-                    band.add(rows.clone().map(|row| &elements[part(row)]));
+            buffers.lend(|buffer: &mut Vec<A>| -> Result<()> {
+                buffer.resize(rows.len() * columns.len(), A::zeroed());
+                for (row, into) in rows.clone().zip(buffer.chunks_exact_mut(columns.len())) {
+                    source.read(context, part(row), into)?;
                 }
-                // The kernel maps pages around those of a band, too: of every row, and nobody would let go of them.
-                _ => buffers.lend(|buffer: &mut Vec<A>| -> Result<()> {
-                    buffer.resize(rows.len() * columns.len(), A::zeroed());
-                    for (row, into) in rows.clone().zip(buffer.chunks_exact_mut(columns.len())) {
-                        source.read(context, part(row), into)?;
-                    }
-                    band.add(buffer.chunks_exact(columns.len()));
-                    Ok(())
-                })?,
-            }
+                band.add(buffer.chunks_exact(columns.len()));
+                Ok(())
+            })?;
             done(rows.len() * columns.len() * size)?;
         }
         let partials = band.finish().into_iter();
@@ -445,8 +433,7 @@ fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
     parallel::in_order(outer * bands, visit, |_, band: Vec<R>| {
         results.extend(band);
         Ok(())
-    })?;
-    source.check()
+    })
 }
 
 /// The columns of a band: the rows of the group at hand, and what the groups before it came to.

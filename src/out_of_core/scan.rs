@@ -12,9 +12,6 @@ use crate::error::Result;
 /// The bytes of a piece: so many that what each costs does not count, and that a buffer of them stays in the cache.
 pub(super) const PIECE: usize = 1 << 20;
 
-/// How far ahead of the piece at work the next ones are read, in bytes.
-pub(super) const AHEAD: usize = 16 << 20;
-
 impl<'a, A: Element> Source<'a, A> {
     /// Calls `visit` with all elements, piece by piece, and `deliver` with what it returns, in the order of the file.
     ///
@@ -45,44 +42,25 @@ impl<'a, A: Element> Source<'a, A> {
         mut deliver: impl FnMut(Range<usize>, T) -> Result<()> + Send,
     ) -> Result<()> {
         let context = self.context(op);
-        let ahead = match count {
-            0 => 0,
-            _ => (AHEAD.min(work.memory() / 4) / size_of::<A>()).div_ceil(piece(0).len()),
-        };
-        let release = self.nbytes() > work.memory();
         let mut meter = work.meter(context, self.nbytes() as u64);
         let buffers = Pool::default();
 
-        (0..ahead.min(count)).for_each(|index| self.prefetch(piece(index)));
         parallel::in_order(
             count,
             |index| {
-                if index + ahead < count {
-                    self.prefetch(piece(index + ahead));
-                }
                 let range = piece(index);
-                match self.elements() {
-                    Some(elements) => {
-                        let visited = visit(range.clone(), &elements[range.clone()]);
-                        if release {
-                            self.release(range);
-                        }
-                        visited
-                    }
-                    None => buffers.lend(|buffer: &mut Vec<A>| {
-                        buffer.resize(range.len(), A::zeroed());
-                        self.read(context, range.clone(), buffer)?;
-                        visit(range, buffer)
-                    }),
-                }
+                buffers.lend(|buffer: &mut Vec<A>| {
+                    buffer.resize(range.len(), A::zeroed());
+                    self.read(context, range.clone(), buffer)?;
+                    visit(range, buffer)
+                })
             },
             |index, value| {
                 let range = piece(index);
                 deliver(range.clone(), value)?;
                 meter.add((range.len() * size_of::<A>()) as u64)
             },
-        )?;
-        self.check()
+        )
     }
 }
 

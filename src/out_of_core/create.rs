@@ -122,7 +122,11 @@ fn fill_blocks<A: Element, D: Dimension>(
         }
         Ok(Some(()))
     };
-    let mut behind = Behind::new(target.pages(), len * size_of::<A>(), &Work::new());
+    let mut behind = Behind::new(
+        target.file(),
+        target.in_file(0..len * size_of::<A>()),
+        &Work::new(),
+    );
     let mut position = 0;
     let write = |(), elements: &Vec<A>| {
         let bytes = bytemuck::cast_slice(elements);

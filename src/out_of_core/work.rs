@@ -10,7 +10,7 @@ use super::source::Source;
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
 use crate::shape::Order;
-use crate::store::{AccessMode, AnyStore, Lent, Options, Store};
+use crate::store::{AccessMode, AnyStore, ArrayFile, Options, Store};
 use crate::sys;
 
 /// What is taken for available where the system does not tell.
@@ -121,8 +121,8 @@ impl Meter<'_> {
 /// | reduce it | [`sum`](OutOfCore::sum), [`mean`](OutOfCore::mean), [`var`](OutOfCore::var), [`std`](OutOfCore::std), [`min`](OutOfCore::min), [`max`](OutOfCore::max), [`argmin`](OutOfCore::argmin), [`argmax`](OutOfCore::argmax), [`count_nonzero`](OutOfCore::count_nonzero) |
 /// | reduce one axis | [`sum_axis`](OutOfCore::sum_axis) and the others |
 ///
-/// Each of them reads ahead of itself, lets go of what lies behind it, and keeps to the budget whatever the size of the
-/// array; docs/beyond-memory.md says which is for which job, with figures.
+/// Each of them reads into buffers of its own, never through a map, and keeps to the budget whatever the size of the array:
+/// what somebody cut off the file meanwhile is [`Error::Truncated`](crate::Error::Truncated); docs/out-of-core.md says which is for which job, with figures.
 ///
 /// # Examples
 ///
@@ -167,12 +167,12 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         }
     }
 
-    /// Sets the memory budget in bytes: what an operation may hold at a time, in buffers and in mapped pages.
+    /// Sets the memory budget in bytes: what an operation may hold at a time.
     ///
     /// A quarter of what is available unless told otherwise: of the memory that the system has left, or of the limit of the
     /// process's control group (version 1 or 2, the least of those above it). A few MiB are used however small it is.
-    /// The pages of a copy-on-write store cannot be let go of and do not count. Elsewhere than on Linux no mapped pages are
-    /// let go of before the system wants their memory, and 4 GiB are taken for what is available.
+    /// The pages of a copy-on-write store cannot be let go of and do not count. Where the system does not tell, 4 GiB are
+    /// taken for what is available.
     pub fn memory(mut self, nbytes: usize) -> Self {
         self.work.memory = nbytes.into();
         self
@@ -202,16 +202,17 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
 ///
 /// | work | operations |
 /// |---|---|
-/// | walk over it and change it | [`blocks_mut`](OutOfCoreMut::blocks_mut) |
+/// | walk over it and change it | [`for_each_block_mut`](OutOfCoreMut::for_each_block_mut) |
 /// | overwrite rows by index | [`scatter`](OutOfCoreMut::scatter) |
 ///
 /// What was changed is durable after the next [`flush`](Store::flush), which finds most of it written already.
 #[must_use = "nothing is done until an operation is called"]
 pub struct OutOfCoreMut<'a, A, D> {
-    pub(super) lent: Lent<'a>,
+    /// Borrowed for itself alone, although nothing needs it mutably: nobody else reads or writes meanwhile.
+    pub(super) file: &'a ArrayFile,
     pub(super) dim: D,
     pub(super) work: Work<'a>,
-    marker: PhantomData<A>,
+    marker: PhantomData<&'a mut A>,
 }
 
 impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
@@ -288,7 +289,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// The array as something to be changed piece by piece, within a memory budget.
     pub fn out_of_core_mut(&mut self) -> OutOfCoreMut<'_, A, D> {
         OutOfCoreMut {
-            lent: self.file.lend("write to"),
+            file: &self.file,
             dim: self.dim.clone(),
             work: Work::new(),
             marker: PhantomData,
@@ -299,7 +300,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
 impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     /// The array as something to be worked on piece by piece, within a memory budget.
     pub fn out_of_core(&self) -> OutOfCore<'_, A, D> {
-        OutOfCore::new(Source::in_place(&self.file, self.view()), self.dim.clone())
+        OutOfCore::new(Source::new(&self.file), self.dim.clone())
     }
 }
 

@@ -51,12 +51,12 @@ pub trait RealNumber: Number + kernels::Ordered {}
 pub(super) mod kernels {
     //! The lanes of each type. Public in name only, which seals the traits that stand on it.
 
-    use crate::beyond::reduce::extreme::{Extreme, Greatest, Least, Place};
-    use crate::beyond::reduce::lanes::{Lanes, Partial};
-    use crate::beyond::reduce::moments::Moments;
-    use crate::beyond::reduce::scalar::{Real, Scalar};
-    use crate::beyond::reduce::sum::IntSum;
     use crate::element::Element;
+    use crate::out_of_core::reduce::extreme::{Extreme, Greatest, Least, Place};
+    use crate::out_of_core::reduce::lanes::{Lanes, Partial};
+    use crate::out_of_core::reduce::moments::Moments;
+    use crate::out_of_core::reduce::scalar::{Real, Scalar};
+    use crate::out_of_core::reduce::sum::IntSum;
 
     pub trait Kernels: Element {
         type SumPartial: Partial;

@@ -14,13 +14,12 @@ use ndarray::{ArrayView, IxDyn, ShapeBuilder};
 
 use super::layout::{Odometer, Relocation, Stretch, packed};
 use super::plan::{Piece, Plan, Region, gcd};
-use crate::beyond::behind::Behind;
-use crate::beyond::pipeline;
-use crate::beyond::source::read_bytes;
-use crate::beyond::work::{Meter, Work, available};
 use crate::dtype::Swap;
 use crate::error::{Context, Error, Result};
-use crate::mapping::Access;
+use crate::out_of_core::behind::Behind;
+use crate::out_of_core::pipeline;
+use crate::out_of_core::source::read_bytes;
+use crate::out_of_core::work::{Meter, Work, available};
 use crate::store::{ArrayFile, Target, scatter};
 use crate::sys;
 
@@ -55,15 +54,15 @@ pub(super) struct Input<'a> {
 
 impl Input<'_> {
     fn in_file(&self, bytes: Range<usize>) -> Range<u64> {
-        self.file.mapping.pages().in_file(bytes)
+        self.file.array.in_file(bytes)
     }
 
     fn prefetch(&self, bytes: Range<usize>) {
-        sys::prefetch(self.file.mapping.file(), self.in_file(bytes));
+        sys::prefetch(self.file.file(), self.in_file(bytes));
     }
 
     fn drop_cached(&self, bytes: Range<usize>) {
-        sys::drop_cached(self.file.mapping.file(), self.in_file(bytes));
+        sys::drop_cached(self.file.file(), self.in_file(bytes));
     }
 }
 
@@ -123,11 +122,10 @@ impl<'a> Run<'a> {
             drop: nbytes as u64 > available() / 2,
             throttle: nbytes > work.memory(),
         };
-        let behind = Behind::new(target.pages(), nbytes, work);
+        let behind = Behind::new(target.file(), target.in_file(0..nbytes), work);
         let mut meter = work.meter(context, nbytes as u64);
         // The kernel copies what is in the file: not what a private map has changed, nor what is to be converted.
-        let as_it_is =
-            |input: &Input| input.swap.is_none() && input.file.access != Access::CopyOnWrite;
+        let as_it_is = |input: &Input| input.swap.is_none() && input.file.private_bytes().is_none();
         if relocation.stretch() >= KERNEL_STRETCH && inputs.iter().all(as_it_is) {
             return run.copy(behind, &mut meter);
         }
@@ -137,7 +135,7 @@ impl<'a> Run<'a> {
             .iter()
             .map(|input| input.in_file(0..0).start)
             .collect();
-        let data = (target.pages().in_file(0..0).start, &starts[..]);
+        let data = (target.in_file(0..0).start, &starts[..]);
         let plan = Plan::new(relocation, budget.buffer, budget.scratch, may_part, data);
         let plan = plan.ok_or_else(|| Error::OverBudget {
             path: context.path(),
@@ -156,7 +154,7 @@ impl<'a> Run<'a> {
             let input = &self.inputs[source];
             for start in bytes.clone().step_by(KERNEL_STEP) {
                 let piece = start..bytes.end.min(start + KERNEL_STEP);
-                let from = input.file.mapping.file();
+                let from = input.file.file();
                 let range = input.in_file(piece.clone());
                 let copied = self.target.copy_at(position as u64, from, range);
                 copied.map_err(|error| match error.kind() {
@@ -297,20 +295,24 @@ impl<'a> Writer<'a> {
     /// Sends the box before this one on its way to the disk, once the one before that has arrived. This one has to wait until
     /// the next is written: they may share pages, and a page is sent once.
     fn let_go(&mut self, region: &Region) -> io::Result<()> {
-        let (relocation, pages) = (self.run.relocation, self.run.target.pages());
+        let Run {
+            relocation, target, ..
+        } = self.run;
         let Some(last) = &self.last else {
             return Ok(());
         };
         let last = span(relocation, last);
         if self.run.throttle {
-            pages.wait_for_writeback(self.dropped..last.end)?;
+            let before = target.in_file(self.dropped..last.end);
+            sys::wait_for_writeback(target.file(), before)?;
         }
-        pages.start_writeback(last.clone())?;
+        sys::start_writeback(target.file(), target.in_file(last.clone()))?;
         // Whole slices of the slowest axis are complete, as soon as no box after the last one touches them.
         let complete = (region.start[0] * relocation.steps()[0]).min(last.start);
         if self.run.drop && complete > self.dropped {
-            pages.finish_writeback(self.dropped..complete)?;
-            pages.drop_cached(self.dropped..complete);
+            let slices = target.in_file(self.dropped..complete);
+            sys::finish_writeback(target.file(), slices.clone())?;
+            sys::drop_cached(target.file(), slices);
             self.dropped = complete;
         }
         Ok(())

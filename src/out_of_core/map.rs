@@ -7,7 +7,7 @@ use ndarray::Dimension;
 
 use super::behind::Behind;
 use super::parallel;
-use super::scan::{AHEAD, PIECE, Pool};
+use super::scan::{PIECE, Pool};
 use super::source::Source;
 use super::work::{OutOfCore, Work};
 use crate::element::{AsType, Element};
@@ -46,15 +46,6 @@ pub trait Sources: Sync {
 
     /// The bytes of the elements at one index.
     fn itemsize() -> usize;
-
-    /// Starts to read a range.
-    fn prefetch(&self, range: Range<usize>);
-
-    /// Takes a range out of memory.
-    fn release(&self, range: Range<usize>);
-
-    /// Refuses what was read, if some of it may not be in the files.
-    fn check(&self) -> Result<()>;
 }
 
 impl<A: Element> Sources for Source<'_, A> {
@@ -66,31 +57,13 @@ impl<A: Element> Sources for Source<'_, A> {
         range: Range<usize>,
         scratch: &'s mut Vec<A>,
     ) -> Result<impl Iterator<Item = A> + 's> {
-        let elements = match self.elements() {
-            Some(elements) => &elements[range],
-            None => {
-                scratch.resize(range.len(), A::zeroed());
-                Source::read(self, self.context("read"), range, scratch)?;
-                scratch
-            }
-        };
-        Ok(elements.iter().copied())
+        scratch.resize(range.len(), A::zeroed());
+        Source::read(self, self.context("read"), range, scratch)?;
+        Ok(scratch.iter().copied())
     }
 
     fn itemsize() -> usize {
         size_of::<A>()
-    }
-
-    fn prefetch(&self, range: Range<usize>) {
-        Source::prefetch(self, range);
-    }
-
-    fn release(&self, range: Range<usize>) {
-        Source::release(self, range);
-    }
-
-    fn check(&self) -> Result<()> {
-        Source::check(self)
     }
 }
 
@@ -111,21 +84,6 @@ impl<S: Sources, B: Element> Sources for (S, Source<'_, B>) {
     fn itemsize() -> usize {
         S::itemsize() + size_of::<B>()
     }
-
-    fn prefetch(&self, range: Range<usize>) {
-        self.0.prefetch(range.clone());
-        self.1.prefetch(range);
-    }
-
-    fn release(&self, range: Range<usize>) {
-        self.0.release(range.clone());
-        self.1.release(range);
-    }
-
-    fn check(&self) -> Result<()> {
-        self.0.check()?;
-        self.1.check()
-    }
 }
 
 impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
@@ -139,8 +97,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// - [`Cancelled`](Error::Cancelled), and those of [`Store::create`].
     /// - [`InvalidOption`](Error::InvalidOption) if [`output`](OutOfCore::output) asks for the other order.
     /// - [`Locked`](Error::Locked) if `path` names the array itself: write to another file.
-    /// - [`Faulted`](Error::Faulted), with [`Options::guard`](crate::Options::guard), if the file of the array was cut
-    ///   meanwhile: no file is made of zeros that stand for what it lost.
+    /// - [`Truncated`](Error::Truncated), [`Io`](Error::Io).
     ///
     /// # Examples
     ///
@@ -293,21 +250,15 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
         let piece_len = (PIECE / S::itemsize().max(size_of::<B>())).max(1);
         let count = len.div_ceil(piece_len);
         let piece = |index: usize| index * piece_len..((index + 1) * piece_len).min(len);
-        let ahead = (AHEAD.min(self.work.memory() / 4) / S::itemsize()).div_ceil(piece_len);
-        let release = len.saturating_mul(S::itemsize()) > self.work.memory();
-        let mut behind = Behind::new(target.pages(), nbytes, &self.work);
+        let mut behind = Behind::new(target.file(), target.in_file(0..nbytes), &self.work);
         let mut meter = self.work.meter(self.context, (len * S::itemsize()) as u64);
         let scratches = Pool::default();
         let outputs = Pool::default();
         let sources = &self.sources;
 
-        sources.prefetch(0..(ahead * piece_len).min(len));
         parallel::in_order(
             count,
             |index| {
-                if index + ahead < count {
-                    sources.prefetch(piece(index + ahead));
-                }
                 let range = piece(index);
                 let position = range.start * size_of::<B>();
                 scratches.lend(|scratch| {
@@ -317,11 +268,7 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
                         output.extend(elements.map(&f));
                         target.write_at(position as u64, bytemuck::cast_slice(output))
                     })
-                })?;
-                if release {
-                    sources.release(range);
-                }
-                Ok(())
+                })
             },
             |index, ()| {
                 let range = piece(index);
@@ -329,7 +276,6 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
                 written.map_err(|error| target.error(error))?;
                 meter.add((range.len() * S::itemsize()) as u64)
             },
-        )?;
-        sources.check()
+        )
     }
 }

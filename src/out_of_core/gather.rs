@@ -4,9 +4,6 @@
 //! the rows that are wanted are sorted, those near each other become one request, thousands of requests are under way at a
 //! time, and those of the next window are while the rows of this one are copied. Where everything is cached all that would
 //! be in the way: a sample is asked first.
-//!
-//! Rows of a page or more are read and written past the map, into place: that takes no page faults, and overwriting reads
-//! nothing. Smaller ones are copied from and to the map, for each of them would cost a system call otherwise.
 
 use std::ops::Range;
 use std::path::Path;
@@ -17,16 +14,12 @@ use super::source::{Source, read_bytes};
 use super::work::{Meter, OutOfCore, OutOfCoreMut};
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
-use crate::mapping::Pages;
 use crate::shape::{self, Order};
-use crate::store::{self, Array as Description, Layout, Lent, Store};
+use crate::store::{self, Array as Description, ArrayFile, Layout, Store};
 use crate::sys;
 
-/// From this size on rows are read and written past the map.
-const LARGE: usize = 4096;
-
-/// What one page fault maps of a cached file, at most.
-const FAULT: usize = 64 << 10;
+/// What the page cache holds at a time: who overwrites all of it reads nothing.
+const PAGE: usize = 4096;
 
 /// Bytes between two rows that are read along: a request of its own would cost more.
 const GAP: usize = 16 << 10;
@@ -170,8 +163,9 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
     ///
     /// - [`IndexOutOfBounds`](Error::IndexOutOfBounds), [`ShapeMismatch`](Error::ShapeMismatch),
     ///   [`AxisOutOfBounds`](Error::AxisOutOfBounds) for a 0-d array: nothing was written.
-    /// - [`NoSpace`](Error::NoSpace) (in a file with holes), [`Io`](Error::Io), [`Cancelled`](Error::Cancelled), and with
-    ///   [`Options::guard`](crate::Options::guard) [`Faulted`](Error::Faulted): some rows were written and some not.
+    /// - [`NoSpace`](Error::NoSpace) (in a file with holes), [`Io`](Error::Io), [`Cancelled`](Error::Cancelled),
+    ///   [`Truncated`](Error::Truncated) (with [`Options::guard`](crate::Options::guard), [`Faulted`](Error::Faulted)):
+    ///   some rows were written and some not.
     ///
     /// # Examples
     ///
@@ -188,15 +182,8 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn scatter(mut self, rows: &[usize], values: &ArrayRef<A, D>) -> Result<()> {
-        let Lent {
-            array,
-            context,
-            bytes,
-            pages,
-            watch,
-            ..
-        } = self.lent;
-        let context = context.step("scatter rows into");
+        let (file, array) = (self.file, &self.file.array);
+        let context = file.context("scatter rows into");
         let Selection { shape, row, nbytes } = Selection::new::<A>(context, array, rows)?;
         if shape != values.shape() {
             return Err(Error::ShapeMismatch {
@@ -206,18 +193,11 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
                 found: values.shape().to_vec(),
             });
         }
-        // Elsewhere a map need not show what is written past it.
-        let mapped = row < LARGE || !cfg!(target_os = "linux");
-        let nothing_to_read = !mapped
-            && pages.in_file(0..0).start.is_multiple_of(LARGE as u64)
-            && row.is_multiple_of(LARGE);
-        let budget = self.work.memory();
         let walk = Walk {
-            pages,
+            file,
             row,
-            release: mapped && bytes.len() > budget / 4 * 3,
-            spare: budget,
-            cached: nothing_to_read,
+            spare: self.work.memory(),
+            cached: array.offset.is_multiple_of(PAGE as u64) && row.is_multiple_of(PAGE),
         };
         let mut meter = self.work.meter(context, nbytes as u64);
         let order = array.order;
@@ -226,22 +206,11 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
             let places = Slice::from(place..place + range.len() / row);
             let mut position = range.start;
             store::for_each_piece(&values.slice_axis(axis, places), order, |piece| {
-                let end = position + piece.len();
-                if mapped {
-                    bytes[position..end].copy_from_slice(piece);
-                } else {
-                    // It would make a file that was cut as long again.
-                    watch.check_guard(context)?;
-                    let offset = pages.in_file(position..end).start;
-                    let written = sys::write_all_at(pages.file(), piece, offset);
-                    let free = || sys::free_space(context.path);
-                    written.map_err(|error| context.growth(error, nbytes as u64, free()))?;
-                }
-                position = end;
+                file.write_at(context.op, position as u64, piece)?;
+                position += piece.len();
                 Ok(())
             })
-        })?;
-        watch.check_guard(context)
+        })
     }
 }
 
@@ -292,26 +261,16 @@ fn read_rows<A: Element>(
     meter: &mut Meter<'_>,
 ) -> Result<()> {
     let context = source.context("gather rows of");
-    let bytes = source.bytes();
-    let mapped = row < LARGE;
     let walk = Walk {
-        pages: source.pages(),
+        file: source.file(),
         row,
-        release: mapped && bytes.len() > spare / 4 * 3,
         spare,
         cached: false,
     };
     walk.visit(rows, meter, |range, place| {
         let into = &mut into[place * row..][..range.len()];
-        if mapped {
-            into.copy_from_slice(&bytes[range]);
-            return Ok(());
-        }
         read_bytes(source.file(), context, range, into)
     })?;
-    if mapped {
-        source.check()?;
-    }
     if let Some(swap) = source.swap() {
         swap.apply(into);
     }
@@ -353,11 +312,9 @@ struct Wanted {
 
 /// The way to rows by index.
 struct Walk<'a> {
-    pages: Pages<'a>,
+    file: &'a ArrayFile,
     /// The bytes of a row.
     row: usize,
-    /// Whether pages of the map are let go of.
-    release: bool,
     /// The memory that there is, in bytes.
     spare: usize,
     /// Whether no row needs to be read from the disk, so that the page cache is not asked.
@@ -383,8 +340,7 @@ impl Walk<'_> {
                 row,
                 place: first + index,
             });
-            // What is let go of is to be next to each other, or it would come back again and again.
-            if !self.release && (self.cached || self.are_cached(part)) {
+            if self.cached || self.are_cached(part) {
                 self.pass(wanted, meter, &mut each)?;
                 continue;
             }
@@ -397,7 +353,7 @@ impl Walk<'_> {
 
     /// Whether the page cache holds this byte of the array.
     fn is_cached(&self, byte: usize) -> bool {
-        sys::is_cached(self.pages.file(), self.pages.in_file(byte..byte).start)
+        sys::is_cached(self.file.file(), self.file.array.in_file(byte..byte).start)
     }
 
     /// Whether the page cache seems to hold these rows.
@@ -415,14 +371,10 @@ impl Walk<'_> {
         each: &mut impl FnMut(Range<usize>, usize) -> Result<()>,
     ) -> Result<()> {
         let mut count = self.prefetch_window(rest);
-        while let (Some(&first), (now, after)) = (rest.first(), rest.split_at(count)) {
+        while !rest.is_empty() {
+            let (now, after) = rest.split_at(count);
             count = self.prefetch_window(after);
             self.pass(now.iter().copied(), meter, each)?;
-            if self.release {
-                let last = now.last().map_or(first.row, |last| last.row);
-                self.pages
-                    .release(first.row * self.row..(last + 1) * self.row);
-            }
             rest = after;
         }
         Ok(())
@@ -430,19 +382,14 @@ impl Walk<'_> {
 
     /// Starts to read the first of these rows, and says how many of them.
     fn prefetch_window(&self, sorted: &[Wanted]) -> usize {
-        let (mut requests, mut nbytes) = (REQUESTS, WINDOW.min(self.spare / 8));
-        if self.release {
-            requests = requests.min(self.spare / 4 / FAULT);
-            nbytes = nbytes.max(FAULT);
-        }
-        let (count, window) = window(sorted, self.row, requests.max(16), nbytes);
+        let (count, window) = window(sorted, self.row, REQUESTS, WINDOW.min(self.spare / 8));
         let step = window.len().div_ceil(REQUEST_SAMPLE).max(1);
         let mut sample = window.iter().step_by(step);
         if !sample.all(|range| self.is_cached(range.start)) {
             // Of a row that is longer than a window the kernel sees by itself that it is read in order.
             for range in &window {
                 let cut = range.start..range.end.min(range.start + WINDOW);
-                sys::prefetch(self.pages.file(), self.pages.in_file(cut));
+                sys::prefetch(self.file.file(), self.file.array.in_file(cut));
             }
         }
         count

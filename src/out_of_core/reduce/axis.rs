@@ -6,8 +6,8 @@ use super::lanes::Lanes;
 use super::number::{Number, RealNumber};
 use super::walk::{self, Walk};
 use super::{empty, overflow, variance};
-use crate::beyond::work::OutOfCore;
 use crate::error::{Error, Result};
+use crate::out_of_core::work::OutOfCore;
 use crate::shape::Order;
 
 /// Reductions along one axis, which the result lacks. It is an array in memory, in the order of the file.

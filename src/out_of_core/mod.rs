@@ -1,9 +1,8 @@
-//! Work on arrays larger than memory: piece by piece, with the next piece on its way and the last one let go of.
+//! Work on arrays larger than memory: piece by piece, read into buffers and never through a map.
 //!
 //! [`OutOfCore`] is the one adapter on which everything stands: an array in a file, a memory budget and a progress callback.
 //! Each kind of work has a file of its own. Nothing here maps, locks or replaces a file: `store` does.
 
-mod ahead;
 mod behind;
 mod blocks;
 mod create;
@@ -18,7 +17,7 @@ mod scan;
 mod source;
 mod work;
 
-pub use blocks::{Block, Blocks, BlocksMut};
+pub use blocks::{Block, BlockArray, Blocks};
 pub use grid::Chunk;
 pub use map::Zip;
 pub use reduce::{Number, RealNumber};

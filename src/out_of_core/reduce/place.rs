@@ -7,9 +7,9 @@
 use super::extreme::{End, Extreme};
 use super::lanes::{Lanes, vectorized};
 use super::number::kernels::Ordered;
-use crate::beyond::source::Source;
-use crate::beyond::work::Work;
 use crate::error::Result;
+use crate::out_of_core::source::Source;
+use crate::out_of_core::work::Work;
 
 /// The bytes that stay in the innermost cache between finding an extreme and searching for it.
 const CACHED: usize = 16 << 10;

@@ -1,0 +1,548 @@
+//! Blocks: the parts of an array, one after the other, read into buffers that are used again.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut, Range};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ndarray::{Array, ArrayRef, ArrayView, ArrayViewMut, Dimension, ShapeBuilder};
+
+use super::behind::Behind;
+use super::grid::{Chunk, Grid, Runs};
+use super::scan::Pool;
+use super::source::{Source, bytes_of};
+use super::work::{Meter, OutOfCore, OutOfCoreMut, Work};
+use crate::element::Element;
+use crate::error::{Context, Error, Result};
+use crate::shape::Order;
+use crate::store::ArrayFile;
+use crate::sys;
+
+/// Runs of a block that are shorter are read together with what lies between them.
+const SHORT: usize = 16 << 10;
+
+/// Bytes between two runs that are not worth a call of their own.
+const GAP: usize = 8 << 10;
+
+/// So many bytes are read at a time for the short runs in them.
+const STRIP: usize = 256 << 10;
+
+/// A part of an array.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Block<D, V> {
+    /// Where it starts in the array: its first index along each axis.
+    pub start: D,
+    /// Its elements.
+    pub view: V,
+}
+
+/// The elements of a block, an array of their own. It is used for another block once it is dropped.
+pub struct BlockArray<A, D: Dimension> {
+    /// There until it is dropped.
+    array: Option<Array<A, D>>,
+    spare: Spare<A>,
+}
+
+/// A buffer that waits for the next block, or none.
+type Spare<A> = Arc<Mutex<Vec<A>>>;
+
+fn lock<A>(spare: &Spare<A>) -> MutexGuard<'_, Vec<A>> {
+    // Whatever panicked, a buffer is put there whole.
+    spare.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<A, D: Dimension> BlockArray<A, D> {
+    /// Keeps the elements.
+    pub fn into_array(mut self) -> Array<A, D> {
+        self.array.take().expect("only what is dropped has none")
+    }
+}
+
+impl<A, D: Dimension> Deref for BlockArray<A, D> {
+    type Target = ArrayRef<A, D>;
+
+    fn deref(&self) -> &ArrayRef<A, D> {
+        self.array.as_ref().expect("only what is dropped has none")
+    }
+}
+
+impl<A, D: Dimension> DerefMut for BlockArray<A, D> {
+    fn deref_mut(&mut self) -> &mut ArrayRef<A, D> {
+        self.array.as_mut().expect("only what is dropped has none")
+    }
+}
+
+impl<A, D: Dimension> Drop for BlockArray<A, D> {
+    fn drop(&mut self) {
+        if let Some(array) = self.array.take() {
+            *lock(&self.spare) = array.into_raw_vec_and_offset().0;
+        }
+    }
+}
+
+impl<A: fmt::Debug, D: Dimension> fmt::Debug for BlockArray<A, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
+    /// Walks over the array in blocks, in the order of the file.
+    ///
+    /// A block is an array of its own, whose buffer the next one is read into as soon as it is dropped: a walk takes the
+    /// memory of the blocks that are kept, and of one more. [`for_each_block`](OutOfCore::for_each_block) and
+    /// `par_for_each_block` (feature `rayon`) lend their blocks.
+    ///
+    /// # Errors
+    ///
+    /// Each block is a result: [`Cancelled`](Error::Cancelled), [`Io`](Error::Io), [`Truncated`](Error::Truncated), and
+    /// [`OverBudget`](Error::OverBudget) for a block that is more than there is memory. An error is the last item.
+    ///
+    /// # Panics
+    ///
+    /// If a block is to have no rows or elements, or a tile another rank than the array.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::{Chunk, Store};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("large.npy");
+    ///
+    /// let store = Store::create_from(&path, &Array2::<f64>::ones((1000, 3)))?;
+    /// let mut total = 0.0;
+    /// for block in store.out_of_core().blocks(Chunk::Rows(256)) {
+    ///     total += block?.view.sum();
+    /// }
+    /// assert_eq!(total, 3000.0);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn blocks(mut self, chunk: Chunk<D>) -> Blocks<'a, A, D> {
+        let walk = Walk::new(&self.source, &self.dim, &self.work, &chunk, "read");
+        let nbytes = self.source.nbytes() as u64;
+        Blocks {
+            meter: self.work.meter(self.source.context("read"), nbytes),
+            source: self.source,
+            walk,
+            spare: Arc::default(),
+            next: 0,
+        }
+    }
+
+    /// Calls `each` with one block after the other, in the order of the file. See [`blocks`](OutOfCore::blocks).
+    ///
+    /// # Errors
+    ///
+    /// As for a block, and those of `each`.
+    ///
+    /// # Panics
+    ///
+    /// As [`blocks`](OutOfCore::blocks).
+    pub fn for_each_block(
+        mut self,
+        chunk: Chunk<D>,
+        mut each: impl FnMut(Block<D, ArrayView<'_, A, D>>) -> Result<()>,
+    ) -> Result<()> {
+        let walk = Walk::new(&self.source, &self.dim, &self.work, &chunk, "read");
+        let nbytes = self.source.nbytes() as u64;
+        let mut meter = self.work.meter(self.source.context("read"), nbytes);
+        let pool = Pool::default();
+        for index in 0..walk.grid.len() {
+            walk.visit(&self.source, &pool, index, |block| each(block.as_view()))?;
+            meter.add(walk.nbytes(index))?;
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with every block, on all threads of the current rayon pool. See [`blocks`](OutOfCore::blocks).
+    ///
+    /// Blocks are begun in the order of the file. As many as there are threads are in memory at a time.
+    ///
+    /// # Errors
+    ///
+    /// As for a block, and those of `each`: the first one ends it.
+    ///
+    /// # Panics
+    ///
+    /// As [`blocks`](OutOfCore::blocks).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    ///
+    /// use ndarray::prelude::*;
+    /// use ndstore::{Chunk, Store};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("large.npy");
+    ///
+    /// let store = Store::create_from(&path, &Array2::<f64>::ones((1000, 3)))?;
+    /// let total = Mutex::new(0.0);
+    /// store.out_of_core().par_for_each_block(Chunk::Bytes(8 << 20), |block| {
+    ///     *total.lock().unwrap() += block.view.sum();
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(total.into_inner().unwrap(), 3000.0);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    #[cfg(feature = "rayon")]
+    pub fn par_for_each_block(
+        mut self,
+        chunk: Chunk<D>,
+        each: impl Fn(Block<D, ArrayView<'_, A, D>>) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let walk = Walk::new(&self.source, &self.dim, &self.work, &chunk, "read");
+        let nbytes = self.source.nbytes() as u64;
+        let mut meter = self.work.meter(self.source.context("read"), nbytes);
+        let pool = Pool::default();
+        super::parallel::in_order(
+            walk.grid.len(),
+            |index| walk.visit(&self.source, &pool, index, |block| each(block.as_view())),
+            |index, ()| meter.add(walk.nbytes(index)),
+        )
+    }
+}
+
+impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
+    /// Calls `each` with one block after the other, in the order of the file, and writes back what it made of it.
+    ///
+    /// Blocks that were written are on their way to the disk while the next is at work, and leave the page cache if the array
+    /// would not stay there. A tile whose rows are short costs a call for each of them.
+    ///
+    /// # Errors
+    ///
+    /// - Those of `each`: its block is not written.
+    /// - [`Cancelled`](Error::Cancelled), [`OverBudget`](Error::OverBudget) for a block that is more than there is memory.
+    /// - [`Io`](Error::Io), [`NoSpace`](Error::NoSpace) (in a file with holes), [`Truncated`](Error::Truncated) or
+    ///   [`Faulted`](Error::Faulted) if somebody cut the file. If what was changed does not reach the disk the store is
+    ///   [`Poisoned`](Error::Poisoned).
+    ///
+    /// # Panics
+    ///
+    /// As [`OutOfCore::blocks`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::{Chunk, Store};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("large.npy");
+    ///
+    /// let mut store = Store::<f64, _>::create(&path, (1000, 3))?;
+    /// store.out_of_core_mut().for_each_block_mut(Chunk::Rows(256), |mut block| {
+    ///     block.view.fill(block.start[0] as f64);
+    ///     Ok(())
+    /// })?;
+    /// store.flush()?;
+    /// assert_eq!(store.view()[(600, 2)], 512.0);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn for_each_block_mut(
+        mut self,
+        chunk: Chunk<D>,
+        mut each: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
+    ) -> Result<()> {
+        let change = Change::new(&mut self, &chunk);
+        let mut written = change.written(&mut self.work);
+        for index in 0..change.walk.grid.len() {
+            change.visit(index, &mut each)?;
+            written(index)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with every block, on all threads of the current rayon pool, and writes back what it made of it. See
+    /// [`for_each_block_mut`](OutOfCoreMut::for_each_block_mut).
+    ///
+    /// Blocks are begun in the order of the file. As many as there are threads are in memory at a time.
+    ///
+    /// # Errors
+    ///
+    /// As [`for_each_block_mut`](OutOfCoreMut::for_each_block_mut): the first one ends it.
+    ///
+    /// # Panics
+    ///
+    /// As [`OutOfCore::blocks`].
+    #[cfg(feature = "rayon")]
+    pub fn par_for_each_block_mut(
+        mut self,
+        chunk: Chunk<D>,
+        each: impl Fn(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let change = Change::new(&mut self, &chunk);
+        let mut written = change.written(&mut self.work);
+        super::parallel::in_order(
+            change.walk.grid.len(),
+            |index| change.visit(index, &each),
+            |index, ()| written(index),
+        )
+    }
+}
+
+/// A walk over blocks that are changed.
+struct Change<'a, A, D> {
+    file: &'a ArrayFile,
+    source: Source<'a, A>,
+    walk: Walk<D>,
+    pool: Pool<Vec<A>>,
+}
+
+impl<'a, A: Element, D: Dimension> Change<'a, A, D> {
+    fn new(mutable: &mut OutOfCoreMut<'a, A, D>, chunk: &Chunk<D>) -> Change<'a, A, D> {
+        let source = Source::new(mutable.file);
+        Change {
+            file: mutable.file,
+            walk: Walk::new(&source, &mutable.dim, &mutable.work, chunk, WRITE),
+            source,
+            pool: Pool::default(),
+        }
+    }
+
+    /// Reads a block, has it changed and writes it.
+    fn visit(
+        &self,
+        index: usize,
+        mut each: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
+    ) -> Result<()> {
+        self.walk.visit(&self.source, &self.pool, index, |loaded| {
+            each(loaded.as_view_mut())?;
+            let mut done = 0;
+            for run in self.walk.grid.runs(index) {
+                let elements = &loaded.elements[done..done + run.len()];
+                let position = bytes_of::<A>(&run).start;
+                self.file
+                    .write_at(WRITE, position as u64, bytemuck::cast_slice(elements))?;
+                done += run.len();
+            }
+            Ok(())
+        })
+    }
+
+    /// What is to be told of each block that was written, in their order.
+    fn written(&self, work: &mut Work<'a>) -> impl FnMut(usize) -> Result<()> + use<'_, 'a, A, D> {
+        let (file, walk) = (self.file, &self.walk);
+        let context = file.context(WRITE);
+        let nbytes = self.source.nbytes();
+        let mut behind = Behind::new(file.file(), file.array.in_file(0..nbytes), work);
+        let mut meter = work.meter(context, nbytes as u64);
+        move |index| {
+            let done = walk.grid.rows_before(index + 1) * size_of::<A>();
+            behind.reached(done).map_err(|error| {
+                // The kernel tells it once, and not the flush to come.
+                file.poison();
+                context.step("write back").io(error)
+            })?;
+            meter.add(walk.nbytes(index))
+        }
+    }
+}
+
+/// What a walk that changes blocks is called in errors.
+const WRITE: &str = "write to";
+
+/// The way over the blocks of an array.
+struct Walk<D> {
+    grid: Grid<D>,
+    order: Order,
+    itemsize: usize,
+    op: &'static str,
+    budget: usize,
+}
+
+/// A block in its buffer.
+struct Loaded<'b, A, D> {
+    start: D,
+    shape: D,
+    order: Order,
+    elements: &'b mut [A],
+}
+
+impl<A, D: Dimension> Loaded<'_, A, D> {
+    fn as_view(&self) -> Block<D, ArrayView<'_, A, D>> {
+        let shape = self.shape.clone().set_f(self.order == Order::F);
+        let view = ArrayView::from_shape(shape, self.elements).expect("they are that many");
+        let start = self.start.clone();
+        Block { start, view }
+    }
+
+    fn as_view_mut(&mut self) -> Block<D, ArrayViewMut<'_, A, D>> {
+        let shape = self.shape.clone().set_f(self.order == Order::F);
+        let view = ArrayViewMut::from_shape(shape, self.elements).expect("they are that many");
+        let start = self.start.clone();
+        Block { start, view }
+    }
+}
+
+impl<D: Dimension> Walk<D> {
+    fn new<A: Element>(
+        source: &Source<'_, A>,
+        dim: &D,
+        work: &Work<'_>,
+        chunk: &Chunk<D>,
+        op: &'static str,
+    ) -> Walk<D> {
+        let order = source.array().order;
+        Walk {
+            grid: Grid::new(dim, order, size_of::<A>(), chunk),
+            order,
+            itemsize: size_of::<A>(),
+            op,
+            budget: work.memory(),
+        }
+    }
+
+    fn nbytes(&self, index: usize) -> u64 {
+        (self.grid.block(index).1.size() * self.itemsize) as u64
+    }
+
+    /// Reads a block into a buffer, which it makes as long as the block.
+    fn read<A: Element>(
+        &self,
+        source: &Source<'_, A>,
+        index: usize,
+        buffer: &mut Vec<A>,
+    ) -> Result<()> {
+        let context = source.context(self.op);
+        let len = self.grid.block(index).1.size();
+        fit(buffer, len, context, self.budget)?;
+        let mut runs = self.grid.runs(index);
+        let mut strip = Vec::new();
+        let mut done = 0;
+        while let Some((range, mut within)) = next_strip::<A>(&mut runs) {
+            if within.len() == 1 {
+                source.read(
+                    context,
+                    range.clone(),
+                    &mut buffer[done..done + range.len()],
+                )?;
+                done += range.len();
+                continue;
+            }
+            strip.resize(range.len(), A::zeroed());
+            source.read(context, range.clone(), &mut strip)?;
+            for run in &mut within {
+                let elements = &strip[run.start - range.start..run.end - range.start];
+                buffer[done..done + run.len()].copy_from_slice(elements);
+                done += run.len();
+            }
+        }
+        Ok(())
+    }
+
+    fn visit<A: Element, R>(
+        &self,
+        source: &Source<'_, A>,
+        pool: &Pool<Vec<A>>,
+        index: usize,
+        each: impl FnOnce(&mut Loaded<'_, A, D>) -> Result<R>,
+    ) -> Result<R> {
+        pool.lend(|buffer| {
+            self.read(source, index, buffer)?;
+            let (start, shape) = self.grid.block(index);
+            each(&mut Loaded {
+                start,
+                shape,
+                order: self.order,
+                elements: buffer,
+            })
+        })
+    }
+}
+
+/// Takes the next runs that are worth reading at once: their hull, and themselves.
+fn next_strip<A>(runs: &mut Runs) -> Option<(Range<usize>, std::iter::Take<Runs>)> {
+    let of_first = runs.clone();
+    let mut hull = runs.next()?;
+    let mut count = 1;
+    if hull.len() * size_of::<A>() < SHORT {
+        let mut ahead = runs.clone();
+        while let Some(run) = ahead.next()
+            && (run.start - hull.end) * size_of::<A>() <= GAP
+            && (run.end - hull.start) * size_of::<A>() <= STRIP
+        {
+            hull.end = run.end;
+            count += 1;
+            runs.next();
+        }
+    }
+    Some((hull, of_first.take(count)))
+}
+
+/// Makes a buffer as long as it has to be.
+fn fit<A: Element>(
+    buffer: &mut Vec<A>,
+    len: usize,
+    context: Context<'_>,
+    budget: usize,
+) -> Result<()> {
+    let more = len.saturating_sub(buffer.len());
+    let needed = len as u64 * size_of::<A>() as u64;
+    let is_too_much =
+        || needed > budget as u64 && needed > sys::available_memory().unwrap_or(u64::MAX);
+    if more > 0 && (is_too_much() || buffer.try_reserve_exact(more).is_err()) {
+        return Err(Error::OverBudget {
+            path: context.path(),
+            op: context.op,
+            needed,
+            budget: budget as u64,
+        });
+    }
+    buffer.resize(len, A::zeroed());
+    Ok(())
+}
+
+/// The blocks of an array, in the order of the file. See [`OutOfCore::blocks`].
+pub struct Blocks<'a, A, D> {
+    source: Source<'a, A>,
+    walk: Walk<D>,
+    meter: Meter<'a>,
+    spare: Spare<A>,
+    next: usize,
+}
+
+impl<A: Element, D: Dimension> Iterator for Blocks<'_, A, D> {
+    type Item = Result<Block<D, BlockArray<A, D>>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let index = self.next;
+        self.next += 1;
+        let block = self.finish(index).and_then(|()| {
+            let index = (index < self.walk.grid.len()).then_some(index);
+            index.map(|index| self.block(index)).transpose()
+        });
+        if !matches!(block, Ok(Some(_))) {
+            self.walk.grid.clear();
+        }
+        block.transpose()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.walk.grid.len().saturating_sub(self.next);
+        (left.min(1), Some(left + 1))
+    }
+}
+
+impl<A: Element, D: Dimension> Blocks<'_, A, D> {
+    /// Whoever asks for a block is done with the one before.
+    fn finish(&mut self, index: usize) -> Result<()> {
+        if index == 0 || index > self.walk.grid.len() {
+            return Ok(());
+        }
+        self.meter.add(self.walk.nbytes(index - 1))
+    }
+
+    fn block(&self, index: usize) -> Result<Block<D, BlockArray<A, D>>> {
+        let mut elements = std::mem::take(&mut *lock(&self.spare));
+        self.walk.read(&self.source, index, &mut elements)?;
+        let (start, shape) = self.walk.grid.block(index);
+        let shape = shape.set_f(self.walk.order == Order::F);
+        let array = Array::from_shape_vec(shape, elements).expect("they are that many");
+        let view = BlockArray {
+            array: Some(array),
+            spare: Arc::clone(&self.spare),
+        };
+        Ok(Block { start, view })
+    }
+}
