@@ -113,15 +113,14 @@ fn archive(bench: &Bench, npy: &Path, array: &Array1<f64>) {
     let mut sides = [
         Side::new("Npz", || {
             let npz = Npz::open(&path).unwrap();
-            npz.open_member::<f64, Ix1>("array").unwrap().view()[0]
+            let store = npz.open_member::<f64, Ix1>("array").unwrap();
+            common::map_store(store).view()[0]
         }),
-        Side::new("Store::open", || {
-            Store::<f64, Ix1>::open(npy).unwrap().view()[0]
-        }),
+        Side::new("Store::open", || common::mapped::<Ix1>(npy).view()[0]),
     ];
     bench.pairs(OPEN_ARCHIVE, OPENINGS, &mut sides);
     sides[0] = Side::new("Npz::open_member", || {
-        open.open_member::<f64, Ix1>("array").unwrap().view()[0]
+        common::map_store(open.open_member::<f64, Ix1>("array").unwrap()).view()[0]
     });
     bench.pairs(OPEN_MEMBER, OPENINGS, &mut sides);
 }

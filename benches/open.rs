@@ -18,8 +18,11 @@ const TIMES: u64 = 2_000;
 
 fn sides(path: &Path) -> Vec<Side<'_>> {
     let mut sides = vec![
-        Side::new("ndstore", move || {
-            Store::<f64, Ix1>::open(path).unwrap().view()[0]
+        Side::new("ndstore, mapped", move || {
+            common::mapped::<Ix1>(path).view()[0]
+        }),
+        Side::new("ndstore, read", move || {
+            Store::<f64, Ix1>::open(path).unwrap().get(0).unwrap()
         }),
         Side::new("memmap2", move || {
             // `Mmap::map` asks for the length.

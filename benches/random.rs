@@ -61,11 +61,14 @@ fn main() {
     let path = bench.path("random.npy");
     let heap = bench.array();
     drop(Store::create_from(&path, &heap).unwrap());
-    let store = Store::<f64, Ix1>::open(&path).unwrap();
-    assert_eq!(sum(store.view()), sum(heap.view()));
+    let map = common::mapped::<Ix1>(&path);
+    assert_eq!(sum(map.view()), sum(heap.view()));
+    let mut next = indices(heap.len());
+    let get = || map.get(next()).unwrap();
 
     let mut sides = vec![
-        in_memory("ndstore", store.view()),
+        in_memory("ndstore, mapped", map.view()),
+        Side::new("ndstore, get", get),
         in_memory("heap array", heap.view()),
         seek_and_read(&path, heap.len()),
     ];

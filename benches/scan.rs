@@ -15,7 +15,7 @@ use std::path::Path;
 use common::{Bench, HEADER, Side, sum, sum_in_two};
 use ndarray::{Array1, ArrayView1, Ix1, s};
 use ndarray_npy::ReadNpyExt;
-use ndstore::{Advice, Options, Store};
+use ndstore::{Advice, Store};
 
 /// How many elements the reused buffer holds: 1 MiB.
 const BUFFER: usize = 1 << 17;
@@ -25,16 +25,15 @@ const CACHED: usize = 1 << 21;
 
 /// A new map each time.
 fn map(path: &Path) -> Side<'_> {
-    Side::new("ndstore", move || {
-        sum(Store::<f64, Ix1>::open(path).unwrap().view())
-    })
+    Side::new("ndstore", move || sum(common::mapped::<Ix1>(path).view()))
 }
 
 /// A new map each time, announced as one to be read from front to back.
 fn sequential_map(path: &Path) -> Side<'_> {
-    let options = Options::new().advice(Advice::Sequential);
     Side::new("ndstore with Advice::Sequential", move || {
-        sum(options.open::<f64, Ix1>(path).unwrap().view())
+        let map = common::mapped::<Ix1>(path);
+        map.advise(Advice::Sequential).unwrap();
+        sum(map.view())
     })
 }
 
@@ -107,11 +106,11 @@ fn warm_first_pass(bench: &mut Bench, path: &Path, len: usize) {
 /// A small array stays in the processor's cache; a large one is read no faster than memory is, from a map or a heap array.
 fn warm_second_pass(bench: &mut Bench, question: &str, path: &Path, heap: ArrayView1<'_, f64>) {
     drop(Store::create_from(path, &heap).unwrap());
-    let store = Store::<f64, Ix1>::open(path).unwrap();
+    let map = common::mapped::<Ix1>(path);
     let mut sides = vec![
-        Side::new("ndstore", || sum(store.view())),
+        Side::new("ndstore", || sum(map.view())),
         Side::new("heap array", || sum(heap)),
-        Side::new("ndstore with two threads", || sum_in_two(store.view())),
+        Side::new("ndstore with two threads", || sum_in_two(map.view())),
         element_by_element(path, heap.len()),
     ];
     sides.extend(Side::numpy("numpy", "scan_second_pass", &[path.as_ref()]));

@@ -40,11 +40,18 @@ fn sides<'a>(path: &'a Path, array: &'a Array1<f64>) -> Vec<Side<'a>> {
             file.sync_data().unwrap();
             file
         }),
-        fresh("create + view_mut + flush", path, |path| {
+        fresh("create + write_all + flush", path, |path| {
             let mut store = Store::<f64, _>::create(path, array.dim()).unwrap();
-            store.view_mut().assign(array);
+            store.write_all(array).unwrap();
             store.flush().unwrap();
             store
+        }),
+        fresh("create + view_mut + flush", path, |path| {
+            let store = Store::<f64, _>::create(path, array.dim()).unwrap();
+            let mut map = common::map_store(store);
+            map.view_mut().assign(array);
+            map.flush().unwrap();
+            map
         }),
         fresh("ndarray-npy write_npy + fsync", path, |path| {
             let file = File::create(path).unwrap();

@@ -40,7 +40,7 @@ fn main() -> Result<()> {
 
     let log = Store::<f64, Ix2>::open(&path)?;
     assert_eq!(log.shape(), [first + ROWS as usize, 3]);
-    println!("last row {}", log.view().row(log.shape()[0] - 1));
+    println!("last row {}", log.read(s![-1, ..])?);
     println!("left     {}", path.display());
     Ok(())
 }

@@ -12,9 +12,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // fp = np.memmap('temp.dat', dtype='float64', mode='w+', shape=(2, 3)); fp[:] = data; fp.tobytes()
     let mut fp = Options::new().raw(0).create::<f64, _>(&path, (2, 3))?;
-    fp.view_mut().assign(&data);
+    fp.write_all(&data)?;
     let (bytes, dtype, shape) = (
-        fp.to_bytes(Order::C),
+        fp.to_bytes(Order::C)?,
         fp.dtype().descr(),
         fp.shape().to_vec(),
     );
@@ -28,16 +28,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("refused  {error}");
     }
 
-    // Where the bytes are aligned, as those of a store are, no copy is needed.
-    let fp = Options::new()
-        .raw(0)
-        .shape((2, 3))
-        .open::<f64, Ix2>(&path)?;
-    assert_eq!(
-        view_bytes::<f64, _>(fp.as_bytes(), (2, 3), Order::C)?,
-        fp.view()
-    );
-    drop(fp);
+    // Where the bytes are aligned no copy is needed.
+    let aligned: &[u8] = bytemuck::cast_slice(data.as_slice().ok_or("it is in C order")?);
+    assert_eq!(view_bytes::<f64, _>(aligned, (2, 3), Order::C)?, data);
 
     // data.tofile(path), and np.fromfile(path, 'float64', count=2, offset=8)
     to_file(&path, &data)?;
@@ -47,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let npy = directory.path().join("temp.npy");
     drop(Store::create_from(&npy, &data.t())?);
     let store = Store::<f64, Ix2>::open(&npy)?;
-    assert_eq!(to_bytes(&store.view(), Order::F), bytes);
+    assert_eq!(to_bytes(&store.read_all()?, Order::F), bytes);
     println!("restored {:?}", store);
     Ok(())
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use ndstore::{Advice, Options, Result, Store};
+use ndstore::{Options, Result, Store};
 
 const ROWS: usize = 1 << 20;
 const COLUMNS: usize = 1 << 17;
@@ -17,7 +17,7 @@ fn main() -> Result<()> {
     let path = directory.join("large.dat");
 
     // A hole instead of blocks: without `sparse` this is an error on any disk smaller than 1 TiB.
-    let options = Options::new().sparse(true).advice(Advice::Random);
+    let options = Options::new().sparse(true);
     let mut store = options.create::<f64, _>(&path, (ROWS, COLUMNS))?;
     println!("created  {:?}: {} GiB", store.shape(), store.nbytes() >> 30);
 
@@ -31,7 +31,7 @@ fn main() -> Result<()> {
     };
     let start = Instant::now();
     for step in 0..1000 {
-        store.view_mut()[place(step)] = step as f64;
+        store.set(place(step), step as f64)?;
     }
     store.flush()?;
     println!(
@@ -43,9 +43,10 @@ fn main() -> Result<()> {
     let start = Instant::now();
     let store = Store::<f64, _>::open(&path)?;
     println!("opened   in {:.0?}, whatever the size", start.elapsed());
-    let found = (0..1000)
-        .filter(|&step| store.view()[place(step)] == step as f64)
-        .count();
+    let mut found = 0;
+    for step in 0..1000 {
+        found += usize::from(store.get(place(step))? == step as f64);
+    }
     println!("read     {found} of 1000 elements back");
     drop(store);
     std::fs::remove_file(&path).map_err(|source| ndstore::Error::Io {

@@ -21,17 +21,13 @@ fn main() -> Result<()> {
     let (size, budget) = (mib(64), mib(16));
     let path = directory.join("stats.npy");
 
-    let mut store = Store::<f32, _>::create(&path, (size << 18 >> 10, COLUMNS))?;
-    for (index, mut row) in store.view_mut().outer_iter_mut().enumerate() {
-        let mut angle = index as f32;
-        row.map_inplace(|element| {
-            angle += 0.7;
-            *element = angle.sin();
-        });
-    }
-    store.close()?;
-
-    let store = Store::<f32, ndarray::Ix2>::open(&path)?;
+    let shape = (size << 18 >> 10, COLUMNS);
+    let store = Store::<f32, _>::create_with(&path, shape, 256, |mut block| {
+        for ((row, column), element) in block.view.indexed_iter_mut() {
+            *element = ((block.start[0] + row) as f32 + 0.7 * column as f32).sin();
+        }
+        Ok(())
+    })?;
     println!("{:?}: {} MiB", store.shape(), store.nbytes() >> 20);
     println!("budget   {budget} MiB");
     let within = || -> OutOfCore<_, _> { store.out_of_core().memory(budget << 20) };

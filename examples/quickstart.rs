@@ -1,7 +1,9 @@
-//! The whole of it in one go: create, assign, flush, reopen, bytes, resize, and a lock that is refused.
+//! The whole of it in one go: create, read, map, flush, reopen, bytes, resize, and a lock that is refused.
 //!
 //! `cargo run --release --example quickstart [DIRECTORY]` leaves `temp.dat` behind, which NumPy opens:
 //! `np.load('temp.dat', mmap_mode='r')`.
+
+#![allow(unsafe_code, reason = "a map takes a promise")]
 
 use std::path::PathBuf;
 
@@ -14,11 +16,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map_or_else(PathBuf::new, PathBuf::from);
     let path = directory.join("temp.dat");
 
-    // An array goes into a new file through the map, and is on the disk when `flush` returns.
-    let arr = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
-    let mut fp = Store::<f64, _>::create(&path, arr.dim())?;
-    fp.view_mut().assign(&arr);
-    fp.flush()?;
+    // An array goes into a new file, durably, and parts of it are read and written as ndarray slices them.
+    let mut arr = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+    let mut fp = Store::<f64, _>::create_from(&path, &arr)?;
+    assert_eq!(fp.read(s![.., 1])?, array![2.0, 5.0]);
+    fp.write(s![0, 1..], &array![20.0, 30.0])?;
     println!("wrote    {fp:?}");
 
     // While it is open for writing nobody else gets it, not even this process.
@@ -26,15 +28,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Err(Error::Locked { .. }) => println!("locked   as it should be, while a writer has it"),
         other => return Err(format!("expected a refusal, got {other:?}").into()),
     }
-    fp.close()?;
+
+    // Mapped, it is a view like any other, and what is written to it is on the disk when `flush` returns.
+    // SAFETY: nobody writes to temp.dat or cuts it without its lock while it is mapped.
+    let mut map = unsafe { fp.map()? };
+    map.view_mut()[(1, 1)] = 50.0;
+    map.close()?;
+    arr.assign(&array![[1.0, 20.0, 30.0], [4.0, 50.0, 6.0]]);
 
     // It comes back as it was: dtype, shape and values.
     let fp = Store::<f64, Ix2>::open(&path)?;
-    assert_eq!(fp.view(), arr);
-    println!("read     {} {:?}\n{}", fp.dtype(), fp.shape(), fp.view());
+    let found = fp.read_all()?;
+    assert_eq!(found, arr);
+    println!("read     {} {:?}\n{found}", fp.dtype(), fp.shape());
     println!(
         "bytes    {:02x?} ... at byte {} of the file",
-        &fp.as_bytes()[..8],
+        &fp.to_bytes(fp.order())?[..8],
         fp.offset()
     );
     drop(fp);
@@ -46,8 +55,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Any axis grows or shrinks, and elements keep their index.
     let mut fp = Store::<f64, Ix2>::open_rw(&path)?;
     fp.resize_with((3, 4), -1.0)?;
-    assert_eq!(fp.view().slice(s![..2, ..3]), arr);
-    println!("resized  {:?}\n{}", fp.shape(), fp.view());
+    assert_eq!(fp.read(s![..2, ..3])?, arr);
+    println!("resized  {:?}\n{}", fp.shape(), fp.read_all()?);
     fp.close()?;
 
     println!("left     {}", path.display());

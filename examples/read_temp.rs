@@ -17,16 +17,18 @@ fn main() -> Result<()> {
     let any = AnyStore::open(&path)?;
     println!("shape  {:?}, {:?} order", any.shape(), any.order());
     println!("dtype  {} ({})", any.dtype(), any.dtype().name());
-    let first = &any.as_bytes()[..any.nbytes().min(16)];
+    let mut first = vec![0; any.nbytes().min(16)];
+    any.read_bytes(0, &mut first)?;
     println!("bytes  {first:02x?} from byte {} of the file", any.offset());
-    if let Some(element) = any.element(&vec![0; any.ndim()]) {
-        println!("first  {element}");
+    if !any.is_empty() {
+        println!("first  {}", any.element(&vec![0; any.ndim()])?);
     }
 
-    // A file of the type that this program works with becomes an ndarray view.
+    // A file of the type that this program works with becomes an ndarray.
     if *any.dtype() == f32::dtype() {
         let fp = any.downcast::<f32, IxDyn, ReadOnly>()?;
-        println!("sum    {}\n{}", fp.view().sum(), fp.view());
+        let array = fp.read_all()?;
+        println!("sum    {}\n{array}", array.sum());
     }
     Ok(())
 }

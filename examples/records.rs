@@ -31,22 +31,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map_or_else(PathBuf::new, PathBuf::from);
     let path = directory.join("samples.npy");
 
-    // The view is of structs: nothing is copied or converted.
-    let mut store = Store::<Sample, _>::create(&path, 1000)?;
-    for (index, sample) in store.view_mut().iter_mut().enumerate() {
-        sample.time = Datetime64::new(1_704_067_200_000 + 20 * index as i64);
-        sample.xyz[2] = 9.81;
-        sample.station = Bytes::try_from("north")?;
-    }
-    store.close()?;
+    let station = Bytes::try_from("north")?;
+    let samples = Array::from_shape_fn(1000, |index| Sample {
+        time: Datetime64::new(1_704_067_200_000 + 20 * index as i64),
+        xyz: [0.0, 0.0, 9.81],
+        station,
+        ..Sample::default()
+    });
+    drop(Store::create_from(&path, &samples)?);
 
     let store = Store::<Sample, Ix1>::open(&path)?;
     println!("{}", store.dtype());
-    println!("{:?}", store.view()[999]);
+    println!("{:?}", store.get(999)?);
     drop(store);
 
     // Without the struct the same file still prints, and a wrong struct is refused.
-    println!("{:?}", AnyStore::open(&path)?.element(&[999]));
+    println!("{:?}", AnyStore::open(&path)?.element(&[999])?);
     let error = Store::<Foreign, Ix1>::open(&path).unwrap_err();
     println!("{error}");
 

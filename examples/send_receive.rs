@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let labels = options.read_npy::<i64, Ix1>(&socket)?;
     sender.join().expect("the sender does not panic")?;
 
-    assert_eq!(received.view(), array);
+    assert_eq!(received.read_all()?, array);
     println!("{received:?} and {labels:?} from {peer}");
     Ok(())
 }

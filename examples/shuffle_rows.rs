@@ -41,7 +41,7 @@ fn main() -> Result<()> {
         })
         .gather_to(directory.join("shuffled.npy"), &permutation())?;
 
-    let numbers = shuffled.view().column(0).mapv(f64::from);
+    let numbers = shuffled.read(s![.., 0])?.mapv(f64::from);
     println!("first    {}", numbers.slice(s![..5]));
     assert_eq!(numbers.sum() as usize, ROWS * (ROWS - 1) / 2);
     Ok(())

@@ -7,7 +7,6 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use ndarray::prelude::*;
 use ndstore::{Result, Store};
 
 const ROWS: usize = 1 << 15;
@@ -20,13 +19,12 @@ fn main() -> Result<()> {
         .map_or_else(PathBuf::new, PathBuf::from);
     let [rows, columns] = ["rows.npy", "columns.npy"].map(|name| directory.join(name));
 
-    let mut store = Store::<f64, _>::create(&rows, (ROWS, COLUMNS))?;
-    for (number, element) in store.view_mut().iter_mut().enumerate() {
-        *element = number as f64;
-    }
-    store.close()?;
-
-    let store = Store::<f64, Ix2>::open(&rows)?;
+    let store = Store::<f64, _>::create_with(&rows, (ROWS, COLUMNS), 256, |mut block| {
+        for ((row, column), element) in block.view.indexed_iter_mut() {
+            *element = ((block.start[0] + row) * COLUMNS + column) as f64;
+        }
+        Ok(())
+    })?;
     let start = Instant::now();
     let mut shown = u64::MAX;
     let transposed = store
@@ -50,10 +48,7 @@ fn main() -> Result<()> {
     );
 
     let (row, column) = (ROWS - 2, COLUMNS - 3);
-    assert_eq!(
-        transposed.view()[(column, row)],
-        store.view()[(row, column)]
-    );
+    assert_eq!(transposed.get((column, row))?, store.get((row, column))?);
     drop((store, transposed));
     for path in [rows, columns] {
         std::fs::remove_file(&path).expect("it was there a moment ago");

@@ -1,4 +1,4 @@
-//! Writes `temp.dat` through a map: the first half of the story that `read_temp` ends in another process.
+//! Writes `temp.dat` row by row: the first half of the story that `read_temp` ends in another process.
 //!
 //! `cargo run --release --example write_temp [DIRECTORY]`
 
@@ -14,8 +14,10 @@ fn main() -> Result<()> {
     let path = directory.join("temp.dat");
 
     let mut fp = Store::<f32, _>::create(&path, (3, 4))?;
-    fp.view_mut()
-        .assign(&Array::from_shape_fn((3, 4), |(i, j)| (4 * i + j) as f32));
+    for row in 0..3 {
+        let elements = Array::from_shape_fn(4, |column| (4 * row + column) as f32);
+        fp.write(s![row, ..], &elements)?;
+    }
     // Without this the bytes would still outlive the process, but not a power cut.
     fp.flush()?;
     println!(

@@ -435,6 +435,21 @@ pub enum Error {
         len: usize,
     },
 
+    /// An index, or a slice, reaches past the end of its axis.
+    #[error("cannot {op} {path:?}: {asked} is out of bounds of axis {axis}, which has {len}")]
+    OutOfBounds {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The axis.
+        axis: usize,
+        /// The index, or the slice as `s![]` takes it.
+        asked: String,
+        /// The length of the axis.
+        len: usize,
+    },
+
     /// The array has no such row.
     #[error("cannot {op} {path:?}: there is no row {index}, it has {rows}, counted from 0")]
     IndexOutOfBounds {
@@ -451,7 +466,7 @@ pub enum Error {
     /// The file of a store was cut under its map by something that did not take its lock, or its disk failed. Views show, or
     /// showed, zeros that are not in the file; what was written to them is lost.
     ///
-    /// From a store with [`Options::guard`](crate::Options::guard), of which nothing is written any more, or from one whose
+    /// From a store with [`MapOptions::guard`](crate::MapOptions::guard), of which nothing is written any more, or from one whose
     /// elements the operating system could not read when they were to be passed on.
     #[error(
         "cannot {op} {path:?}: {}; take what its views show for lost, see what happened to the file, and open it anew",
@@ -469,7 +484,7 @@ pub enum Error {
     },
 
     /// The elements that were to be written could not be read. They are in a map of some other file, which was cut or whose
-    /// disk failed: [`Store::check_faults`](crate::Store::check_faults) tells of which store.
+    /// disk failed: [`Mapped::check_faults`](crate::Mapped::check_faults) tells of which store.
     #[error(
         "cannot {op} {path:?}: the elements to be written cannot be read ({source}): they are in a map of a file that was cut, or whose disk failed"
     )]

@@ -1,8 +1,10 @@
 //! Memory-mapped N-dimensional arrays on disk: what `np.memmap` is to Python, made safe, durable and fast for Rust.
 //!
-//! A [`Store`] is an array in a file, as an [`ndarray`] view over a map of it. The file is an NPY file, so NumPy opens
-//! what this crate writes, and this crate opens what NumPy writes. Opening takes microseconds whatever the size, and the
-//! array may be many times larger than memory: only what is touched is ever read.
+//! A [`Store`] is an array in a file, of which any region is read and written as [`ndarray`] slices it; [mapped](Store::map), it is
+//! an [`ndarray`] view. The file is an NPY file, so NumPy opens what this crate writes, and this crate opens what NumPy writes.
+//! Opening takes microseconds whatever the size, and the array may be many times larger than memory.
+//!
+//! **No safe call of this crate can cause undefined behaviour, whatever is in a file and whatever anybody does to it meanwhile.**
 //!
 //! ```
 //! use ndarray::prelude::*;
@@ -11,19 +13,20 @@
 //! # std::env::set_current_dir(&dir)?;
 //!
 //! let arr = array![1.0, 2.0, 3.0, 4.0];
-//! let mut fp = Store::<f64, _>::create("temp.dat", arr.dim())?; // np.memmap('temp.dat', mode='w+', ...)
-//! fp.view_mut().assign(&arr); // fp[:] = arr[:]
-//! fp.flush()?; // fp.flush()
-//! drop(fp);
-//! let fp = Store::<f64, Ix1>::open("temp.dat")?; // mode='r'
-//! assert_eq!(fp.view(), arr);
+//! let fp = Store::<f64, _>::create_from("temp.dat", &arr)?; // safe, durable
+//! let part = fp.read(s![1..3])?; // safe: a copy
+//! // SAFETY: nobody writes to temp.dat or cuts it without its lock while it is mapped.
+//! let mut map = unsafe { fp.map()? };
+//! map.view_mut()[0] = 5.0; // in place
+//! map.flush()?;
+//! # assert_eq!((part, map.view().sum()), (array![2.0, 3.0], 14.0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # A tour
 //!
 //! **Open** what is there with [`Store::open`] (NumPy's `r`), [`Store::open_rw`] (`r+`) or [`Store::open_cow`] (`c`:
-//! changes stay in memory). The element type and the rank are part of the store's type, and a file that holds anything
+//! changes stay in memory, in a [`CopyOnWrite`]). The element type and the rank are part of the store's type, and a file that holds anything
 //! else is refused with an [`Error`] that says what it holds. [`AnyStore`] opens a file of any dtype and rank, and
 //! becomes a typed store by [`downcast`](AnyStore::downcast).
 //!
@@ -31,8 +34,10 @@
 //! [`Store::create_from`] (from an array, by bulk writes). Shapes are ndarray's: `(3, 4)`, or `(3, 4).f()` for Fortran
 //! order. The new file appears under its name whole and durable, or not at all.
 //!
-//! **Work** with [`view`](Store::view) and [`view_mut`](Store::view_mut): plain ndarray views, zero-copy.
-//! [`flush`](Store::flush) returns when every change is on the disk.
+//! **Work** with [`read`](Store::read) and [`write`](Store::write), which take ndarray's slices, or one element at a time with
+//! [`get`](Store::get) and [`set`](Store::set). [`Store::map`] makes a [`Mapped`], whose [`view`](Mapped::view) and
+//! [`view_mut`](Mapped::view_mut) are plain ndarray views, zero-copy. [`flush`](Store::flush) returns when every change is on the
+//! disk.
 //!
 //! **Elements** are numbers, strings, times and records: [`Element`] lists the types. A struct becomes one with
 //! [`record!`]; [`Be`] and [`Le`] read the other byte order, and data that are not aligned, in place.
@@ -51,14 +56,15 @@
 //! **Verify** years later: [`write_checksums`](Store::write_checksums) sums the array block by block in a file beside it, and
 //! [`verify`](Store::verify) says which bytes, and which rows, are not what they were.
 //!
-//! **Everything else** is in [`Options`]: wait for a lock, headerless files, a compact header, sparse files, the kernel's
-//! read-ahead, and a guard that makes an error of the SIGBUS when somebody cuts the file.
+//! **Everything else** is in [`Options`]: wait for a lock, headerless files, a compact header, sparse files; and in [`MapOptions`]:
+//! the kernel's read-ahead, and a guard that makes an error of the SIGBUS when somebody cuts a file that is mapped.
 //!
 //! # Safety
 //!
-//! The whole face is safe Rust over one assumption, said on [`Store`]: nobody changes or truncates the file of a living
-//! store without taking its lock. Stores take it themselves, shared to read and exclusive to write, so two of them never
-//! get in each other's way, in one process or in many. What is in a file is never trusted.
+//! What a [`Store`] does is sound whatever anybody does to its file: it reads and writes by system calls, and trusts nothing
+//! that a file says. Stores take the file's lock, shared to read and exclusive to write, so two of them never get in each
+//! other's way, in one process or in many. A view is a reference into a map of the file, and who ignores the lock (NumPy, `cp`,
+//! `std::fs`) changes what it shows; so [`Store::map`] is `unsafe`, and what it asks for is said there.
 //!
 //! # Features
 //!
@@ -74,7 +80,7 @@
 //! # Platforms
 //!
 //! Linux is where it is measured and proven. Elsewhere the same code runs with what the platform has: without inodes a
-//! replaced file is not noticed, [`Options::guard`] is refused, without `fallocate` blocks are reserved by writing zeros,
+//! replaced file is not noticed, [`MapOptions::guard`] is refused, without `fallocate` blocks are reserved by writing zeros,
 //! without `sync_file_range` [`flush_async`](Store::flush_async) is `msync(MS_ASYNC)`, and it is left to the
 //! system what stays in the page cache. It compiles for macOS, FreeBSD and Windows, and for Linux of 32 bits or another byte
 //! order; no test was run there yet.
@@ -112,8 +118,8 @@ pub use out_of_core::{
 };
 pub use shape::Order;
 pub use store::{
-    AccessMode, AnyStore, Appender, CopyOnWrite, Damage, DowncastError, Mode, Options, ReadOnly,
-    ReadWrite, Store, Verification, Writable,
+    AccessMode, AnyMapped, AnyStore, Appender, CopyOnWrite, Damage, DowncastError, MapOptions,
+    Mapped, Mode, Options, ReadOnly, ReadWrite, Store, Verification, Writable,
 };
 pub use sys::LockPolicy;
 

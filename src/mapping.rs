@@ -1,12 +1,13 @@
-//! `Mapping`: a file, its lock and a map of part of it, as one owner.
+//! `Mapping`: a map of part of a file, and what keeps the file open and locked under it.
 //!
 //! This is where memory safety is decided. It promises that its bytes stay readable, and writable where they are lent so,
-//! for as long as it lives. It knows nothing of headers, dtypes or shapes.
+//! for as long as it lives, to whoever promised that nobody else gets at the file. It knows nothing of headers, dtypes or shapes.
 #![allow(unsafe_code)]
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memmap2::{Mmap, MmapMut, MmapOptions};
 
@@ -56,23 +57,25 @@ enum Map {
 ///
 /// # Invariants
 ///
-/// 1. The map covers exactly the `nbytes` from `offset` that [`Mapping::new`] or, later, [`Mapping::resize`] was given, and
-///    the file was at least that long when it was mapped, which was under the lock if there is one.
-/// 2. The file is not shortened by way of this value to less than the map.
-/// 3. `map` is dropped before `file`: unmapped, then unlocked, then closed. Fields drop in the order of their declaration.
+/// 1. The map covers exactly the `nbytes` from `offset` that [`Mapping::new`], [`Mapping::renew`] or, later,
+///    [`Mapping::resize`] was given, and the file was at least that long when it was mapped.
+/// 2. The file is not shortened by way of this crate to less than the map: whoever shortens it resizes the map first.
+/// 3. `map` is dropped before `file`, of which this value is an owner: unmapped, then unlocked, then closed. Fields drop in
+///    the order of their declaration.
 /// 4. `guard` covers the pages of the map, or nothing: it is lifted before the map changes or goes, and set when that is
 ///    done. In between this value is borrowed exclusively, so nobody can run into a fault.
 ///
-/// That nobody else shortens or changes the file meanwhile is the one assumption of the crate, stated at
-/// [`Store`](crate::Store). The lock makes it true among stores; [`Options::no_lock`](crate::Options::no_lock) is unsafe
-/// because it leaves it to the caller. Where it does not hold after all, the guard keeps every byte readable: zeros then stand
-/// for what the file has lost.
+/// That nobody else shortens or changes the file meanwhile is the promise of whoever called [`Mapping::new`]: the one `unsafe` call
+/// of the crate, [`Store::map`](crate::Store::map), passes it on. The lock makes it true among stores. Where it does not
+/// hold after all, the guard keeps every byte readable: zeros then stand for what the file has lost.
 pub(crate) struct Mapping {
     guard: Option<Guard>,
     map: Map,
-    file: LockedFile,
+    file: Arc<LockedFile>,
     access: Access,
     offset: u64,
+    /// How the map is read.
+    advice: Mutex<Advice>,
 }
 
 impl Map {
@@ -82,13 +85,12 @@ impl Map {
         options.offset(offset).len(nbytes);
         Ok(match access {
             Access::ReadOnly => {
-                // SAFETY: the file is long enough, by the checks of `Mapping::new` and `Mapping::resize`. It stays so,
-                // unchanged, as the invariants of `Mapping` say: its `file` holds the shared lock, or the opener promised as
-                // much (`Options::no_lock`).
+                // SAFETY: the file is long enough, by `Mapping::check_end`. It stays so, unchanged, by invariant 2 and
+                // by the promise of the caller of `Mapping::new`.
                 Map::ReadOnly(unsafe { options.map(file)? })
             }
             Access::ReadWrite => {
-                // SAFETY: as for `ReadOnly`, under the exclusive lock.
+                // SAFETY: as for `ReadOnly`; whoever writes to the map borrows it exclusively.
                 Map::Writable(unsafe { options.map_mut(file)? })
             }
             Access::CopyOnWrite => {
@@ -112,62 +114,91 @@ impl Map {
             Map::Writable(map) => map,
         }
     }
+
+    #[cfg(unix)]
+    fn advise(&self, advice: Advice) -> io::Result<()> {
+        let advice = match advice {
+            Advice::Normal => memmap2::Advice::Normal,
+            Advice::Sequential => memmap2::Advice::Sequential,
+            Advice::Random => memmap2::Advice::Random,
+            Advice::WillNeed => memmap2::Advice::WillNeed,
+        };
+        match self {
+            Map::Empty => Ok(()),
+            Map::ReadOnly(map) => map.advise(advice),
+            Map::Writable(map) => map.advise(advice),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn advise(&self, _: Advice) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Mapping {
     /// Maps `nbytes` of the file from `offset`, which need not be a multiple of the page size.
     ///
-    /// `UnexpectedEof` if the file, of which `metadata` were read under its lock, ends before that. A file opened for reading
-    /// only cannot be mapped `ReadWrite`.
-    pub(crate) fn new(
-        file: LockedFile,
-        metadata: &Metadata,
+    /// `UnexpectedEof` if the file ends before that. A file opened for reading only cannot be mapped `ReadWrite`.
+    ///
+    /// # Safety
+    ///
+    /// As long as this value lives, or one that was [renewed](Mapping::renew) from it, nobody writes to its file or cuts it but by way of
+    /// an [`ArrayFile`](crate::store::ArrayFile) that is borrowed exclusively meanwhile.
+    pub(crate) unsafe fn new(
+        file: Arc<LockedFile>,
         access: Access,
         offset: u64,
         nbytes: usize,
     ) -> io::Result<Mapping> {
-        let end = offset
-            .checked_add(nbytes as u64)
-            .ok_or(io::ErrorKind::InvalidInput)?;
-        if metadata.len() < end {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if nbytes == 0 {
-            return Ok(Mapping {
-                guard: None,
-                map: Map::Empty,
-                file,
-                access,
-                offset,
-            });
-        }
-        let map = Map::new(file.file(), access, offset, nbytes)?;
+        check_end(file.file(), offset, nbytes)?;
+        let map = match nbytes {
+            0 => Map::Empty,
+            _ => Map::new(file.file(), access, offset, nbytes)?,
+        };
         Ok(Mapping {
             guard: None,
             map,
             file,
             access,
             offset,
+            advice: Mutex::default(),
         })
+    }
+
+    /// As [`new`](Mapping::new), of the file that takes this one's place: what was promised of this one holds for it as well. It is
+    /// read and guarded as this one.
+    pub(crate) fn renew(
+        &self,
+        file: Arc<LockedFile>,
+        offset: u64,
+        nbytes: usize,
+    ) -> io::Result<Mapping> {
+        // SAFETY: by the promise of the caller of `new`.
+        let mut renewed = unsafe { Mapping::new(file, self.access, offset, nbytes)? };
+        renewed.advise(*self.advice())?;
+        if self.guard.is_some() {
+            renewed.guard()?;
+        }
+        Ok(renewed)
     }
 
     /// Makes the map `nbytes` long, after the file was made long enough or before it is cut. It may move.
     ///
     /// `UnexpectedEof` if the file ends before that. After a failure the map is as it was. Keeps the invariants: the
-    /// length is checked against the file under the lock that `new` was given, and the guard goes with the map.
+    /// length is checked against the file, and the guard goes with the map.
     pub(crate) fn resize(&mut self, nbytes: usize) -> io::Result<()> {
-        let end = self
-            .offset
-            .checked_add(nbytes as u64)
-            .ok_or(io::ErrorKind::InvalidInput)?;
-        if self.file().metadata()?.len() < end {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+        check_end(self.file.file(), self.offset, nbytes)?;
         if let Some(guard) = &mut self.guard {
             guard.lift();
         }
+        let is_new = self.as_bytes().is_empty() || cfg!(not(target_os = "linux"));
         let resized = self.remap(nbytes);
         self.protect();
+        if is_new {
+            // A hint, for which no row is given up.
+            let _ = self.map.advise(*self.advice());
+        }
         resized
     }
 
@@ -176,7 +207,7 @@ impl Mapping {
         #[cfg(target_os = "linux")]
         if let (Map::Writable(map), 1..) = (&mut self.map, nbytes) {
             let options = memmap2::RemapOptions::new().may_move(true);
-            // SAFETY: the file is long enough, by the check of `resize`, and stays so as at `Mapping::new`. Nobody holds a
+            // SAFETY: the file is long enough, by `check_end`, and stays so as at `Map::new`. Nobody holds a
             // reference into the map, for they all borrow from `self`.
             return unsafe { map.remap(nbytes, options) };
         }
@@ -212,29 +243,8 @@ impl Mapping {
     }
 
     /// What guards the map, if anything does.
-    pub(crate) fn its_guard(&self) -> Option<&Guard> {
+    pub(crate) fn guarding(&self) -> Option<&Guard> {
         self.guard.as_ref()
-    }
-
-    /// Has a map that is guarded count as faulted for ever.
-    pub(crate) fn mark_faulted(&self) {
-        if let Some(guard) = &self.guard {
-            guard.mark();
-        }
-    }
-
-    pub(crate) fn file(&self) -> &File {
-        self.file.file()
-    }
-
-    /// See [`LockedFile::is_ours`].
-    pub(crate) fn is_ours(&self) -> bool {
-        self.file.is_ours()
-    }
-
-    /// See [`LockedFile::release`].
-    pub(crate) fn release_lock(&mut self) {
-        self.file.release();
     }
 
     /// The mapped bytes.
@@ -254,7 +264,7 @@ impl Mapping {
         if let Map::Writable(map) = &self.map {
             map.flush()?;
         }
-        sys::sync_data(self.file())
+        sys::sync_data(self.file.file())
     }
 
     /// Waits until the bytes in `range` of the map are on the disk (`msync`).
@@ -272,32 +282,36 @@ impl Mapping {
             map.flush_async()?;
         }
         sys::start_writeback(
-            self.file(),
+            self.file.file(),
             self.offset..self.offset + self.as_bytes().len() as u64,
         )
     }
 
-    /// Passes on how the map will be read.
+    fn advice(&self) -> MutexGuard<'_, Advice> {
+        // Nothing panics while it is held, and a hint cannot be half set.
+        self.advice.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Passes on how the map will be read, from now on and whenever it is made again.
     pub(crate) fn advise(&self, advice: Advice) -> io::Result<()> {
-        #[cfg(unix)]
-        {
-            let advice = match advice {
-                Advice::Normal => memmap2::Advice::Normal,
-                Advice::Sequential => memmap2::Advice::Sequential,
-                Advice::Random => memmap2::Advice::Random,
-                Advice::WillNeed => memmap2::Advice::WillNeed,
-            };
-            match &self.map {
-                Map::Empty => Ok(()),
-                Map::ReadOnly(map) => map.advise(advice),
-                Map::Writable(map) => map.advise(advice),
-            }
+        let mut current = self.advice();
+        // What the kernel takes for granted need not be said.
+        if *current != advice {
+            self.map.advise(advice)?;
+            *current = advice;
         }
-        #[cfg(not(unix))]
-        {
-            let _ = advice;
-            Ok(())
-        }
+        Ok(())
+    }
+}
+
+/// `UnexpectedEof` if the file has less than `nbytes` from `offset`.
+fn check_end(file: &File, offset: u64, nbytes: usize) -> io::Result<()> {
+    let end = offset
+        .checked_add(nbytes as u64)
+        .ok_or(io::ErrorKind::InvalidInput)?;
+    match file.metadata()?.len() < end {
+        true => Err(io::ErrorKind::UnexpectedEof.into()),
+        false => Ok(()),
     }
 }
 
@@ -310,14 +324,9 @@ mod tests {
     fn map(bytes: &[u8], access: Access, offset: u64, nbytes: usize) -> io::Result<Mapping> {
         let mut file = tempfile::tempfile()?;
         file.write_all(bytes)?;
-        let metadata = file.metadata()?;
-        Mapping::new(
-            LockedFile::unlocked(file),
-            &metadata,
-            access,
-            offset,
-            nbytes,
-        )
+        let file = Arc::new(LockedFile::unlocked(file));
+        // SAFETY: a file without a name, which this test alone has open.
+        unsafe { Mapping::new(file, access, offset, nbytes) }
     }
 
     #[test]
@@ -382,7 +391,7 @@ mod tests {
         map.resize(5).unwrap();
         map.flush().unwrap();
         let mut found = vec![0; 20_000];
-        sys::read_at(map.file(), &mut found, 0).unwrap();
+        sys::read_at(map.file.file(), &mut found, 0).unwrap();
         let expected = [vec![7; 100], vec![1; 10], vec![2; 19_890]].concat();
         assert_eq!(found, expected);
     }
@@ -395,7 +404,7 @@ mod tests {
                 assert!(map.resize(refused).is_err(), "{refused}");
                 assert_eq!(map.as_bytes(), &[7; 10][..nbytes]);
             }
-            map.file().set_len(20).unwrap();
+            map.file.file().set_len(20).unwrap();
             map.resize(18).unwrap();
             assert_eq!(map.as_bytes(), [vec![7; 8], vec![0; 10]].concat());
         }
@@ -406,7 +415,7 @@ mod tests {
         let mut map = map(&[7; 10], Access::CopyOnWrite, 0, 10).unwrap();
         map.as_bytes_mut().fill(1);
         let mut found = [0; 10];
-        sys::read_at(map.file(), &mut found, 0).unwrap();
+        sys::read_at(map.file.file(), &mut found, 0).unwrap();
         assert_eq!((map.as_bytes(), found), (&[1; 10][..], [7; 10]));
     }
 }

@@ -30,7 +30,8 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use memmap2::{Mmap, MmapMut};
-use ndarray::{Array1, ArrayView1, Axis};
+use ndarray::{Array1, ArrayView1, Axis, Dimension};
+use ndstore::{AccessMode, Element, Mapped, ReadOnly, Store};
 use tempfile::TempDir;
 
 /// The length of the header that ndstore writes, after which the elements start.
@@ -355,6 +356,20 @@ pub(crate) fn map(file: &File) -> Mmap {
 pub(crate) fn map_mut(file: &File) -> MmapMut {
     // SAFETY: as in `map`; whoever writes has made the file for itself.
     unsafe { MmapMut::map_mut(file) }.unwrap()
+}
+
+/// Maps a store.
+#[allow(unsafe_code)]
+pub(crate) fn map_store<A: Element, D: Dimension, M: AccessMode>(
+    store: Store<A, D, M>,
+) -> Mapped<A, D, M> {
+    // SAFETY: the files of a run are its own, and nobody else writes to one or cuts it while it is mapped.
+    unsafe { store.map() }.unwrap()
+}
+
+/// Opens an array and maps it.
+pub(crate) fn mapped<D: Dimension>(path: &Path) -> Mapped<f64, D, ReadOnly> {
+    map_store(Store::open(path).unwrap())
 }
 
 /// Makes the next read of the file come from the disk. It must not be mapped.

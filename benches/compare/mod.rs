@@ -61,15 +61,15 @@ pub(crate) fn main() {
 
 /// Creates the array at `path`, counting from 0, without holding more than a piece of it.
 fn create(path: &Path, rows: usize, columns: usize) {
-    let mut store = Store::<f64, _>::create(path, (rows, columns)).unwrap();
+    let mut map = common::map_store(Store::<f64, _>::create(path, (rows, columns)).unwrap());
     let mut next = 0.0;
-    for mut row in store.view_mut().rows_mut() {
+    for mut row in map.view_mut().rows_mut() {
         for element in &mut row {
             *element = next;
             next += 1.0;
         }
     }
-    store.close().unwrap();
+    map.close().unwrap();
 }
 
 /// The large array in rows of 4 KiB.

@@ -9,8 +9,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use ndarray::{Array2, Ix2, concatenate};
-use ndstore::{AnyStore, Options, ReadOnly, Store};
+use ndstore::{AnyStore, Mapped, Options, ReadOnly, Store};
 
+use crate::mapped::mapped;
 use crate::model::{Content, Image};
 use crate::numpy::Numpy;
 use crate::script::{State, TARGET, elements, rows_shape, slowest};
@@ -172,7 +173,7 @@ impl Checker {
         let store = AnyStore::open(&target).map_err(io::Error::other)?;
         let same = loaded.dtype == store.dtype().descr()
             && loaded.shape == store.shape()
-            && loaded.bytes == store.as_bytes();
+            && loaded.bytes == store.to_bytes().map_err(io::Error::other)?;
         Ok(match same {
             true => Ok(true),
             false => violation("NumPy reads it differently", format!("{:?}", loaded.shape)),
@@ -203,7 +204,7 @@ impl Checker {
     fn append(&self) -> Result<(), Box<dyn std::error::Error>> {
         let target = self.target();
         let options = Options::new().drop_trailing(true);
-        let mut store = options.open_rw::<u64, Ix2>(&target)?;
+        let mut store = mapped(options.open_rw::<u64, Ix2>(&target)?);
         let order = store.order();
         let row = elements(
             usize::from(u8::MAX),
@@ -219,6 +220,6 @@ impl Checker {
     }
 }
 
-fn open(path: &std::path::Path) -> ndstore::Result<Store<u64, Ix2, ReadOnly>> {
-    Ok(AnyStore::open(path)?.downcast()?)
+fn open(path: &std::path::Path) -> ndstore::Result<Mapped<u64, Ix2, ReadOnly>> {
+    Ok(mapped(AnyStore::open(path)?.downcast()?))
 }

@@ -7,6 +7,8 @@ mod faults;
 mod foreign;
 mod fs;
 mod log;
+#[path = "../../tests/integration/mapped.rs"]
+mod mapped;
 mod model;
 mod numpy;
 mod power;

@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Ix2};
-use ndstore::{Error, Options, Order, Store, write_npy};
+use ndstore::{Error, Mapped, Options, Order, write_npy};
 
 use crate::foreign;
+use crate::mapped::mapped;
 use crate::script::{Script, Step, elements, rows_shape, slowest};
 
-/// A store that goes through a script.
+/// A store that goes through a script, by way of a map.
 pub(crate) struct Subject<'a> {
     script: &'a Script,
     path: PathBuf,
-    store: Option<Store<u64, Ix2>>,
+    store: Option<Mapped<u64, Ix2>>,
 }
 
 impl<'a> Subject<'a> {
@@ -24,7 +25,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    pub(crate) fn store(&self) -> Option<&Store<u64, Ix2>> {
+    pub(crate) fn store(&self) -> Option<&Mapped<u64, Ix2>> {
         self.store.as_ref()
     }
 
@@ -52,12 +53,12 @@ impl<'a> Subject<'a> {
             }
             Step::Create(rows, columns) => {
                 self.store = None;
-                self.store = Some(options.create(&self.path, (rows, columns))?);
+                self.store = Some(mapped(options.create(&self.path, (rows, columns))?));
             }
             Step::CreateFrom(rows, columns) => {
                 self.store = None;
                 let array = elements(index, (rows, columns));
-                self.store = Some(options.create_from(&self.path, &array)?);
+                self.store = Some(mapped(options.create_from(&self.path, &array)?));
             }
             Step::Receive(rows, columns) => {
                 self.store = None;
@@ -68,7 +69,7 @@ impl<'a> Subject<'a> {
                 )?;
                 // The stream says which order it is.
                 let options = Options::new().compact(self.script.compact);
-                self.store = options.receive(&stream[..], &self.path)?;
+                self.store = options.receive(&stream[..], &self.path)?.map(mapped);
             }
             Step::Fill => {
                 let store = self.opened();
@@ -114,13 +115,13 @@ impl<'a> Subject<'a> {
         Ok(())
     }
 
-    fn opened(&mut self) -> &mut Store<u64, Ix2> {
+    fn opened(&mut self) -> &mut Mapped<u64, Ix2> {
         self.store.as_mut().expect("a script creates first")
     }
 
     fn reopen(&mut self, options: &Options) -> ndstore::Result<()> {
         self.store = None;
-        self.store = Some(options.open_rw(&self.path)?);
+        self.store = Some(mapped(options.open_rw(&self.path)?));
         Ok(())
     }
 }

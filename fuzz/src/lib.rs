@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
+#[path = "../../tests/integration/mapped.rs"]
+mod mapped;
 #[path = "../../tests/integration/targets.rs"]
 mod targets;
 

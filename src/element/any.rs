@@ -17,15 +17,15 @@ use crate::dtype::{ByteOrder, DType, Kind, Quoted};
 ///
 /// An element may have 2 GiB, because a file says so. Behind 65,536 bytes of text there is `... (N bytes)`, the size of the
 /// whole element.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct AnyElement<'a> {
     dtype: &'a DType,
-    bytes: &'a [u8],
+    bytes: Vec<u8>,
 }
 
 impl<'a> AnyElement<'a> {
     /// `bytes` are the item size of `dtype`.
-    pub(crate) fn new(dtype: &'a DType, bytes: &'a [u8]) -> AnyElement<'a> {
+    pub(crate) fn new(dtype: &'a DType, bytes: Vec<u8>) -> AnyElement<'a> {
         AnyElement { dtype, bytes }
     }
 
@@ -35,8 +35,8 @@ impl<'a> AnyElement<'a> {
     }
 
     /// The bytes of the element, as the file holds them.
-    pub fn as_bytes(&self) -> &'a [u8] {
-        self.bytes
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -44,7 +44,7 @@ impl Display for AnyElement<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut text = Bounded(String::new());
         // The only failure is that there is no more room.
-        if write(&mut text, self.dtype, self.bytes).is_err() {
+        if write(&mut text, self.dtype, &self.bytes).is_err() {
             write!(text.0, "... ({} bytes)", self.bytes.len())?;
         }
         f.pad(&text.0)

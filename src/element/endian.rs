@@ -129,8 +129,8 @@ byte_order! {
     /// Store::create_from(&path, &array.mapv(Be::from))?.close()?;
     /// let store = Store::<Be<f64>, Ix1>::open(&path)?;
     /// assert_eq!(store.dtype().descr(), ">f8");
-    /// assert_eq!(store.view(), array);
-    /// assert_eq!(store.view().mapv(Be::get).sum(), -0.5);
+    /// assert_eq!(store.read_all()?, array);
+    /// assert_eq!(store.read_all()?.mapv(Be::get).sum(), -0.5);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     Be: ByteOrder::Big

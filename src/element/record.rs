@@ -38,7 +38,9 @@ use crate::dtype::{DType, Field};
 /// }
 ///
 /// let mut store = Store::<Sample, _>::create(&path, 1000)?;
-/// store.view_mut()[2].xyz[0] = 1.5;
+/// let mut sample = store.get(2)?;
+/// sample.xyz[0] = 1.5;
+/// store.set(2, sample)?;
 /// assert_eq!(store.dtype().descr(), "[('time', '<M8[ns]'), ('x y z', '<f4', (3,)), ('', '|V4')]");
 /// # Ok::<(), ndstore::Error>(())
 /// ```

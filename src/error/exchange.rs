@@ -112,7 +112,7 @@ pub enum ExchangeError {
     /// The elements could not be read. They are in a map of a file that was cut, or whose disk failed.
     #[error(
         "the elements cannot be read ({0}): they are in a map of a file that was cut, or whose disk failed; ask the store \
-         that they are from with `Store::check_faults`"
+         that they are from with `Mapped::check_faults`"
     )]
     Unreadable(#[source] io::Error),
     /// The reader or the writer failed.

@@ -68,11 +68,20 @@ pub fn to_bytes<A: Element, D: Dimension>(
 }
 
 impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
-    /// Returns a copy of the bytes of all elements: NumPy's `array.tobytes(order)`. See [`to_bytes`].
+    /// Reads the bytes of all elements: NumPy's `array.tobytes(order)`. See [`to_bytes`].
     ///
-    /// [`as_bytes`](Store::as_bytes) lends them in the order of the file, without a copy.
-    pub fn to_bytes(&self, order: impl Into<MemoryOrder>) -> Vec<u8> {
-        to_bytes(&self.view(), order)
+    /// In the order of the file they are read as they are; in the other one it takes as much memory again meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Store::read).
+    pub fn to_bytes(&self, order: impl Into<MemoryOrder>) -> Result<Vec<u8>> {
+        let order = match order.into() {
+            MemoryOrder::C => Order::C,
+            MemoryOrder::F => Order::F,
+            MemoryOrder::A => self.order(),
+        };
+        self.read_bytes_in(order)
     }
 }
 
@@ -254,21 +263,11 @@ pub fn from_file<A: Element>(
         sys::zeroed_vec(raw.array.shape[0]).ok_or_else(|| Error::OutOfMemory {
             path: context.path(),
             op: context.op,
-            needed: raw.mapping.as_bytes().len() as u64,
+            needed: raw.array.nbytes() as u64,
             remedy: "read a part of it by `count` and `offset`, or open it in place with `Options::raw`",
         })?;
     let bytes = bytemuck::cast_slice_mut(&mut elements);
-    let expected = bytes.len();
-    let read =
-        sys::read_at(raw.mapping.file(), bytes, offset).map_err(|error| context.io(error))?;
-    if read < expected {
-        return Err(Error::Truncated {
-            path: context.path(),
-            op: context.op,
-            expected: offset + expected as u64,
-            found: offset + read as u64,
-        });
-    }
+    raw.read_at(context.op, 0, bytes)?;
     Ok(Array::from_shape_vec(Ix1(elements.len()), elements)
         .expect("as many elements as their number"))
 }

@@ -33,7 +33,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// # let socket = &stream[..];
     ///
     /// let received = Options::new().max_nbytes(1 << 30).receive::<f64, Ix1>(socket, &path)?;
-    /// assert_eq!(received.expect("an array came").view(), array![1.0, 2.0]);
+    /// assert_eq!(received.expect("an array came").read_all()?, array![1.0, 2.0]);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn receive(reader: impl Read, path: impl AsRef<Path>) -> Result<Option<Store<A, D>>> {

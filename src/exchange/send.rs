@@ -5,29 +5,21 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use ndarray::Dimension;
 
+use super::stream::cannot_write;
 use crate::element::Element;
-use crate::error::{ExchangeError, Result};
-use crate::mapping::Access;
+use crate::error::Result;
 use crate::store::{AccessMode, AnyStore, ArrayFile, Store};
 use crate::sys;
 
 impl ArrayFile {
     fn send(&self, to: BorrowedFd<'_>) -> Result<()> {
-        self.written(|| {
-            let bytes = self.mapping.as_bytes();
-            sys::send_all(to, &self.npy_header()?)?;
-            match self.access {
-                // Its changes are not in the file.
-                Access::CopyOnWrite => sys::send_all(to, bytes)?,
-                Access::ReadOnly | Access::ReadWrite => {
-                    let sent = sys::send_file(to, self.mapping.file(), self.array.offset, bytes);
-                    sent.map_err(|error| match error.kind() {
-                        io::ErrorKind::UnexpectedEof => ExchangeError::Unreadable(error),
-                        _ => error.into(),
-                    })?;
-                }
-            }
-            Ok(())
+        self.check_guard("send")?;
+        let header = self.npy_header().map_err(cannot_write)?;
+        sys::send_all(to, &header).map_err(cannot_write)?;
+        let sent = sys::send_file(to, self.file(), self.array.offset, self.array.nbytes());
+        sent.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.truncated("send"),
+            _ => cannot_write(error),
         })
     }
 }
@@ -48,7 +40,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Exchange`](crate::Error::Exchange) if the socket fails, [`Error::Faulted`](crate::Error::Faulted) if the
+    /// [`Error::Exchange`](crate::Error::Exchange) if the socket fails, [`Error::Truncated`](crate::Error::Truncated) if the
     /// file was cut.
     ///
     /// # Examples

@@ -94,21 +94,10 @@ impl ArrayFile {
     }
 
     fn write_to(&self, mut writer: impl Write) -> Result<()> {
-        self.written(|| {
-            writer.write_all(&self.npy_header()?)?;
-            writer.write_all(self.mapping.as_bytes())?;
-            Ok(())
-        })
-    }
-
-    /// Runs `write`, which passes the array on, and says what stood in the way: a writer that failed, or a file that was cut
-    /// under its map. What the guard put in the place of that must not count as passed on.
-    pub(super) fn written(&self, write: impl FnOnce() -> Result<(), ExchangeError>) -> Result<()> {
-        match write() {
-            Ok(()) => self.check_guard("send"),
-            Err(ExchangeError::Unreadable(_)) => Err(self.fault("send")),
-            Err(error) => Err(cannot_write(error)),
-        }
+        self.check_guard("send")?;
+        let mut write = |bytes: &[u8]| writer.write_all(bytes).map_err(cannot_write);
+        write(&self.npy_header().map_err(cannot_write)?)?;
+        self.for_each_piece("send", write)
     }
 }
 
@@ -118,8 +107,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// As [`write_npy`]; [`Error::Faulted`] if the file was cut, as far as somebody noticed: the system call of a writer, or
-    /// [`Options::guard`].
+    /// As [`write_npy`]; [`Error::Truncated`] if the file was cut.
     pub fn write_to(&self, writer: impl Write) -> Result<()> {
         self.file.write_to(writer)
     }

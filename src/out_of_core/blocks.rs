@@ -236,7 +236,7 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
     ///     Ok(())
     /// })?;
     /// store.flush()?;
-    /// assert_eq!(store.view()[(600, 2)], 512.0);
+    /// assert_eq!(store.get((600, 2))?, 512.0);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn for_each_block_mut(

@@ -52,7 +52,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///     }
     ///     Ok(())
     /// })?;
-    /// assert_eq!(store.view()[(999, 2)], 998_001.0);
+    /// assert_eq!(store.get((999, 2))?, 998_001.0);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn create_with(

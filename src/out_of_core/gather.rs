@@ -10,7 +10,7 @@ use std::path::Path;
 
 use ndarray::{Array, ArrayRef, Axis, Dimension, ShapeBuilder, Slice};
 
-use super::source::{Source, read_bytes};
+use super::source::Source;
 use super::work::{Meter, OutOfCore, OutOfCoreMut};
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
@@ -117,7 +117,7 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
     ///
     /// let store = Store::create_from(&path, &array![[0, 1], [10, 11], [20, 21]])?;
     /// let reversed = store.out_of_core().gather_to(&new, &[2, 1, 0])?;
-    /// assert_eq!(reversed.view(), array![[20, 21], [10, 11], [0, 1]]);
+    /// assert_eq!(reversed.read_all()?, array![[20, 21], [10, 11], [0, 1]]);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn gather_to(mut self, path: impl AsRef<Path>, rows: &[usize]) -> Result<Store<A, D>> {
@@ -164,7 +164,7 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
     /// - [`IndexOutOfBounds`](Error::IndexOutOfBounds), [`ShapeMismatch`](Error::ShapeMismatch),
     ///   [`AxisOutOfBounds`](Error::AxisOutOfBounds) for a 0-d array: nothing was written.
     /// - [`NoSpace`](Error::NoSpace) (in a file with holes), [`Io`](Error::Io), [`Cancelled`](Error::Cancelled),
-    ///   [`Truncated`](Error::Truncated) (with [`Options::guard`](crate::Options::guard), [`Faulted`](Error::Faulted)):
+    ///   [`Truncated`](Error::Truncated) (with [`MapOptions::guard`](crate::MapOptions::guard), [`Faulted`](Error::Faulted)):
     ///   some rows were written and some not.
     ///
     /// # Examples
@@ -177,7 +177,7 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
     ///
     /// let mut store = Store::<i32, _>::create(&path, (3, 2))?;
     /// store.out_of_core_mut().scatter(&[2, 0], &array![[1, 2], [3, 4]])?;
-    /// assert_eq!(store.view(), array![[3, 4], [0, 0], [1, 2]]);
+    /// assert_eq!(store.read_all()?, array![[3, 4], [0, 0], [1, 2]]);
     /// store.flush()?;
     /// # Ok::<(), ndstore::Error>(())
     /// ```
@@ -269,7 +269,7 @@ fn read_rows<A: Element>(
     };
     walk.visit(rows, meter, |range, place| {
         let into = &mut into[place * row..][..range.len()];
-        read_bytes(source.file(), context, range, into)
+        source.file().read_at(context.op, range.start, into)
     })?;
     if let Some(swap) = source.swap() {
         swap.apply(into);

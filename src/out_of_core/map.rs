@@ -109,7 +109,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// let store = Store::create_from(&celsius, &array![[0.0, 25.0], [100.0, -40.0]])?;
     /// let mapped = store.out_of_core().map(&fahrenheit, |c: f64| c * 1.8 + 32.0)?;
-    /// assert_eq!(mapped.view(), array![[32.0, 77.0], [212.0, -40.0]]);
+    /// assert_eq!(mapped.read_all()?, array![[32.0, 77.0], [212.0, -40.0]]);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn map<B: Element>(
@@ -165,7 +165,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// let b = Store::create_from(&b, &array![10, 20])?;
     /// let zip = a.out_of_core().zip(b.out_of_core())?;
     /// let c = zip.map(&c, |(a, b)| a + f64::from(b))?;
-    /// assert_eq!(c.view(), array![11.0, 22.0]);
+    /// assert_eq!(c.read_all()?, array![11.0, 22.0]);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn zip<B: Element>(

@@ -9,7 +9,6 @@ use crate::dtype::Swap;
 use crate::element::{Element, assert_element};
 use crate::error::{Context, Result};
 use crate::store::{self, Array, ArrayFile};
-use crate::sys;
 
 /// The elements of an array in a file, in the order of the file, as elements of type `A`.
 pub struct Source<'a, A> {
@@ -78,7 +77,8 @@ impl<'a, A: Element> Source<'a, A> {
         into: &mut [A],
     ) -> Result<()> {
         let into = bytemuck::cast_slice_mut(into);
-        read_bytes(self.file, context, bytes_of::<A>(&elements), into)?;
+        let start = bytes_of::<A>(&elements).start;
+        self.file.read_at(context.op, start, into)?;
         if let Some(swap) = &self.swap {
             swap.apply(into);
         }
@@ -89,23 +89,4 @@ impl<'a, A: Element> Source<'a, A> {
 /// Where these elements lie, in bytes.
 pub(super) fn bytes_of<A>(elements: &Range<usize>) -> Range<usize> {
     elements.start * size_of::<A>()..elements.end * size_of::<A>()
-}
-
-/// Reads bytes of the elements as the file holds them. What a file lost is an error.
-pub(super) fn read_bytes(
-    file: &ArrayFile,
-    context: Context<'_>,
-    bytes: Range<usize>,
-    into: &mut [u8],
-) -> Result<()> {
-    if let Some(private) = file.private_bytes() {
-        into.copy_from_slice(&private[bytes]);
-        return file.check_guard(context.op);
-    }
-    let range = file.array.in_file(bytes);
-    let read = sys::read_at(file.file(), into, range.start);
-    match read.map_err(|error| context.io(error))? as u64 {
-        read if range.start + read < range.end => Err(file.truncated(context.op)),
-        _ => Ok(()),
-    }
 }

@@ -10,7 +10,7 @@ use super::source::Source;
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
 use crate::shape::Order;
-use crate::store::{AccessMode, AnyStore, ArrayFile, Options, Store};
+use crate::store::{AccessMode, AnyStore, ArrayFile, CopyOnWrite, Mapped, Options, Store};
 use crate::sys;
 
 /// What is taken for available where the system does not tell.
@@ -216,6 +216,16 @@ pub struct OutOfCoreMut<'a, A, D> {
 }
 
 impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
+    /// `store` is borrowed exclusively.
+    fn new(store: &'a Store<A, D>) -> Self {
+        OutOfCoreMut {
+            file: &store.file,
+            dim: store.dim.clone(),
+            work: Work::new(),
+            marker: PhantomData,
+        }
+    }
+
     /// Sets the memory budget in bytes. See [`OutOfCore::memory`].
     pub fn memory(mut self, nbytes: usize) -> Self {
         self.work.memory = nbytes.into();
@@ -288,12 +298,21 @@ impl<'a> OutOfCoreAny<'a> {
 impl<A: Element, D: Dimension> Store<A, D> {
     /// The array as something to be changed piece by piece, within a memory budget.
     pub fn out_of_core_mut(&mut self) -> OutOfCoreMut<'_, A, D> {
-        OutOfCoreMut {
-            file: &self.file,
-            dim: self.dim.clone(),
-            work: Work::new(),
-            marker: PhantomData,
-        }
+        OutOfCoreMut::new(self)
+    }
+}
+
+impl<A: Element, D: Dimension> Mapped<A, D> {
+    /// The array as something to be changed piece by piece, past the map. See [`Store::out_of_core_mut`].
+    pub fn out_of_core_mut(&mut self) -> OutOfCoreMut<'_, A, D> {
+        OutOfCoreMut::new(self)
+    }
+}
+
+impl<A: Element, D: Dimension> CopyOnWrite<A, D> {
+    /// The array with its changes as something to be worked on piece by piece, within a memory budget.
+    pub fn out_of_core(&self) -> OutOfCore<'_, A, D> {
+        self.store().out_of_core()
     }
 }
 

@@ -5,20 +5,19 @@ use std::path::Path;
 
 use ndarray::Dimension;
 
-use super::file::{Array, ArrayFile};
+use super::file::ArrayFile;
 use super::mode::{AccessMode, Mode};
 use super::options::Options;
 use super::typed::Store;
 use crate::dtype::DType;
 use crate::element::{AnyElement, Element};
 use crate::error::{Error, Result};
-use crate::mapping::Advice;
-use crate::shape::{self, Order};
+use crate::shape::Order;
 
-/// An N-dimensional array in a file, mapped into memory, of any dtype and rank.
+/// An N-dimensional array in a file, of any dtype and rank.
 ///
-/// It tells what the array is and gives its bytes; [`downcast`](AnyStore::downcast) makes it a typed [`Store`]. What a
-/// store relies on and promises is said [there](Store).
+/// It tells what the array is and reads its bytes; [`downcast`](AnyStore::downcast) makes it a typed [`Store`]. What a
+/// store promises is said [there](Store).
 ///
 /// # Examples
 ///
@@ -32,7 +31,7 @@ use crate::shape::{self, Order};
 /// let any = AnyStore::open(&path)?;
 /// println!("{} {:?}", any.dtype(), any.shape());
 /// let store = any.downcast::<f64, Ix2, ReadOnly>()?;
-/// assert_eq!(store.view().sum(), 0.0);
+/// assert_eq!(store.read(s![.., 0])?, array![0.0, 0.0]);
 /// # Ok::<(), ndstore::Error>(())
 /// ```
 pub struct AnyStore {
@@ -44,7 +43,7 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// As [`Store::open`], less those about the type, the rank and the alignment.
+    /// As [`Store::open`], less those about the type and the rank.
     pub fn open(path: impl AsRef<Path>) -> Result<AnyStore> {
         AnyStore::open_mode(path, Mode::Read)
     }
@@ -58,20 +57,12 @@ impl AnyStore {
         AnyStore::open_mode(path, Mode::ReadWrite)
     }
 
-    /// Opens an existing file whose changes stay in memory: NumPy's mode `c`.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](AnyStore::open).
-    pub fn open_cow(path: impl AsRef<Path>) -> Result<AnyStore> {
-        AnyStore::open_mode(path, Mode::CopyOnWrite)
-    }
-
     /// Opens an existing file in a mode that is known only at run time. [`Options::open_any`] does so with options.
     ///
     /// # Errors
     ///
-    /// As [`open`](AnyStore::open); [`Error::InvalidOption`] for [`Mode::Write`], which needs a type and a shape.
+    /// As [`open`](AnyStore::open); [`Error::InvalidOption`] for [`Mode::Write`], which needs a type and a shape, and for
+    /// [`Mode::CopyOnWrite`], which needs a map.
     pub fn open_mode(path: impl AsRef<Path>, mode: Mode) -> Result<AnyStore> {
         Options::new().open_any(path, mode)
     }
@@ -139,16 +130,7 @@ impl AnyStore {
 
     /// The bytes of all elements.
     pub fn nbytes(&self) -> usize {
-        self.as_bytes().len()
-    }
-
-    /// Says whether every element that was read was in the file. See [`Store::check_faults`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::check_faults`].
-    pub fn check_faults(&self) -> Result<()> {
-        self.file.check_faults("read")
+        self.file.array.nbytes()
     }
 
     /// Waits until every change is on the disk. See [`Store::flush`].
@@ -160,7 +142,7 @@ impl AnyStore {
         self.file.flush()
     }
 
-    /// Flushes, unmaps, unlocks and closes.
+    /// Flushes, unlocks and closes.
     ///
     /// # Errors
     ///
@@ -169,16 +151,15 @@ impl AnyStore {
         self.flush()
     }
 
-    /// Tells the kernel how the array will be read.
+    /// The element at an index, to be printed. It takes the memory that an element takes, which in a file of strings or void can be
+    /// 2 GiB.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the kernel refuses.
-    pub fn advise(&self, advice: Advice) -> Result<()> {
-        self.file.advise(advice)
-    }
-
-    /// The element at an index, to be printed, or `None` if the array has no such index.
+    /// [`Error::OutOfBounds`], [`Error::NdimMismatch`] for an index that the array does not have;
+    /// [`Error::Truncated`] if somebody cut the file, [`Error::Io`], [`Error::OutOfMemory`].
+    ///
+    /// # Examples
     ///
     /// ```
     /// use ndarray::array;
@@ -188,26 +169,63 @@ impl AnyStore {
     /// # Store::create_from(&path, &array![[1.5, 2.0], [f64::NAN, 1e20]])?.close()?;
     ///
     /// let any = AnyStore::open(&path)?;
-    /// assert_eq!(any.element(&[0, 0]).unwrap().to_string(), "1.5");
-    /// assert_eq!(any.element(&[1, 1]).unwrap().to_string(), "1e+20");
-    /// assert!(any.element(&[2, 0]).is_none());
+    /// assert_eq!(any.element(&[0, 0])?.to_string(), "1.5");
+    /// assert_eq!(any.element(&[1, 1])?.to_string(), "1e+20");
+    /// assert!(any.element(&[2, 0]).is_err());
     /// # Ok::<(), ndstore::Error>(())
     /// ```
-    pub fn element(&self, index: &[usize]) -> Option<AnyElement<'_>> {
-        let Array {
-            dtype,
-            order,
-            shape,
-            ..
-        } = &self.file.array;
-        let start = shape::position(index, shape, *order)? * dtype.itemsize();
-        let bytes = &self.as_bytes()[start..][..dtype.itemsize()];
-        Some(AnyElement::new(dtype, bytes))
+    pub fn element(&self, index: &[usize]) -> Result<AnyElement<'_>> {
+        let dtype = self.dtype();
+        let position = self.file.position("read", index)? * dtype.itemsize();
+        let mut bytes = self.file.zeroed(dtype.itemsize())?;
+        self.file.read_at("read", position, &mut bytes)?;
+        Ok(AnyElement::new(dtype, bytes))
     }
 
-    /// The bytes of the elements, in the order of the file.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.file.mapping.as_bytes()
+    /// Reads bytes of the elements, in the order of the file: as many as `into` has, from the one at `start` on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] if there are not as many; [`Error::Truncated`] if somebody cut the file, [`Error::Io`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use ndstore::{AnyStore, Store};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("temp.dat");
+    /// # Store::create_from(&path, &array![[1_u8, 2], [3, 4]])?.close()?;
+    ///
+    /// let mut bytes = [0; 2];
+    /// AnyStore::open(&path)?.read_bytes(1, &mut bytes)?;
+    /// assert_eq!(bytes, [2, 3]);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn read_bytes(&self, start: usize, into: &mut [u8]) -> Result<()> {
+        let nbytes = self.nbytes();
+        if nbytes
+            .checked_sub(start)
+            .is_none_or(|left| left < into.len())
+        {
+            return Err(Error::InvalidOption {
+                path: self.path().to_owned(),
+                op: "read",
+                reason: "its elements have fewer bytes from there on; `AnyStore::nbytes` says how many",
+            });
+        }
+        self.file.read_at("read", start, into)
+    }
+
+    /// Reads the bytes of all elements, in the order of the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`], [`Error::Truncated`] if somebody cut the file, [`Error::Io`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = self.file.zeroed(self.nbytes())?;
+        self.file.read_at("read", 0, &mut bytes)?;
+        Ok(bytes)
     }
 }
 

@@ -90,8 +90,7 @@ impl ArrayFile {
     /// The bytes of the file before the array.
     pub(super) fn read_header(&self, context: Context<'_>) -> Result<Vec<u8>> {
         let mut header = vec![0; self.array.offset as usize];
-        let read =
-            sys::read_at(self.mapping.file(), &mut header, 0).map_err(|error| context.io(error))?;
+        let read = sys::read_at(self.file(), &mut header, 0).map_err(|error| context.io(error))?;
         header.truncate(read);
         Ok(header)
     }
@@ -114,7 +113,7 @@ impl ArrayFile {
         }
         let written = self.reserve(start, needed).and_then(|reserved| {
             self.reserved = reserved;
-            write(&mut Writer::new(self.mapping.file(), start))
+            write(&mut Writer::new(self.file(), start))
         });
         match written {
             Ok(()) => {
@@ -156,7 +155,7 @@ impl ArrayFile {
         }
         // Only if there is something, for cutting a file where it ends gives back what is reserved behind it.
         if found > start {
-            let cut = self.mapping.file().set_len(start);
+            let cut = self.file().set_len(start);
             cut.map_err(|error| self.context(op).io(error))?;
             self.reserved = 0;
         }
@@ -174,7 +173,7 @@ impl ArrayFile {
         }
         let ahead = (needed / RESERVE_PART).clamp(RESERVE_MIN, RESERVE_MAX);
         let limit = sys::file_size_limit().unwrap_or(i64::MAX as u64);
-        let file = self.mapping.file();
+        let file = self.file();
         let reserve = |end| sys::reserve(file, start.max(self.reserved)..end).map(|()| end);
         // A disk, or a quota, without room for what may come may still have room for what is there.
         match reserve(needed.saturating_add(ahead).min(limit)).or_else(|_| reserve(needed)) {
@@ -210,7 +209,7 @@ impl ArrayFile {
         let nbytes = check_size(context, &shape, self.array.dtype.itemsize())?;
         let header = self.header_with(context, &shape)?;
         // Data before header: a header must never name bytes that the disk lacks.
-        sys::sync_data(self.mapping.file()).map_err(|error| self.poisoned_by(context, error))?;
+        sys::sync_data(self.file()).map_err(|error| self.poisoned_by(context, error))?;
         self.change_shape(context, shape, nbytes, header)?;
         self.unpublished = 0;
         Ok(())
@@ -240,11 +239,10 @@ impl ArrayFile {
         // Header before data, the other way round: until the file is cut the bytes behind it are merely unpublished.
         self.change_shape(context, shape, nbytes, header)?;
         let end = self.extent().end;
-        self.mapping
-            .file()
+        self.file()
             .set_len(end)
             .map_err(|error| self.poisoned_by(context, error))?;
-        sys::sync_data(self.mapping.file()).map_err(|error| self.poisoned_by(context, error))
+        sys::sync_data(self.file()).map_err(|error| self.poisoned_by(context, error))
     }
 
     /// What the header has to become, if it has room for it in place.
@@ -262,7 +260,7 @@ impl ArrayFile {
         Ok(header.map_or(NewHeader::Rewrite, NewHeader::InPlace))
     }
 
-    /// Gives the array another shape: first the map, then the header, durably. After a failure it has the old one, unless
+    /// Gives the array another shape: first the map, if there is one, then the header, durably. After a failure it has the old one, unless
     /// the store is poisoned.
     fn change_shape(
         &mut self,
@@ -271,7 +269,7 @@ impl ArrayFile {
         nbytes: usize,
         header: NewHeader,
     ) -> Result<()> {
-        let old_nbytes = self.mapping.as_bytes().len();
+        let old_nbytes = self.array.nbytes();
         self.resize_map(context, nbytes)?;
         let old_shape = std::mem::replace(&mut self.array.shape, shape);
         let written = self.write_header(context, header);
@@ -284,23 +282,17 @@ impl ArrayFile {
     }
 
     fn resize_map(&mut self, context: Context<'_>, nbytes: usize) -> Result<()> {
-        let is_new = self.mapping.as_bytes().is_empty() || cfg!(not(target_os = "linux"));
-        let resized = self.mapping.resize(nbytes);
-        resized.map_err(|error| context.step("map").io(error))?;
-        if is_new {
-            // A hint, for which no row is given up.
-            let _ = self.readvise(&self.mapping);
-        }
-        Ok(())
+        let resized = self.map.as_mut().map_or(Ok(()), |map| map.resize(nbytes));
+        resized.map_err(|error| context.step("map").io(error))
     }
 
-    /// Writes the header that names the shape of the map, durably.
+    /// Writes the header that names the shape, durably.
     fn write_header(&mut self, context: Context<'_>, header: NewHeader) -> Result<()> {
         match header {
             NewHeader::None => Ok(()),
             NewHeader::InPlace(header) => {
                 // By `pwrite`, never through a map: the sector that changes goes to the disk as one.
-                let file = self.mapping.file();
+                let file = self.file();
                 sys::write_all_at(file, &header, 0)
                     .and_then(|()| sys::sync_data(file))
                     .map_err(|error| self.poisoned_by(context, error))
@@ -326,7 +318,7 @@ impl ArrayFile {
     /// Leaves nothing behind the array in the file.
     pub(super) fn settle(&mut self) {
         let unpublished = std::mem::take(&mut self.unpublished);
-        if !self.mapping.is_ours() {
+        if !self.file.is_ours() {
             // A forked child has a copy of this value, but what stands behind the array is its parent's work.
             self.reserved = 0;
             return;
@@ -341,7 +333,7 @@ impl ArrayFile {
             // A file that somebody else cut must not look whole again.
             if self.check_faults("cut").is_ok() {
                 // Cutting a file where it ends frees what is reserved behind it. If it fails the next writer does it.
-                let _ = self.mapping.file().set_len(self.extent().end);
+                let _ = self.file().set_len(self.extent().end);
             }
         }
     }

@@ -11,22 +11,17 @@ use super::open::{absolute, check_length, lock, read_array};
 use super::options::Options;
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
-use crate::mapping::{Access, Mapping};
+use crate::mapping::Access;
 use crate::shape::Order;
 use crate::sys::{FileId, LockedFile, Patience};
 
-/// Opens the NPY file that is a part of another file, `part` of it, to be viewed in place.
+/// Opens the NPY file that is a part of another file, `part` of it, for reading in place.
 ///
 /// The path must still name the file `id`, in which that part was found.
-pub(crate) fn open_within(
-    path: &Path,
-    id: FileId,
-    part: Range<u64>,
-    access: Access,
-) -> Result<ArrayFile> {
+pub(crate) fn open_within(path: &Path, id: FileId, part: Range<u64>) -> Result<ArrayFile> {
     let options = Options::new();
     let context = Context::new(path, "open");
-    let (file, metadata) = lock(context, path, access.writes_file(), Some(Patience::None))?;
+    let (file, metadata) = lock(context, path, false, Some(Patience::None))?;
     if FileId::of(&metadata) != id {
         return Err(Error::Moved {
             path: context.path(),
@@ -35,10 +30,9 @@ pub(crate) fn open_within(
     }
     let end = part.end;
     let array = read_array(context, file.file(), part, &options)?;
-    let nbytes = check_length(context, &array, end)?;
-    let mapping = Mapping::new(file, &metadata, access, array.offset, nbytes)
-        .map_err(|error| context.step("map").io(error))?;
-    let mut file = ArrayFile::new(mapping, array, context.path(), access, &options);
+    check_length(context, &array, end)?;
+    let access = Access::ReadOnly;
+    let mut file = ArrayFile::new(file, array, context.path(), access, &options);
     file.is_whole = false;
     Ok(file)
 }
@@ -66,11 +60,11 @@ pub(crate) fn create_nameless(
         _ => place.growth(error, layout.len()),
     })?;
     fill::run(write, &place, &file, &layout)?;
+    place.write_header(&file, &layout)?;
     let file = LockedFile::unlocked(file);
-    let mapping = place.finish(file, Access::ReadOnly, &layout)?;
     let Layout { array, .. } = layout;
     let access = Access::ReadOnly;
-    let mut file = ArrayFile::new(mapping, array, context.path(), access, &options);
+    let mut file = ArrayFile::new(file, array, context.path(), access, &options);
     file.is_whole = false;
     Ok(file)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{ArrayRef, Dimension};
 
 use super::file::{Array, ArrayFile};
-use super::open::{self, absolute, check_size, lock, refusal};
+use super::open::{absolute, check_size, lock, refusal};
 use super::options::Options;
 use super::pack;
 use super::typed::Store;
@@ -16,7 +16,7 @@ use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
 use crate::header::{Form, Header, extent};
-use crate::mapping::{Access, Mapping};
+use crate::mapping::Access;
 use crate::shape::{self, Order};
 use crate::sys::{self, Directory, Draft, LockedFile, Patience, Unpublished};
 
@@ -255,7 +255,7 @@ impl Place {
         &self.target
     }
 
-    /// Makes a whole file beside the target: `fill` gives it blocks and data, then it gets its header and is mapped.
+    /// Makes a whole file beside the target: `fill` gives it blocks and data, then it gets its header.
     ///
     /// One that `replaces` a file is private until it has that one's mode.
     pub(super) fn draft(
@@ -264,11 +264,11 @@ impl Place {
         locked: bool,
         replaces: bool,
         fill: impl FnOnce(&Place, &File, &Layout) -> Result<()>,
-    ) -> Result<(Mapping, Unpublished)> {
+    ) -> Result<(LockedFile, Unpublished)> {
         let draft = self.new_draft(locked, replaces, layout.len())?;
         fill(self, draft.file(), layout)?;
-        let (file, name) = draft.into_parts();
-        Ok((self.finish(file, Access::ReadWrite, layout)?, name))
+        self.write_header(draft.file(), layout)?;
+        Ok(draft.into_parts())
     }
 
     /// Makes an empty file beside the target, which is to be `len` bytes long.
@@ -284,19 +284,9 @@ impl Place {
         })
     }
 
-    /// Gives a file that has its data its header, and maps it.
-    pub(super) fn finish(
-        &self,
-        file: LockedFile,
-        access: Access,
-        layout: &Layout,
-    ) -> Result<Mapping> {
-        sys::write_all_at(file.file(), &layout.header, 0)
-            .map_err(|error| self.growth(error, layout.len()))?;
-        let refused = |error| self.context().step("map").io(error);
-        let metadata = file.file().metadata().map_err(refused)?;
-        let Array { offset, .. } = layout.array;
-        Mapping::new(file, &metadata, access, offset, layout.nbytes).map_err(refused)
+    /// Gives a file that has its data its header.
+    pub(super) fn write_header(&self, file: &File, layout: &Layout) -> Result<()> {
+        sys::write_all_at(file, &layout.header, 0).map_err(|error| self.growth(error, layout.len()))
     }
 
     /// Makes the empty `file` as long as the layout: with blocks of its own that read as zero, or with a hole.
@@ -400,17 +390,14 @@ pub(super) fn create(
     let place = Place::find(context)?;
     let patience = options.lock.map(Patience::from);
     let old = find_old(context, &place, existing, patience)?;
-    let (mut mapping, name) = place.draft(&layout, options.lock.is_some(), old.is_some(), fill)?;
-    // Before the file gets its name: a refusal must change nothing.
-    open::advise(context, &mapping, options.advice)?;
-    open::guard(context, &mut mapping, options.guard)?;
-    place.publish(old, mapping.file(), name, existing, patience)?;
+    let (file, name) = place.draft(&layout, options.lock.is_some(), old.is_some(), fill)?;
+    place.publish(old, file.file(), name, existing, patience)?;
     if options.lock.is_none() {
-        mapping.release_lock();
+        file.release();
     }
     let Layout { array, .. } = layout;
     Ok(ArrayFile::new(
-        mapping,
+        file,
         array,
         path.clone(),
         Access::ReadWrite,

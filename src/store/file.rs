@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::ops::{Range, RangeBounds};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::mode::Mode;
 use super::options::Options;
@@ -12,14 +12,16 @@ use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
 use crate::mapping::{Access, Advice, Mapping};
 use crate::shape::{self, Order};
-use crate::sys::{self, Guard};
+use crate::sys::{self, Guard, LockedFile};
 
 /// An array in a file.
 ///
-/// The map holds exactly the elements of `shape`: `mapping.as_bytes().len()` is the product of `shape` and the item size
-/// of `dtype`. Whoever builds or changes a value keeps it so.
+/// If there is a map it holds exactly the elements of `array`. Whoever changes one of them keeps it so.
 pub(crate) struct ArrayFile {
-    pub(crate) mapping: Mapping,
+    /// There is one if somebody promised what it takes (see [`Mapping`]): in a `Mapped` and a `CopyOnWrite`, never in a store that
+    /// is given away by value or can be borrowed mutably.
+    pub(super) map: Option<Mapping>,
+    pub(super) file: Arc<LockedFile>,
     pub(crate) array: Array,
     /// Whether `path` names the file of this array and of no other: not in an archive, nor unpacked from one.
     pub(super) is_whole: bool,
@@ -35,10 +37,11 @@ pub(crate) struct ArrayFile {
     pub(super) unpublished: u64,
     /// Up to here blocks were reserved, or 0.
     pub(super) reserved: u64,
-    /// How the map is read.
-    advice: Mutex<Advice>,
     poison: Poison,
 }
+
+/// How many bytes are read at a time where they all pass: few enough to stay in the processor's cache.
+const PIECE: usize = 256 << 10;
 
 /// Whether a write to the disk failed. Held while one is under way: the kernel tells only one of two threads that sync.
 #[derive(Default)]
@@ -77,14 +80,15 @@ impl Array {
 
 impl ArrayFile {
     pub(super) fn new(
-        mapping: Mapping,
+        file: LockedFile,
         array: Array,
         path: PathBuf,
         access: Access,
         options: &Options,
     ) -> ArrayFile {
         ArrayFile {
-            mapping,
+            map: None,
+            file: Arc::new(file),
             array,
             is_whole: true,
             path,
@@ -94,7 +98,6 @@ impl ArrayFile {
             drop_trailing: options.drop_trailing,
             unpublished: 0,
             reserved: 0,
-            advice: Mutex::new(options.advice),
             poison: Poison::default(),
         }
     }
@@ -116,12 +119,57 @@ impl ArrayFile {
 
     /// The file, to be read and written past any map.
     pub(crate) fn file(&self) -> &File {
-        self.mapping.file()
+        self.file.file()
     }
 
-    /// The elements of a copy-on-write store, whose changes are in its map alone. `None` for any other.
+    /// The mapped bytes: all elements, if there is a map.
+    pub(super) fn mapped_bytes(&self) -> &[u8] {
+        self.map.as_ref().map_or(&[], Mapping::as_bytes)
+    }
+
+    /// The elements of a copy-on-write array, whose changes are in its map alone. `None` for any other.
     pub(crate) fn private_bytes(&self) -> Option<&[u8]> {
-        (self.access == Access::CopyOnWrite).then(|| self.mapping.as_bytes())
+        (self.access == Access::CopyOnWrite).then(|| self.mapped_bytes())
+    }
+
+    /// Gives up the map.
+    pub(super) fn unmap(&mut self) {
+        if self.access.writes_file() && self.check_guard("unmap").is_err() {
+            // What was written by way of it is lost.
+            self.poison();
+        }
+        self.map = None;
+    }
+
+    /// Reads bytes of the elements, from `position` bytes behind the first of all.
+    pub(crate) fn read_at(&self, op: &'static str, position: usize, into: &mut [u8]) -> Result<()> {
+        let bytes = position..position + into.len();
+        if let Some(private) = self.private_bytes() {
+            into.copy_from_slice(&private[bytes]);
+            return self.check_guard(op);
+        }
+        let range = self.array.in_file(bytes);
+        let read = sys::read_at(self.file(), into, range.start);
+        match read.map_err(|error| self.context(op).io(error))? < into.len() {
+            true => Err(self.truncated(op)),
+            false => Ok(()),
+        }
+    }
+
+    /// Passes on all bytes of the elements, piece by piece.
+    pub(crate) fn for_each_piece(
+        &self,
+        op: &'static str,
+        mut each: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let nbytes = self.array.nbytes();
+        let mut buffer = vec![0; nbytes.min(PIECE)];
+        for start in (0..nbytes).step_by(PIECE) {
+            let piece = &mut buffer[..PIECE.min(nbytes - start)];
+            self.read_at(op, start, piece)?;
+            each(piece)?;
+        }
+        Ok(())
     }
 
     /// Refuses further writes: what the disk holds is not known any more.
@@ -143,8 +191,12 @@ impl ArrayFile {
         written.map_err(|error| self.context(op).growth(error, bytes.len() as u64, free()))
     }
 
+    fn guarding(&self) -> Option<&Guard> {
+        self.map.as_ref()?.guarding()
+    }
+
     pub(super) fn is_guarded(&self) -> bool {
-        self.mapping.its_guard().is_some()
+        self.guarding().is_some()
     }
 
     /// Refuses to go on with a store whose guard found it faulted, or that is cut. Asks nothing of a store without a guard.
@@ -159,10 +211,10 @@ impl ArrayFile {
     /// where there is no fault to tell, counts as faulted for ever if it has a guard.
     pub(crate) fn check_faults(&self, op: &'static str) -> Result<()> {
         let (found, expected) = (self.file_len(op)?, self.extent().end);
-        if found < expected {
-            self.mapping.mark_faulted();
+        if let (Some(guard), true) = (self.guarding(), found < expected) {
+            guard.mark();
         }
-        match found < expected || self.mapping.its_guard().is_some_and(Guard::has_faulted) {
+        match found < expected || self.guarding().is_some_and(Guard::has_faulted) {
             true => Err(Error::Faulted {
                 path: self.path.clone(),
                 op,
@@ -171,18 +223,6 @@ impl ArrayFile {
             }),
             false => Ok(()),
         }
-    }
-
-    /// Says why elements could not be passed on that the kernel was to read from the map.
-    pub(crate) fn fault(&self, op: &'static str) -> Error {
-        self.mapping.mark_faulted();
-        let faulted = |found| Error::Faulted {
-            path: self.path.clone(),
-            op,
-            expected: self.extent().end,
-            found,
-        };
-        self.file_len(op).map_or_else(|error| error, faulted)
     }
 
     /// Says that the file ends before the array.
@@ -197,7 +237,7 @@ impl ArrayFile {
     }
 
     pub(super) fn file_len(&self, op: &'static str) -> Result<u64> {
-        let metadata = self.mapping.file().metadata();
+        let metadata = self.file().metadata();
         Ok(metadata.map_err(|error| self.context(op).io(error))?.len())
     }
 
@@ -207,7 +247,7 @@ impl ArrayFile {
             return Err(Error::InvalidOption {
                 path: self.path.clone(),
                 op: "read",
-                reason: "the store has no guard; open it with `Options::guard`",
+                reason: "its map has no guard; map it with `MapOptions::guard`",
             });
         }
         self.check_faults("read")?;
@@ -236,7 +276,7 @@ impl ArrayFile {
     fn write_step(
         &self,
         op: &'static str,
-        step: impl FnOnce(&Mapping) -> std::io::Result<()>,
+        step: impl FnOnce() -> std::io::Result<()>,
     ) -> Result<()> {
         self.check_guard(op)?;
         let mut poisoned = self.poison.lock();
@@ -246,18 +286,24 @@ impl ArrayFile {
         if !self.access.writes_file() {
             return Ok(());
         }
-        step(&self.mapping).map_err(|error| {
+        step().map_err(|error| {
             *poisoned = true;
             self.context(op).io(error)
         })
     }
 
     pub(super) fn flush(&self) -> Result<()> {
-        self.write_step("flush", Mapping::flush)
+        self.write_step("flush", || match &self.map {
+            Some(map) => map.flush(),
+            None => sys::sync_data(self.file()),
+        })
     }
 
     pub(super) fn flush_async(&self) -> Result<()> {
-        self.write_step("flush", Mapping::flush_async)
+        self.write_step("flush", || match &self.map {
+            Some(map) => map.flush_async(),
+            None => sys::start_writeback(self.file(), self.extent()),
+        })
     }
 
     pub(super) fn flush_rows(&self, range: impl RangeBounds<usize>) -> Result<()> {
@@ -269,25 +315,20 @@ impl ArrayFile {
             end: asked.end,
             rows,
         })?;
-        let row = self.mapping.as_bytes().len().checked_div(rows).unwrap_or(0);
-        self.write_step("flush", |mapping| {
-            mapping.flush_range(range.start * row..range.end * row)
+        let row = self.array.nbytes().checked_div(rows).unwrap_or(0);
+        self.write_step("flush", || match &self.map {
+            Some(map) => map.flush_range(range.start * row..range.end * row),
+            // Without a map the system makes no part of a file durable by itself.
+            None => sys::sync_data(self.file()),
         })
     }
 
+    /// Tells the kernel how the map will be read, if there is one.
     pub(super) fn advise(&self, advice: Advice) -> Result<()> {
-        self.check_guard("advise the kernel about")?;
-        let mut current = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
-        self.mapping
-            .advise(advice)
-            .map_err(|error| self.context("advise the kernel about").io(error))?;
-        *current = advice;
-        Ok(())
-    }
-
-    /// Gives a map the advice that this array has.
-    pub(super) fn readvise(&self, mapping: &Mapping) -> std::io::Result<()> {
-        mapping.advise(*self.advice.lock().unwrap_or_else(PoisonError::into_inner))
+        let op = "advise the kernel about";
+        self.check_guard(op)?;
+        let advised = self.map.as_ref().map_or(Ok(()), |map| map.advise(advice));
+        advised.map_err(|error| self.context(op).io(error))
     }
 
     /// The part of the file that the array fills.
@@ -297,9 +338,9 @@ impl ArrayFile {
 
     pub(super) fn is_allocated(&self) -> Result<bool> {
         self.check_guard("look up the blocks of")?;
-        let blocks = sys::blocks(self.mapping.file(), self.extent());
+        let blocks = sys::blocks(self.file(), self.extent());
         let blocks = blocks.map_err(|error| self.context("look up the blocks of").io(error))?;
-        Ok(blocks.allocated && !blocks.shared && !sys::copies_on_write(self.mapping.file()))
+        Ok(blocks.allocated && !blocks.shared && !sys::copies_on_write(self.file()))
     }
 
     pub(super) fn allocate(&self) -> Result<()> {
@@ -317,7 +358,7 @@ impl ArrayFile {
             },
             _ => context.growth(error, needed, sys::free_space(&self.path)),
         };
-        let file = self.mapping.file();
+        let file = self.file();
         if sys::copies_on_write(file) {
             return Err(refused(std::io::ErrorKind::Unsupported.into()));
         }

@@ -76,10 +76,14 @@ mod sealed {
     }
 }
 
-/// The access that a [`Store`](super::Store) has to its file: [`ReadOnly`], [`ReadWrite`] or [`CopyOnWrite`].
+/// The access that a [`Store`](super::Store) has to its file: [`ReadOnly`] or [`ReadWrite`].
 pub trait AccessMode: sealed::Sealed + 'static {}
 
-/// An access with which elements can be changed: [`ReadWrite`] or [`CopyOnWrite`].
+/// An access with which elements can be changed: [`ReadWrite`].
+#[diagnostic::on_unimplemented(
+    message = "a store that is open for reading cannot be written to",
+    label = "this needs a store that `Store::open_rw` opened or `Store::create` made"
+)]
 pub trait Writable: AccessMode {}
 
 macro_rules! access {
@@ -101,12 +105,9 @@ access! {
     ReadOnly;
     /// NumPy's `r+`, and what `w+` gives: the file is read and written by this store alone.
     ReadWrite;
-    /// NumPy's `c`: changes stay in memory and never reach the file; other readers may have it open as well.
-    CopyOnWrite;
 }
 
 impl Writable for ReadWrite {}
-impl Writable for CopyOnWrite {}
 
 #[cfg(test)]
 mod tests {

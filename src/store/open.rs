@@ -1,4 +1,4 @@
-//! Opening: the file is locked, its header read and everything in it checked before a byte is mapped.
+//! Opening: the file is locked, its header read and everything in it checked before an element is.
 
 use std::fs::{File, Metadata};
 use std::ops::Range;
@@ -9,7 +9,7 @@ use super::options::Options;
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
 use crate::header::{BLOCK, Header, extent};
-use crate::mapping::{Access, Advice, Mapping};
+use crate::mapping::Access;
 use crate::shape;
 use crate::sys::{self, LockedFile, NotLocked, Patience};
 
@@ -37,37 +37,8 @@ pub(crate) fn open(
         // Left by a writer that died: the lock says so. Nobody misses them if this fails.
         let _ = file.file().set_len(len);
     }
-    let nbytes = check_length(context, &array, len)?;
-    let mut mapping = Mapping::new(file, &metadata, access, array.offset, nbytes)
-        .map_err(|error| context.step("map").io(error))?;
-    advise(context, &mapping, options.advice)?;
-    guard(context, &mut mapping, options.guard)?;
-    Ok(ArrayFile::new(mapping, array, path, access, options))
-}
-
-/// Passes on how a new map will be read, unless it is what the kernel takes for granted.
-pub(super) fn advise(context: Context<'_>, mapping: &Mapping, advice: Advice) -> Result<()> {
-    if advice == Advice::Normal {
-        return Ok(());
-    }
-    let advised = mapping.advise(advice);
-    advised.map_err(|error| context.step("advise the kernel about").io(error))
-}
-
-/// Guards a new map, if it is to be.
-pub(super) fn guard(context: Context<'_>, mapping: &mut Mapping, wanted: bool) -> Result<()> {
-    if !wanted {
-        return Ok(());
-    }
-    mapping.guard().map_err(|source| match source.kind() {
-        std::io::ErrorKind::Unsupported => Error::Unsupported {
-            path: context.path(),
-            op: context.op,
-            what: "a guard against SIGBUS",
-            source,
-        },
-        _ => context.step("guard").io(source),
-    })
+    check_length(context, &array, len)?;
+    Ok(ArrayFile::new(file, array, path, access, options))
 }
 
 /// The path from the root, so that it stays right when the current directory changes.
@@ -273,11 +244,11 @@ fn raw_array(
     })
 }
 
-/// The bytes of the array, if the file has them all.
-pub(super) fn check_length(context: Context<'_>, array: &Array, len: u64) -> Result<usize> {
+/// Refuses a file that has not all bytes of the array.
+pub(super) fn check_length(context: Context<'_>, array: &Array, len: u64) -> Result<()> {
     let nbytes = check_size(context, &array.shape, array.dtype.itemsize())?;
     match array.offset.checked_add(nbytes as u64) {
-        Some(end) if end <= len => Ok(nbytes),
+        Some(end) if end <= len => Ok(()),
         end => Err(Error::Truncated {
             path: context.path(),
             op: context.op,
@@ -287,7 +258,7 @@ pub(super) fn check_length(context: Context<'_>, array: &Array, len: u64) -> Res
     }
 }
 
-/// The bytes of an array, if a map can hold them.
+/// The bytes of an array, if an address space can hold them.
 pub(crate) fn check_size(context: Context<'_>, shape: &[usize], itemsize: usize) -> Result<usize> {
     if shape.len() > shape::MAX_NDIM {
         return Err(Error::InvalidOption {

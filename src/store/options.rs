@@ -6,14 +6,14 @@ use ndarray::{ArrayRef, Dimension, IntoDimension, ShapeBuilder};
 
 use super::any::AnyStore;
 use super::create::{self, Existing};
-use super::mode::{AccessMode, CopyOnWrite, Mode, ReadOnly, ReadWrite};
+use super::mode::{AccessMode, Mode, ReadOnly, ReadWrite};
 use super::open;
 use super::typed::Store;
 use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
 use crate::header::DEFAULT_LIMIT;
-use crate::mapping::{Access, Advice};
+use crate::mapping::Access;
 use crate::shape::{self, Order};
 use crate::sys::LockPolicy;
 
@@ -31,7 +31,7 @@ use crate::sys::LockPolicy;
 /// # std::fs::write(&path, bytemuck::bytes_of(&[0_f32; 8])).unwrap();
 ///
 /// let store = Options::new().raw(8).shape((2, 3)).order(Order::F).open::<f32, Ix2>(&path)?;
-/// assert_eq!(store.view().dim(), (2, 3));
+/// assert_eq!(store.shape(), [2, 3]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -46,8 +46,6 @@ pub struct Options {
     pub(super) compact: bool,
     pub(super) sparse: bool,
     pub(super) drop_trailing: bool,
-    pub(super) advice: Advice,
-    pub(super) guard: bool,
     pub(crate) max_header_size: usize,
     /// Of an array that comes by stream.
     pub(crate) max_nbytes: u64,
@@ -66,8 +64,6 @@ impl Default for Options {
             compact: false,
             sparse: false,
             drop_trailing: false,
-            advice: Advice::default(),
-            guard: false,
             max_header_size: DEFAULT_LIMIT,
             max_nbytes: u64::MAX,
             expect_end: false,
@@ -108,17 +104,11 @@ impl Options {
         }
     }
 
-    /// Takes no lock, and heeds none.
+    /// Takes no lock, and heeds none: for writers of disjoint rows in several processes, a common use of `np.memmap`.
     ///
-    /// # Safety
-    ///
-    /// As long as the store lives, the caller makes sure of what the lock would: nobody shortens the file, and nobody
-    /// writes to the array while a view of this store is alive, which always spans all of it.
-    ///
-    /// So writers of disjoint rows in several processes, a common use of `np.memmap`, take turns: each makes its view, writes,
-    /// and drops the view.
-    #[allow(unsafe_code)]
-    pub unsafe fn no_lock(self) -> Options {
+    /// What another process writes meanwhile is seen, or seen in part. Whoever maps such a store promises what the lock would
+    /// have made sure of among stores.
+    pub fn no_lock(self) -> Options {
         Options { lock: None, ..self }
     }
 
@@ -145,7 +135,7 @@ impl Options {
     }
 
     /// Leaves holes in a new file, as NumPy does, instead of allocating its blocks: an array may then be larger than the
-    /// disk, and a store into a hole of a full disk is a SIGBUS that kills the process. A file that has holes keeps them when it
+    /// disk, and to write into a hole of a full disk is an error, or, by way of a map, a SIGBUS that kills the process. A file that has holes keeps them when it
     /// is resized.
     pub fn sparse(self, sparse: bool) -> Options {
         Options { sparse, ..self }
@@ -158,49 +148,6 @@ impl Options {
             drop_trailing: drop,
             ..self
         }
-    }
-
-    /// Sets how the map will be read.
-    pub fn advice(self, advice: Advice) -> Options {
-        Options { advice, ..self }
-    }
-
-    /// Survives what cuts the file of the store while it is open, and disks that fail to read it: instead of a SIGBUS that kills
-    /// the process, elements that are gone read as zero, and the store is [`Error::Faulted`] from then on.
-    ///
-    /// Whoever truncates a file without its lock breaks the one thing that a [`Store`] relies on, and this does not mend that.
-    /// It makes it an error that a long-running process can report. Ask with [`Store::guarded`] or [`Store::check_faults`]
-    /// before relying on what a view showed; flush, append, resize and everything else that can fail asks by itself. A
-    /// writable store writes nothing any more, for what is put into the zeros never reaches the file.
-    ///
-    /// The first such store installs a handler of SIGBUS in the process, which stays. It passes on every SIGBUS that is not about
-    /// a store with a guard: to the handler that was there before, or to the default, which kills. A handler that something
-    /// else installs later must call the one that it replaces, or there is no guard. Nor is there one for a thread that
-    /// blocks SIGBUS. Costs two system calls the first time, later none until a fault, and one with each flush or check.
-    ///
-    /// Linux only: elsewhere opening is [`Error::Unsupported`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use ndarray::Ix1;
-    /// use ndstore::{Error, Options, Store};
-    /// # let dir = tempfile::tempdir()?;
-    /// # let path = dir.path().join("temp.dat");
-    /// # Store::<f64, _>::create(&path, 10_000)?;
-    /// # if cfg!(target_os = "linux") {
-    ///
-    /// let store = Options::new().guard(true).open::<f64, Ix1>(&path)?;
-    /// assert_eq!(store.guarded(|view| view.sum())?, 0.0);
-    ///
-    /// std::fs::File::options().write(true).open(&path)?.set_len(4096)?; // takes no lock
-    /// let sum = store.guarded(|view| view.sum());
-    /// assert!(matches!(sum, Err(Error::Faulted { found: 4096, .. })));
-    /// # }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn guard(self, guard: bool) -> Options {
-        Options { guard, ..self }
     }
 
     /// Sets how many characters a header may have. 10,000 unless told otherwise, as in NumPy; only records with
@@ -252,18 +199,6 @@ impl Options {
         self.open_as(path.as_ref())
     }
 
-    /// Opens a file whose changes stay in memory. See [`Store::open_cow`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::open_cow`].
-    pub fn open_cow<A: Element, D: Dimension>(
-        &self,
-        path: impl AsRef<Path>,
-    ) -> Result<Store<A, D, CopyOnWrite>> {
-        self.open_as(path.as_ref())
-    }
-
     /// Opens a file of any dtype and rank. See [`AnyStore::open_mode`].
     ///
     /// # Errors
@@ -271,18 +206,25 @@ impl Options {
     /// As [`AnyStore::open_mode`]; [`Error::InvalidOption`] for a raw file without [`dtype`](Options::dtype).
     pub fn open_any(&self, path: impl AsRef<Path>, mode: Mode) -> Result<AnyStore> {
         let path = path.as_ref();
+        let refused = |reason| {
+            Err(Error::InvalidOption {
+                path: path.to_owned(),
+                op: "open",
+                reason,
+            })
+        };
         let access = match mode {
             Mode::Read => Access::ReadOnly,
             Mode::ReadWrite => Access::ReadWrite,
-            Mode::CopyOnWrite => Access::CopyOnWrite,
+            Mode::CopyOnWrite => {
+                return refused(
+                    "`c` is a mode of maps; open it as `r`, and map that with `Store::map_cow`",
+                );
+            }
             Mode::Write => {
-                let reason =
-                    "`w+` makes a new file, which needs a type and a shape; use `Store::create`";
-                return Err(Error::InvalidOption {
-                    path: path.to_owned(),
-                    op: "open",
-                    reason,
-                });
+                return refused(
+                    "`w+` makes a new file, which needs a type and a shape; use `Store::create`",
+                );
             }
         };
         open::open(path, access, self, self.dtype.clone()).map(|file| AnyStore { file })

@@ -3,14 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::create::{Layout, Place};
 use super::file::{Array, ArrayFile};
-use super::open;
 use super::write::Writer;
 use crate::error::{Context, Error, Result};
 use crate::header::{BLOCK, Form};
-use crate::mapping::Advice;
+use crate::mapping::Mapping;
 use crate::shape::{self, Relayout, Segment};
 use crate::sys::{self, FileId};
 
@@ -69,26 +69,28 @@ impl ArrayFile {
         let rewrite = Rewrite::new(self, &place, &layout, fill);
         let sparse = rewrite.sparse;
         let drafted = place.draft(&layout, self.locked, true, |_, file, _| rewrite.run(file));
-        // Copying may have set another advice, and the old map stays if it failed.
-        self.readvise(&self.mapping)
-            .map_err(|error| context.io(error))?;
-        // What was copied may be zeros that stood for what the old file had lost.
+        // A map that showed zeros for what the file has lost may have made something of them.
         self.check_guard(context.op)?;
-        let (mut mapping, name) = drafted?;
-        self.readvise(&mapping).map_err(|error| context.io(error))?;
-        open::guard(context, &mut mapping, self.is_guarded())?;
+        let (file, name) = drafted?;
+        let file = Arc::new(file);
+        let renew = |map: &Mapping| {
+            let renewed = map.renew(file.clone(), layout.array.offset, layout.nbytes);
+            renewed.map_err(|error| context.step("map").io(error))
+        };
+        let map = self.map.as_ref().map(renew).transpose()?;
         // Again, for copying may have taken hours.
         self.check_place(&place)?;
-        place.replace(self.mapping.file(), mapping.file(), name)?;
+        place.replace(self.file(), file.file(), name)?;
         let synced = place.sync_directory();
-        // From here on the store is on the new file, whatever else fails. The old map goes: unmapped, unlocked, closed.
-        self.mapping = mapping;
+        // From here on the store is on the new file, whatever else fails. The old one goes: unmapped, unlocked, closed.
+        self.map = map;
+        self.file = file;
         if !sparse {
-            settle(self.mapping.file(), &place);
+            settle(self.file(), &place);
         }
         self.reserved = 0;
         if !self.locked {
-            self.mapping.release_lock();
+            self.file.release();
         }
         self.array = layout.array;
         if synced.is_err() {
@@ -100,7 +102,7 @@ impl ArrayFile {
     /// Checks that the path still names this store's file.
     fn check_place(&self, place: &Place) -> Result<()> {
         let context = self.context("resize");
-        let names = || sys::names(place.target(), FileId::of(&self.mapping.file().metadata()?));
+        let names = || sys::names(place.target(), FileId::of(&self.file().metadata()?));
         match names().map_err(|error| context.io(error))? {
             true => Ok(()),
             false => Err(Error::Moved {
@@ -111,7 +113,7 @@ impl ArrayFile {
     }
 }
 
-/// One rewrite, from the map of the old file into the new one.
+/// One rewrite, from the old file into the new one.
 struct Rewrite<'a> {
     old: &'a ArrayFile,
     place: &'a Place,
@@ -125,7 +127,7 @@ struct Rewrite<'a> {
 
 impl<'a> Rewrite<'a> {
     fn new(old: &'a ArrayFile, place: &'a Place, layout: &'a Layout, fill: &'a [u8]) -> Self {
-        let file = old.mapping.file();
+        let file = old.file();
         let blocks = sys::blocks(file, old.extent());
         let sparse = old.sparse || blocks.as_ref().is_ok_and(|blocks| !blocks.allocated);
         // A second name, or a snapshot, would keep them shared, and the first write could then find the disk full.
@@ -152,7 +154,10 @@ impl<'a> Rewrite<'a> {
             &in_file(&self.layout.array),
             old.dtype.itemsize(),
         );
-        let growth = |error| self.place.growth(error, self.layout.len());
+        let growth = |error: io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.old.truncated("resize"),
+            _ => self.place.growth(error, self.layout.len()),
+        };
         let same_place = self.layout.array.offset == old.offset;
         match relayout.prefix().filter(|_| self.may_share && same_place) {
             Some(kept) if self.clone_prefix(file, kept).map_err(growth)? => {
@@ -185,7 +190,7 @@ impl<'a> Rewrite<'a> {
         if !self.sparse {
             sys::write_in_place(file);
         }
-        if !sys::clone_file(self.old.mapping.file(), file) {
+        if !sys::clone_file(self.old.file(), file) {
             return Ok(false);
         }
         // Cut first: what is behind the kept elements must read as zero, not as what the old file has there.
@@ -213,8 +218,7 @@ impl<'a> Rewrite<'a> {
         blank: bool,
         may_share: bool,
     ) -> io::Result<()> {
-        let ArrayFile { mapping, array, .. } = self.old;
-        let (old_file, bytes) = (mapping.file(), mapping.as_bytes());
+        let (array, old_file) = (&self.old.array, self.old.file());
         if array.raw {
             self.copy_run(
                 &mut Writer::new(file, 0),
@@ -223,8 +227,7 @@ impl<'a> Rewrite<'a> {
                 may_share,
             )?;
         }
-        // Small runs are read once, from front to back.
-        mapping.advise(Advice::Sequential)?;
+        let mut window = Window::new(old_file);
         let mut gather = Gather::new(
             file,
             self.layout.array.offset,
@@ -240,7 +243,7 @@ impl<'a> Rewrite<'a> {
                     self.copy_run(&mut gather.writer, old_file, source, may_share)?;
                 }
                 Segment::Copy { from, len } => {
-                    gather.push(&bytes[from as usize..][..len as usize])?
+                    gather.push(window.bytes(array.offset + from, len as usize)?)?
                 }
                 Segment::Fill { len } => gather.fill(len)?,
             }
@@ -278,6 +281,37 @@ fn settle(new: &File, place: &Place) {
         }
         sys::free_space(place.target());
         std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+/// A part of the old file, from which small runs are taken from front to back.
+struct Window<'a> {
+    file: &'a File,
+    bytes: Vec<u8>,
+    start: u64,
+    /// As many of the bytes are of the file.
+    len: usize,
+}
+
+impl<'a> Window<'a> {
+    fn new(file: &'a File) -> Window<'a> {
+        Window {
+            file,
+            bytes: vec![0; KERNEL_RUN as usize],
+            start: 0,
+            len: 0,
+        }
+    }
+
+    /// Fewer than [`KERNEL_RUN`] bytes of the file. `UnexpectedEof` if it has been cut.
+    fn bytes(&mut self, start: u64, len: usize) -> io::Result<&[u8]> {
+        if start < self.start || start + len as u64 > self.start + self.len as u64 {
+            self.len = sys::read_at(self.file, &mut self.bytes, start)?;
+            self.start = start;
+        }
+        let skip = (start - self.start) as usize;
+        let found = self.bytes[..self.len].get(skip..skip + len);
+        found.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }
 

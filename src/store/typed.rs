@@ -5,44 +5,46 @@ use std::marker::PhantomData;
 use std::ops::RangeBounds;
 use std::path::Path;
 
-use ndarray::{ArrayRef, ArrayView, ArrayViewMut, Dimension, IntoDimension, IxDyn, ShapeBuilder};
+use ndarray::{ArrayRef, Dimension, IntoDimension, IxDyn, ShapeBuilder};
 
 use super::any::{AnyStore, DowncastError};
 use super::file::{Array, ArrayFile};
-use super::mode::{AccessMode, CopyOnWrite, Mode, ReadOnly, ReadWrite, Writable};
+#[cfg(doc)]
+use super::mapped::{MapOptions, Mapped};
+use super::mode::{AccessMode, Mode, ReadOnly, ReadWrite};
 use super::options::Options;
 use crate::dtype::{ByteOrder, DType, Kind};
 use crate::element::{Element, assert_element};
 use crate::error::{Context, Error, Result};
-use crate::mapping::Advice;
 use crate::shape::Order;
 
-/// An N-dimensional array in a file, mapped into memory: what `np.memmap` is to Python.
+/// An N-dimensional array in a file: what `np.memmap` is to Python.
 ///
 /// `A` is the type of the elements, `D` the dimension ([`Ix2`](type@ndarray::Ix2), or [`IxDyn`](type@IxDyn) for a rank
-/// known only at run time), `M` the access: [`ReadOnly`], [`ReadWrite`] or [`CopyOnWrite`]. The constructors stand on
+/// known only at run time), `M` the access: [`ReadOnly`] or [`ReadWrite`]. The constructors stand on
 /// `Store<A, D>` and return the access that they open. [`Options`] has more of them; [`AnyStore`](crate::AnyStore) opens
 /// an array whose type is not known.
 ///
-/// The store owns the file, its lock and its map together. Views borrow from it.
+/// A store owns the file and its lock. It reads and writes elements by system calls, into memory of its own or of the caller:
+/// [`read`](Store::read), [`write`](Store::write), [`get`](Store::get), [`set`](Store::set), and everything that is built on
+/// them. [`map`](Store::map) makes a [`Mapped`] of it, which lends views of the file itself.
 ///
-/// # What it relies on
+/// # Safety
 ///
-/// A map shows the file as it is, so one thing must hold: **while a store lives, nobody changes or truncates its file
-/// without taking its lock** ([`flock`]), neither another process (NumPy, `cp`) nor this one (`std::fs::write`). Stores
-/// keep to that among themselves: any number of readers or one writer, in this process and all others. If somebody else
-/// truncates the file, touching what is gone kills the process with SIGBUS; if somebody writes to it, elements change
-/// under a reference that Rust takes for constant. Where that cannot be ruled out, [`Options::guard`] turns the SIGBUS into
-/// an error (Linux): what is gone reads as zero, and the store says so from then on.
+/// **No safe call of a store can cause undefined behaviour, whatever is in the file and whatever anybody does to it meanwhile.**
+/// A file that somebody cuts is an error ([`Error::Truncated`]), and elements that somebody writes at the same time come as they
+/// were before or after, each byte by itself. Any number of stores read a file at a time, or one writes it, in this process and all
+/// others: they take its lock ([`flock`]). NumPy, `cp` and `std::fs` ask nobody, which is why mapping is `unsafe`: a view shows the
+/// file as it is, and Rust takes what a reference points at for constant.
 ///
 /// # What it promises
 ///
-/// - Nothing in a file makes opening it unsafe: its header, its length and the element type are checked before a view
-///   exists. Opening reads the header and nothing else, whatever the size of the array.
+/// - Opening checks the header, the length of the file and the element type, and reads nothing else, whatever the size of the
+///   array. Nothing is allocated because a file says so.
 /// - A file is created and resized under another name, made durable, and then takes the place of the old one. A crash, a
 ///   full disk or an error on the way leaves the old file as it was, every byte, its mode and its owner.
-/// - The blocks of a new file are allocated, so that a full disk is an error when it is created and not a SIGBUS when
-///   it is filled; [`Options::sparse`] does without. (A file that NumPy made may have holes:
+/// - The blocks of a new file are allocated, so that a full disk is an error when it is created and not when it is filled, which
+///   by way of a map is a SIGBUS; [`Options::sparse`] does without. (A file that NumPy made may have holes:
 ///   [`is_allocated`](Store::is_allocated) tells, [`allocate`](Store::allocate) mends.)
 /// - When [`flush`](Store::flush) returns `Ok` the elements are on the disk. Until then they may reach it in any order, or
 ///   not at all. Dropping a store flushes nothing; what was written stays in the page cache and outlives the process, but
@@ -59,13 +61,14 @@ use crate::shape::Order;
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("temp.dat");
 ///
-/// let arr = array![1.0, 2.0, 3.0, 4.0];
-/// let mut fp = Store::<f64, _>::create(&path, arr.dim())?;
-/// fp.view_mut().assign(&arr);
+/// let arr = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
+/// let mut fp = Store::<f64, _>::create_from(&path, &arr)?;
+/// fp.write(s![1, ..], &array![7.0, 8.0])?;
 /// fp.flush()?;
 /// drop(fp);
-/// let fp = Store::<f64, Ix1>::open(&path)?;
-/// assert_eq!(fp.view(), arr);
+/// let fp = Store::<f64, Ix2>::open(&path)?;
+/// assert_eq!(fp.read(s![.., 0])?, array![1.0, 7.0, 5.0]);
+/// assert_eq!(fp.get([1, 1])?, 8.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -75,11 +78,21 @@ use crate::shape::Order;
 /// # use ndarray::Ix1;
 /// # use ndstore::Store;
 /// let mut fp = Store::<f64, Ix1>::open("temp.dat")?;
-/// fp.view_mut().fill(0.0);
+/// fp.set(0, 1.0)?;
+/// # Ok::<(), ndstore::Error>(())
+/// ```
+///
+/// There is no view without a map:
+///
+/// ```compile_fail,E0599
+/// # use ndarray::Ix1;
+/// # use ndstore::Store;
+/// let fp = Store::<f64, Ix1>::open("temp.dat")?;
+/// fp.view();
 /// # Ok::<(), ndstore::Error>(())
 /// ```
 pub struct Store<A, D, M = ReadWrite> {
-    /// Its dtype is `A::dtype()`, the rank of its shape fits `D`, its access is `M`'s, and its bytes are aligned for `A`.
+    /// Its dtype is `A::dtype()`, the rank of its shape fits `D`, and its access is `M`'s.
     pub(crate) file: ArrayFile,
     pub(crate) dim: D,
     marker: PhantomData<(A, M)>,
@@ -89,7 +102,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// Opens an existing file for reading: NumPy's mode `r`.
     ///
     /// Takes a shared lock: other readers may have the file open. Any NPY file will do, of any version and with a header
-    /// of any length, whose dtype is `A`'s and whose data are aligned for it.
+    /// of any length, whose dtype is `A`'s.
     ///
     /// # Errors
     ///
@@ -97,7 +110,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// - [`Locked`](Error::Locked) if a writer has the file open, [`LockUnsupported`](Error::LockUnsupported).
     /// - [`Header`](Error::Header) if NumPy would not read the header either, or the dtype is `object`.
     /// - [`DTypeMismatch`](Error::DTypeMismatch), [`NdimMismatch`](Error::NdimMismatch) if the array is not one of `A`
-    ///   and `D`; [`Misaligned`](Error::Misaligned) if it cannot be viewed in place.
+    ///   and `D`.
     /// - [`Truncated`](Error::Truncated) if the file ends before the array,
     ///   [`ShapeTooLarge`](Error::ShapeTooLarge) if no address space could hold it.
     pub fn open(path: impl AsRef<Path>) -> Result<Store<A, D, ReadOnly>> {
@@ -114,18 +127,6 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// As [`open`](Store::open); [`Locked`](Error::Locked) if anybody has the file open.
     pub fn open_rw(path: impl AsRef<Path>) -> Result<Store<A, D, ReadWrite>> {
         Options::new().open_rw(path)
-    }
-
-    /// Opens an existing file whose changes stay in memory: NumPy's mode `c`.
-    ///
-    /// Takes a shared lock. Each page that is written to is copied; the file never changes. No swap is reserved, so an
-    /// array larger than memory opens, of which no more can be changed than memory holds.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Store::open).
-    pub fn open_cow(path: impl AsRef<Path>) -> Result<Store<A, D, CopyOnWrite>> {
-        Options::new().open_cow(path)
     }
 
     /// Creates a file of zeros, in place of an old one: NumPy's mode `w+`.
@@ -166,8 +167,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// `np.save`.
     ///
     /// The array may have any strides. The file is in Fortran order if that is how the elements lie in memory and C order
-    /// is not, as with `np.save`; [`Options::order`] sets it. Elements are written in bulk, without the page
-    /// faults that filling a map takes, and are durable when this returns.
+    /// is not, as with `np.save`; [`Options::order`] sets it. The elements are durable when this returns.
     ///
     /// # Errors
     ///
@@ -210,97 +210,27 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         Self::check_array(context, &file.array)
     }
 
-    /// Checks that an array can be viewed as one of `A` and `D`: of a new file, before it takes the place of an old one.
+    /// Checks that an array is one of `A` and `D`: of a new file, before it takes the place of an old one.
     pub(crate) fn check_array(context: Context<'_>, array: &Array) -> Result<D> {
         assert_element::<A>();
         let dtype = A::dtype();
         if array.dtype != dtype || dtype.itemsize() != size_of::<A>() {
             return Err(dtype_mismatch(context, &dtype, &array.dtype));
         }
-        let dim: D = dimension(context, array)?;
-        // A map lies in memory as its file lies in pages.
-        if dim.size() > 0 && !array.offset.is_multiple_of(align_of::<A>() as u64) {
-            return Err(Error::Misaligned {
-                path: context.path(),
-                op: context.op,
-                dtype: dtype.descr(),
-                offset: array.offset,
-                align: align_of::<A>(),
-                remedy: match (array.dtype.kind(), array.dtype.byte_order()) {
-                    _ if context.op == "create" => "choose an offset that is one",
-                    (Kind::Record, _) => {
-                        "declare the record as `#[repr(C, packed)]`, or its fields as `Le<T>` or `Be<T>`"
-                    }
-                    (_, ByteOrder::Big) => {
-                        "open it as `Be<T>` of that type, which has no alignment"
-                    }
-                    (_, _) => "open it as `Le<T>` of that type, which has no alignment",
-                },
-            });
-        }
-        Ok(dim)
-    }
-
-    /// The array, to be read in place. Costs nothing that grows with it.
-    pub fn view(&self) -> ArrayView<'_, A, D> {
-        let elements = elements(&self.file).unwrap_or(&[]);
-        ArrayView::from_shape(
-            self.dim.clone().set_f(self.file.array.order == Order::F),
-            elements,
-        )
-        .expect("the map holds the elements of the shape, by `ArrayFile`")
-    }
-
-    /// The array, to be read and written in place.
-    ///
-    /// Writing changes the map: the file, too, if the store is [`ReadWrite`], at the latest on [`flush`](Store::flush).
-    pub fn view_mut(&mut self) -> ArrayViewMut<'_, A, D>
-    where
-        M: Writable,
-    {
-        let shape = self.dim.clone().set_f(self.file.array.order == Order::F);
-        let elements =
-            bytemuck::try_cast_slice_mut(self.file.mapping.as_bytes_mut()).unwrap_or(&mut []);
-        ArrayViewMut::from_shape(shape, elements)
-            .expect("the map holds the elements of the shape, by `ArrayFile`")
-    }
-
-    /// Runs `read` over the view and returns what it returns, if all that it saw was in the file: [`view`](Store::view), then
-    /// [`check_faults`](Store::check_faults), in one, for a store with [`Options::guard`].
-    ///
-    /// What `read` did meanwhile is done: a file that it wrote with [`create_from`](Store::create_from) may hold zeros.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Faulted`] if the file was cut, or its disk failed, at any time before `read` was done;
-    /// [`InvalidOption`](Error::InvalidOption) for a store without a guard.
-    pub fn guarded<R>(&self, read: impl FnOnce(ArrayView<'_, A, D>) -> R) -> Result<R> {
-        self.file.guarded(|| read(self.view()))
-    }
-
-    /// Says whether every element that a view showed was in the file: whether it was cut, or its disk failed, while the store
-    /// had it open. Costs one system call.
-    ///
-    /// With [`Options::guard`] what it says counts for all that was read before it, save for one thing: where the new end of the
-    /// file is within a page, the rest of that page reads as zero without a fault, and once the file is as long again nothing
-    /// tells. Without a guard it looks at the length of the file alone: whoever reads what is gone does not live to ask.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Faulted`]; [`Error::Io`] if the file system does not answer.
-    pub fn check_faults(&self) -> Result<()> {
-        self.file.check_faults("read")
+        dimension(context, array)
     }
 
     /// Waits until every change is on the disk.
     ///
-    /// On a read-only or copy-on-write store there is nothing to write and it does nothing, as in NumPy.
+    /// That includes what was changed by way of a map: a [`Mapped`] lends its store for this, too, and where the system does not
+    /// write the pages of a map with those of its file this does it. On a read-only store there is nothing to write, and it does
+    /// nothing, as in NumPy.
     ///
     /// # Errors
     ///
     /// What the disk reports, as [`Error::Io`]. The kernel reports a lost write once, so the store is then poisoned and
-    /// every later flush is [`Error::Poisoned`]. With [`Options::guard`], [`Error::Faulted`] if the file was cut, or could
-    /// not be read, since it was opened; so do all other calls that can fail.
+    /// every later flush is [`Error::Poisoned`]. With [`MapOptions::guard`], [`Error::Faulted`] if the file was cut, or could
+    /// not be read, since it was mapped; so do all other calls that can fail.
     pub fn flush(&self) -> Result<()> {
         self.file.flush()
     }
@@ -316,7 +246,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         self.file.flush_async()
     }
 
-    /// Waits until the changes to these rows are on the disk, and leaves the others alone.
+    /// Waits until the changes to these rows are on the disk. Of a [`Mapped`] it leaves the others alone; without a map the system
+    /// writes them as well.
     ///
     /// A row is one index of the slowest axis: the first in C order, the last in Fortran order.
     ///
@@ -327,22 +258,13 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         self.file.flush_rows(rows)
     }
 
-    /// Flushes, unmaps, unlocks and closes. Dropping the store does the same without the flush.
+    /// Flushes, unlocks and closes. Dropping the store does the same without the flush.
     ///
     /// # Errors
     ///
     /// As [`flush`](Store::flush). The file is closed all the same.
     pub fn close(self) -> Result<()> {
         self.flush()
-    }
-
-    /// Tells the kernel how the array will be read.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] if the kernel refuses.
-    pub fn advise(&self, advice: Advice) -> Result<()> {
-        self.file.advise(advice)
     }
 
     /// Whether every element has a block of its own on the disk, so that writing to it needs no room: true of a new file
@@ -377,7 +299,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
 
     /// The bytes of all elements.
     pub fn nbytes(&self) -> usize {
-        self.as_bytes().len()
+        self.file.array.nbytes()
     }
 
     /// The order of the elements in the file.
@@ -403,11 +325,6 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     /// The mode that the file is open in. A created one is open as `r+`, as in NumPy.
     pub fn mode(&self) -> Mode {
         self.file.access.into()
-    }
-
-    /// The bytes of the elements, in the order of the file.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.file.mapping.as_bytes()
     }
 }
 
@@ -498,11 +415,6 @@ fn mismatch_remedy(expected: &DType, found: &DType) -> &'static str {
         (_, ByteOrder::Big) => "its bytes are in the other order; open it as `Be<T>` of that type",
         (_, _) => "its bytes are in the other order; open it as `Le<T>` of that type",
     }
-}
-
-/// The elements of the file, or `None` if its bytes are not a whole number of aligned ones.
-fn elements<A: Element>(file: &ArrayFile) -> Option<&[A]> {
-    bytemuck::try_cast_slice(file.mapping.as_bytes()).ok()
 }
 
 impl<A: Element, D: Dimension, M: AccessMode> fmt::Debug for Store<A, D, M> {

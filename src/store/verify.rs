@@ -115,7 +115,7 @@ impl ArrayFile {
         self.flush()?;
         #[cfg(unix)]
         if !self.access.writes_file() {
-            sys::sync_data(self.mapping.file()).map_err(|error| context.step("sync").io(error))?;
+            sys::sync_data(self.file()).map_err(|error| context.step("sync").io(error))?;
         }
         let header = self.header_to_sum(context)?;
         let new = NewFile::create(&path)?;
@@ -123,7 +123,7 @@ impl ArrayFile {
             check_old(context, &path, old)?;
         } else {
             // Before there is anything in it: who may not read the array shall not read its sums.
-            sys::preserve_attributes(self.mapping.file(), new.file())
+            sys::preserve_attributes(self.file(), new.file())
                 .map_err(|error| new.context().step("set the attributes of").io(error))?;
         }
         let extent = self.extent();
@@ -142,7 +142,7 @@ impl ArrayFile {
         hasher.update(&header);
         let mut writer = Writer::new(new.file(), HEAD as u64);
         writer.write(&header).map_err(growth)?;
-        read_pieces(context, self.mapping.file(), extent, |_, bytes| {
+        read_pieces(context, self.file(), extent, |_, bytes| {
             let sums: Vec<u8> = sums::of(bytes).flatten().collect();
             hasher.update(&sums);
             writer.write(&sums).map_err(growth)
@@ -164,11 +164,11 @@ impl ArrayFile {
         };
         let start = self.array.offset;
         let rows = shape::rows(&self.array.shape, self.array.order);
-        let row = (self.mapping.as_bytes().len() / rows.max(1)) as u64;
+        let row = (self.array.nbytes() / rows.max(1)) as u64;
         let mut damage = Vec::new();
         read_pieces(
             context,
-            self.mapping.file(),
+            self.file(),
             start..start + known.nbytes,
             |at, bytes| {
                 let blocks = bytes.len().div_ceil(BLOCK);
@@ -215,7 +215,7 @@ impl ArrayFile {
             });
         }
         let file = sys::resolve(&self.path).map_err(|error| context.io(error))?;
-        let id = self.mapping.file().metadata();
+        let id = self.file().metadata();
         let is_named = id.and_then(|metadata| sys::names(&file, sys::FileId::of(&metadata)));
         if !is_named.map_err(|error| context.io(error))? {
             return Err(Error::Moved {

@@ -3,6 +3,8 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::file::{self, FileId};
@@ -64,7 +66,7 @@ pub(crate) enum NotLocked {
 #[derive(Debug)]
 pub(crate) struct LockedFile {
     file: File,
-    locked: bool,
+    locked: AtomicBool,
     /// The process that opened it.
     opener: u32,
 }
@@ -73,7 +75,7 @@ impl LockedFile {
     fn new(file: File, locked: bool) -> LockedFile {
         LockedFile {
             file,
-            locked,
+            locked: AtomicBool::new(locked),
             opener: std::process::id(),
         }
     }
@@ -183,8 +185,8 @@ impl LockedFile {
     }
 
     /// Gives the lock back and keeps the file.
-    pub(crate) fn release(&mut self) {
-        if std::mem::take(&mut self.locked) && self.is_ours() {
+    pub(crate) fn release(&self) {
+        if self.locked.swap(false, Relaxed) && self.is_ours() {
             // Closing the file releases the lock as well, just not in the presence of a fork.
             let _ = fs2::FileExt::unlock(&self.file);
         }

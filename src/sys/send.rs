@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 
 use rustix::event::{PollFd, PollFlags};
 
+use super::read_at;
 use super::sync::retry;
 
 /// Writes all of `bytes`.
@@ -19,18 +20,30 @@ pub(crate) fn send_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Sends the bytes of `file` from `offset` on, of which `bytes` is a map. `UnexpectedEof` if the file has fewer.
+/// How many bytes are copied at a time where the kernel cannot send them.
+const PIECE: usize = 256 << 10;
+
+/// Sends `len` bytes of `file` from `offset` on. `UnexpectedEof` if the file has fewer.
 ///
-/// On Linux the kernel takes them from the page cache, dirty pages of maps included. What it cannot send that way is written
-/// from the map.
+/// On Linux the kernel takes them from the page cache, dirty pages of maps included. What it cannot send that way is read and
+/// written.
 pub(crate) fn send_file(
     to: BorrowedFd<'_>,
     file: &File,
     offset: u64,
-    bytes: &[u8],
+    len: usize,
 ) -> io::Result<()> {
-    let sent = send_pages(to, file, offset, bytes.len())?;
-    send_all(to, &bytes[sent..])
+    let mut sent = send_pages(to, file, offset, len)?;
+    let mut buffer = vec![0; PIECE.min(len - sent)];
+    while sent < len {
+        let piece = &mut buffer[..PIECE.min(len - sent)];
+        if read_at(file, piece, offset + sent as u64)? < piece.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        send_all(to, piece)?;
+        sent += piece.len();
+    }
+    Ok(())
 }
 
 /// Has the kernel send `len` bytes of the file. Returns how many it sent before it found that it cannot, from this file

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use bytemuck::{Pod, Zeroable};
 use ndarray::prelude::*;
 use ndarray::{RemoveAxis, Slice};
-use ndstore::{AnyStore, Bool8, DType, Element, Error, Options, Order, Store};
+use ndstore::{AnyStore, Bool8, DType, Element, Error, MapOptions, Mapped, Options, Order, Store};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::allocations::largest_during;
+use super::mapped::{mapped, mapped_with};
 use super::resize::{Form, assert_same, element, make, numbered, prefix};
 use super::support::{
     Peer, assert_no_drafts, bytes_of, end_fork, fork, give_away, open_dir, set_mode, trace,
@@ -83,14 +84,14 @@ struct Twin<A: Element> {
     path: PathBuf,
     options: Options,
     form: Form,
-    store: Option<Store<A, IxDyn>>,
+    store: Option<Mapped<A, IxDyn>>,
     model: ArrayD<A>,
     /// How many elements were made.
     made: usize,
 }
 
 impl<A: Element> Twin<A> {
-    fn store(&mut self) -> &mut Store<A, IxDyn> {
+    fn store(&mut self) -> &mut Mapped<A, IxDyn> {
         self.store.as_mut().unwrap()
     }
 
@@ -202,7 +203,9 @@ impl<A: Element> Twin<A> {
                 }
             }
         }
-        assert_same(self.store.as_ref().unwrap().view(), &self.model);
+        let store = self.store.as_ref().unwrap();
+        assert_same(store.read_all().unwrap().view(), &self.model);
+        assert_same(store.read_all().unwrap().view(), &self.model);
     }
 
     /// Closes the store, looks at the file, and opens it again.
@@ -225,8 +228,8 @@ impl<A: Element> Twin<A> {
             assert!(found.order() == order || is_both || self.model.is_empty());
         }
         let store = self.options.open_rw::<A, IxDyn>(&self.path).unwrap();
-        assert_same(store.view(), &self.model);
-        self.store = Some(store);
+        assert_same(store.read_all().unwrap().view(), &self.model);
+        self.store = Some(mapped(store));
     }
 }
 
@@ -246,7 +249,7 @@ impl Case {
         let model = numbered::<A>(&self.shape);
         let options = make(&path, &model, self.order, self.form).sparse(self.sparse);
         let mut twin = Twin {
-            store: Some(options.open_rw::<A, IxDyn>(&path).unwrap()),
+            store: Some(mapped(options.open_rw::<A, IxDyn>(&path).unwrap())),
             made: model.len(),
             path,
             options,
@@ -272,9 +275,9 @@ impl Case {
             _ => options.clone().order(self.order).compact(true),
         };
         let mut store = made.create::<A, _>(&path, model.raw_dim()).unwrap();
-        store.view_mut().assign(&model);
+        store.write_all(&model).unwrap();
         let mut twin = Twin {
-            store: Some(store),
+            store: Some(mapped(store)),
             made: model.len(),
             path,
             options: match self.form {
@@ -402,7 +405,7 @@ fn the_map_grows_from_nothing_and_shrinks_to_it() {
         let options = Options::new().order(order);
         let shape = if order == Order::C { (0, 3) } else { (3, 0) };
         let mut store = options.create::<i32, _>(&path, shape).unwrap();
-        assert!(store.as_bytes().is_empty());
+        assert!(store.to_bytes(ndstore::MemoryOrder::A).unwrap().is_empty());
         for round in 0..3 {
             store.push(&array![1, 2, 3]).unwrap();
             store.push(&array![4, 5, 6]).unwrap();
@@ -412,11 +415,20 @@ fn the_map_grows_from_nothing_and_shrinks_to_it() {
             } else {
                 expected.reversed_axes()
             };
-            assert_eq!(store.view(), expected, "{round}");
-            store.view_mut().fill(round);
-            assert!(store.view().iter().all(|&element| element == round));
+            assert_eq!(store.read_all().unwrap(), expected, "{round}");
+            store.write_all(&arr0(round)).unwrap();
+            assert!(
+                store
+                    .read_all()
+                    .unwrap()
+                    .iter()
+                    .all(|&element| element == round)
+            );
             store.truncate(0).unwrap();
-            assert!(store.view().is_empty() && store.as_bytes().is_empty());
+            assert!(
+                store.read_all().unwrap().is_empty()
+                    && store.to_bytes(ndstore::MemoryOrder::A).unwrap().is_empty()
+            );
             assert_eq!(file_len(&path), 4096);
         }
     }
@@ -425,7 +437,7 @@ fn the_map_grows_from_nothing_and_shrinks_to_it() {
 #[test]
 fn a_map_that_grows_shows_what_was_written_before_and_after() {
     let (_dir, path) = place();
-    let mut store = Store::<u64, _>::create(&path, (1, 1000)).unwrap();
+    let mut store = mapped(Store::<u64, _>::create(&path, (1, 1000)).unwrap());
     store.view_mut().fill(7);
     for row in 1..300 {
         store.push(&Array::from_elem(1000, row)).unwrap();
@@ -445,8 +457,8 @@ fn the_advice_holds_for_a_map_that_grows_from_nothing() {
     use ndstore::Advice;
 
     let (_dir, path) = place();
-    let options = Options::new().advice(Advice::Sequential);
-    let mut store = options.create::<f64, _>(&path, 0).unwrap();
+    let store = Store::<f64, _>::create(&path, 0).unwrap();
+    let mut store = mapped_with(&MapOptions::new().advice(Advice::Sequential), store);
     let is_advised = || {
         let maps = fs::read_to_string("/proc/self/smaps").unwrap();
         let map = maps.split_once(path.to_str().unwrap()).unwrap().1;
@@ -491,9 +503,14 @@ fn a_header_that_needs_more_digits_stays_in_its_place() {
 
                 let store = Store::<u8, Ix2>::open(&path).unwrap();
                 assert_eq!((store.order(), store.offset()), (order, offset));
-                assert_eq!(store.view().len_of(slowest(2, order)), after);
+                assert_eq!(store.read_all().unwrap().len_of(slowest(2, order)), after);
                 assert_eq!(
-                    store.view().iter().filter(|&&byte| byte == 5).count(),
+                    store
+                        .read_all()
+                        .unwrap()
+                        .iter()
+                        .filter(|&&byte| byte == 5)
+                        .count(),
                     2 * more
                 );
                 assert_eq!(file_len(&path), offset + 2 * after as u64);
@@ -532,11 +549,11 @@ fn a_store_grows_along_the_axis_of_the_order_it_was_made_with() {
             let columns =
                 Array::from_shape_fn((shape.0, 3), |(row, column)| (row * 10 + column) as f64);
             store.append(&columns).unwrap();
-            let seen = store.view().to_owned();
+            let seen = store.read_all().unwrap();
             drop(store);
             let store = Store::<f64, Ix2>::open(&path).unwrap();
-            assert_eq!(store.view(), seen, "{shape:?} {compact}");
-            assert_eq!(store.view().slice(s![.., shape.1..]), columns);
+            assert_eq!(store.read_all().unwrap(), seen, "{shape:?} {compact}");
+            assert_eq!(store.read_all().unwrap().slice(s![.., shape.1..]), columns);
         }
     }
 }
@@ -562,7 +579,7 @@ fn a_header_without_room_grows_by_a_rewrite_and_keeps_its_values() {
                 vec![1.0, 2.0]
             }
         };
-        assert_eq!(store.view().to_vec(), expected);
+        assert_eq!(store.read_all().unwrap().to_vec(), expected);
         let after = inode(&path);
         assert_ne!(after, before);
         // From now on there is room.
@@ -572,7 +589,10 @@ fn a_header_without_room_grows_by_a_rewrite_and_keeps_its_values() {
         drop(store);
         assert_eq!(file_len(&path), end);
         let store = Store::<f64, Ix1>::open(&path).unwrap();
-        assert_eq!(store.view().to_vec(), [expected, vec![9.0]].concat());
+        assert_eq!(
+            store.read_all().unwrap().to_vec(),
+            [expected, vec![9.0]].concat()
+        );
         assert_no_drafts(dir.path());
     }
 }
@@ -597,7 +617,7 @@ fn a_rewrite_that_cannot_make_a_file_leaves_the_array_as_it_was() {
     peer.ask("append 2").unwrap();
     peer.finish();
     let store = Store::<f64, Ix1>::open(&path).unwrap();
-    assert_eq!(store.view(), array![6.0, 6.0, 6.0, 0.0, 1.0]);
+    assert_eq!(store.read_all().unwrap(), array![6.0, 6.0, 6.0, 0.0, 1.0]);
     assert_no_drafts(dir.path());
 }
 
@@ -630,7 +650,7 @@ fn a_header_longer_than_a_sector_grows_by_a_rewrite() {
         let store = Store::<Wordy, Ix1>::open(&path).unwrap();
         assert_eq!(store.offset().is_multiple_of(4096), !compact);
         assert_eq!(
-            store.view().to_vec(),
+            store.read_all().unwrap().to_vec(),
             (0..11).map(Wordy).collect::<Vec<_>>()
         );
         assert_no_drafts(dir.path());
@@ -649,7 +669,7 @@ fn rows_that_were_never_published_are_ignored_and_then_dropped() {
         let before = trace(&path);
         for _ in 0..2 {
             let store = Store::<f64, Ix2>::open(&path).unwrap();
-            assert_eq!(store.view(), array![[1.0, 2.0]]);
+            assert_eq!(store.read_all().unwrap(), array![[1.0, 2.0]]);
         }
         drop(Store::<f64, Ix2>::open_rw(&path).unwrap());
         assert_eq!(trace(&path), before);
@@ -660,7 +680,7 @@ fn rows_that_were_never_published_are_ignored_and_then_dropped() {
         store.close().unwrap();
         assert_eq!(file_len(&path), 4096 + 32);
         let store = Store::<f64, Ix2>::open(&path).unwrap();
-        assert_eq!(store.view(), array![[1.0, 2.0], [3.0, 4.0]]);
+        assert_eq!(store.read_all().unwrap(), array![[1.0, 2.0], [3.0, 4.0]]);
     }
 }
 
@@ -673,7 +693,7 @@ fn truncate_drops_rows_that_were_never_published_too() {
     let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
     store.truncate(1).unwrap();
     assert_eq!(file_len(&path), 4096 + 8);
-    assert_eq!(store.view(), array![1.0]);
+    assert_eq!(store.read_all().unwrap(), array![1.0]);
 }
 
 #[test]
@@ -714,14 +734,14 @@ fn bytes_of_something_else_behind_an_array_stay_unless_they_may_go() {
                 "{error}"
             );
         }
-        assert_eq!(store.view(), elements);
+        assert_eq!(store.read_all().unwrap(), elements);
         drop(store);
         assert_eq!(trace(&path), before);
 
         let options = options.drop_trailing(true);
         let mut store = options.open_rw::<f64, Ix1>(&path).unwrap();
         store.append(&array![4.0]).unwrap();
-        assert_eq!(store.view(), array![1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(store.read_all().unwrap(), array![1.0, 2.0, 3.0, 4.0]);
         drop(store);
         assert_eq!(file_len(&path), end + 8);
     }
@@ -812,7 +832,7 @@ fn a_refused_row_leaves_the_others_of_the_appender() {
     assert!(matches!(error, Error::ShapeMismatch { .. }), "{error}");
     appender.push(&array![3.0, 4.0]).unwrap();
     appender.flush().unwrap();
-    assert_eq!(store.view(), array![[1.0, 2.0], [3.0, 4.0]]);
+    assert_eq!(store.read_all().unwrap(), array![[1.0, 2.0], [3.0, 4.0]]);
 }
 
 #[test]
@@ -830,7 +850,7 @@ fn no_more_rows_than_there_are_can_be_kept() {
     }
     assert_eq!(trace(&path), before);
     store.truncate(2).unwrap();
-    assert_eq!(store.view(), array![[1.0, 2.0], [3.0, 4.0]]);
+    assert_eq!(store.read_all().unwrap(), array![[1.0, 2.0], [3.0, 4.0]]);
 }
 
 #[test]
@@ -863,7 +883,7 @@ fn rows_that_a_view_repeats_beyond_all_memory_are_refused_before_any_is_written(
         let mut store = options.open_rw::<f64, Ix1>(&path).unwrap();
         let one = array![7.0];
         store.append(&one.broadcast(1 << 59).unwrap()).unwrap_err();
-        assert_eq!(store.view(), array![1.0, 2.0]);
+        assert_eq!(store.read_all().unwrap(), array![1.0, 2.0]);
         drop(store);
         assert_eq!(file_len(&path), 4096 + 16);
     }
@@ -928,22 +948,20 @@ fn a_reader_and_a_store_that_grows_keep_each_other_out() {
     assert!(matches!(refused, Err(Error::Locked { .. })), "{refused:?}");
 }
 
-#[allow(unsafe_code)]
 #[test]
 fn an_unlocked_store_that_closes_cuts_off_no_rows_of_another() {
     let (_dir, path) = place();
     drop(Store::<f64, _>::create_from(&path, &array![1.0]).unwrap());
-    // SAFETY: the stores take turns, in this very thread.
-    let options = unsafe { Options::new().no_lock() };
+    let options = Options::new().no_lock();
     let mut first = options.open_rw::<f64, Ix1>(&path).unwrap();
     first.append(&array![2.0]).unwrap();
     let mut second = options.open_rw::<f64, Ix1>(&path).unwrap();
     second.append(&array![3.0]).unwrap();
     drop(first);
-    assert_eq!(second.view(), array![1.0, 2.0, 3.0]);
+    assert_eq!(second.read_all().unwrap(), array![1.0, 2.0, 3.0]);
     drop(second);
     let store = Store::<f64, Ix1>::open(&path).unwrap();
-    assert_eq!(store.view(), array![1.0, 2.0, 3.0]);
+    assert_eq!(store.read_all().unwrap(), array![1.0, 2.0, 3.0]);
 }
 
 /// More than the rows of these tests and the block in which they end, less than what is reserved behind them.
@@ -1009,7 +1027,7 @@ fn rows_take_the_blocks_that_are_reserved_before_more_are() {
         store.append(&row).unwrap();
         assert!(!has_reserve || block_bytes(&path) == before, "{rows}");
     }
-    assert_eq!(store.view(), Array::<f64, _>::ones((9, 1024)));
+    assert_eq!(store.read_all().unwrap(), Array::<f64, _>::ones((9, 1024)));
 }
 
 #[test]
@@ -1057,15 +1075,19 @@ fn blocks_that_a_killed_writer_reserved_are_given_back_by_the_next_one() {
     assert!(block_bytes(&path) < SLACK);
     assert_eq!(fs::read(&path).unwrap(), before);
     store.append(&array![-1.0]).unwrap();
-    assert_eq!((store.view()[109], store.view()[110]), (99.0, -1.0));
+    assert_eq!(
+        (
+            store.read_all().unwrap()[109],
+            store.read_all().unwrap()[110]
+        ),
+        (99.0, -1.0)
+    );
 }
 
 #[test]
 fn a_forked_child_that_drops_the_store_leaves_the_rows_of_its_parent_alone() {
     let (_dir, path) = place();
-    #[allow(unsafe_code)]
-    // SAFETY: nobody else opens the file.
-    let unlocked = unsafe { Options::new().no_lock() };
+    let unlocked = Options::new().no_lock();
     for options in [Options::new(), unlocked] {
         let mut store = options.create::<f64, _>(&path, 0).unwrap();
         let mut appender = store.appender().unwrap();
@@ -1086,7 +1108,7 @@ fn a_forked_child_that_drops_the_store_leaves_the_rows_of_its_parent_alone() {
         assert_eq!(file_len(&path), before);
         appender.flush().unwrap();
         assert_eq!(
-            store.view(),
+            store.read_all().unwrap(),
             Array::from_iter((0..rows).map(|row| row as f64))
         );
     }
@@ -1111,9 +1133,12 @@ fn a_forked_child_that_drops_the_store_late_leaves_what_its_parent_published_sin
     let ones = Array1::<f64>::ones(100_010);
     // Before the view, which a shorter file would turn into a signal.
     assert_eq!(file_len(&path), 4096 + 8 * 100_010);
-    assert_eq!(store.view(), ones);
+    assert_eq!(store.read_all().unwrap(), ones);
     drop(store);
-    assert_eq!(Store::<f64, Ix1>::open(&path).unwrap().view(), ones);
+    assert_eq!(
+        Store::<f64, Ix1>::open(&path).unwrap().read_all().unwrap(),
+        ones
+    );
 }
 
 #[test]
@@ -1127,14 +1152,20 @@ fn rows_of_a_killed_appender_are_as_if_they_had_never_been() {
     peer.kill();
     assert!(file_len(&path) > 1 << 20);
     let expected = array![0.0, 1.0, 2.0, 3.0, 4.0];
-    assert_eq!(Store::<f64, Ix1>::open(&path).unwrap().view(), expected);
+    assert_eq!(
+        Store::<f64, Ix1>::open(&path).unwrap().read_all().unwrap(),
+        expected
+    );
     let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
-    assert_eq!(store.view(), expected);
+    assert_eq!(store.read_all().unwrap(), expected);
     store.append(&array![-1.0]).unwrap();
     store.close().unwrap();
     assert_eq!(file_len(&path), 4096 + 48);
     let store = Store::<f64, Ix1>::open(&path).unwrap();
-    assert_eq!(store.view(), array![0.0, 1.0, 2.0, 3.0, 4.0, -1.0]);
+    assert_eq!(
+        store.read_all().unwrap(),
+        array![0.0, 1.0, 2.0, 3.0, 4.0, -1.0]
+    );
 }
 
 #[test]
@@ -1158,7 +1189,7 @@ fn past_the_limit_on_file_sizes_nothing_is_appended() {
     peer.ask("append 3").unwrap();
     peer.finish();
     let store = Store::<f64, Ix1>::open(&path).unwrap();
-    assert_eq!(store.view(), array![1.0, 2.0, 0.0, 1.0, 2.0]);
+    assert_eq!(store.read_all().unwrap(), array![1.0, 2.0, 0.0, 1.0, 2.0]);
     assert_eq!(file_len(&path), 4096 + 40);
     assert_no_drafts(dir.path());
 }
@@ -1174,9 +1205,9 @@ fn rows_that_a_limit_refused_are_not_published_with_later_ones() {
     assert!(error.starts_with("FileTooLarge {"), "{error}");
     peer.finish();
     let store = Store::<f64, Ix1>::open(&path).unwrap();
-    let found = store.view().slice(s![..3]).to_owned();
-    assert_eq!(found, array![1.0, 2.0, store.view()[2]]);
-    let last = store.view().slice(s![-3..]).to_owned();
+    let found = store.read_all().unwrap().slice(s![..3]).to_owned();
+    assert_eq!(found, array![1.0, 2.0, store.read_all().unwrap()[2]]);
+    let last = store.read_all().unwrap().slice(s![-3..]).to_owned();
     assert_eq!(last, array![-1.0, -2.0, -3.0]);
     assert!(store.len() < 1_000_000);
 }
@@ -1223,7 +1254,7 @@ fn an_appender_that_is_dropped_without_flush_leaves_the_array_as_it_was() {
             let len = file_len(&path);
             let mut store = options.open_rw::<f64, Ix2>(&path).unwrap();
             log_in_vain(&mut store, &row);
-            assert_eq!(store.view(), elements);
+            assert_eq!(store.read_all().unwrap(), elements);
             let expected = match next {
                 0 => elements.clone(),
                 1 => {
@@ -1245,7 +1276,7 @@ fn an_appender_that_is_dropped_without_flush_leaves_the_array_as_it_was() {
                     array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
                 }
             };
-            assert_eq!(store.view(), expected, "{form:?} {next}");
+            assert_eq!(store.read_all().unwrap(), expected, "{form:?} {next}");
             let end = store.offset() + store.nbytes() as u64;
             store.close().unwrap();
             assert_eq!(file_len(&path), end, "{form:?} {next}");
@@ -1255,7 +1286,7 @@ fn an_appender_that_is_dropped_without_flush_leaves_the_array_as_it_was() {
                 _ => options,
             };
             let store = options.open::<f64, Ix2>(&path).unwrap();
-            assert_eq!(store.view(), expected, "{form:?} {next}");
+            assert_eq!(store.read_all().unwrap(), expected, "{form:?} {next}");
             assert_no_drafts(dir.path());
         }
     }
@@ -1303,10 +1334,10 @@ fn rows_as_large_as_the_buffer_are_written_without_a_copy() {
         }
         appender.flush().unwrap();
         let axis = slowest(3, order);
-        for (row, found) in rows.iter().zip(store.view().axis_iter(axis)) {
+        for (row, found) in rows.iter().zip(store.read_all().unwrap().axis_iter(axis)) {
             assert_eq!(row, found, "{order:?}");
         }
-        assert_eq!(store.view().len_of(axis), 3);
+        assert_eq!(store.read_all().unwrap().len_of(axis), 3);
     }
 }
 
@@ -1323,7 +1354,10 @@ fn an_appender_publishes_only_what_came_before_the_last_flush() {
     }
     drop(store);
     let store = Store::<f64, Ix1>::open(&path).unwrap();
-    assert_eq!(store.view(), Array::from_iter((0..=140_000).map(f64::from)));
+    assert_eq!(
+        store.read_all().unwrap(),
+        Array::from_iter((0..=140_000).map(f64::from))
+    );
 }
 
 #[test]
@@ -1345,10 +1379,16 @@ fn nan_and_negative_zero_keep_their_bytes() {
         rows.slice(s![..;-1, ..]),
         rows.slice(s![1..2, ..])
     ];
-    assert_eq!(bytes_of(store.view()), bytes_of(expected.view()));
+    assert_eq!(
+        bytes_of(store.read_all().unwrap().view()),
+        bytes_of(expected.view())
+    );
     drop(store);
     let store = Store::<f64, Ix2>::open(&path).unwrap();
-    assert_eq!(bytes_of(store.view()), bytes_of(expected.view()));
+    assert_eq!(
+        bytes_of(store.read_all().unwrap().view()),
+        bytes_of(expected.view())
+    );
 }
 
 #[test]
@@ -1376,9 +1416,12 @@ fn rows_of_any_strides_are_appended_in_their_logical_order() {
             let row = rows.index_axis(axis, 1);
             store.push(&row).unwrap();
             let expected = ndarray::concatenate![axis, cube, *rows, row.insert_axis(axis)];
-            assert_eq!(store.view(), expected);
+            assert_eq!(store.read_all().unwrap(), expected);
             drop(store);
-            assert_eq!(Store::<i32, Ix3>::open(&path).unwrap().view(), expected);
+            assert_eq!(
+                Store::<i32, Ix3>::open(&path).unwrap().read_all().unwrap(),
+                expected
+            );
         }
     }
 }
@@ -1388,15 +1431,27 @@ fn what_was_written_and_not_flushed_is_there_after_growth() {
     let (_dir, path) = place();
     let mut store = Store::<u16, _>::create(&path, (3, 5000)).unwrap();
     for round in 1..20 {
-        store.view_mut().fill(round);
+        store.write_all(&arr0(round)).unwrap();
         store.append(&Array::from_elem((1, 5000), round)).unwrap();
-        assert!(store.view().iter().all(|&element| element == round));
+        assert!(
+            store
+                .read_all()
+                .unwrap()
+                .iter()
+                .all(|&element| element == round)
+        );
     }
     store.truncate(10).unwrap();
     drop(store);
     let store = Store::<u16, Ix2>::open(&path).unwrap();
     assert_eq!(store.shape(), [10, 5000]);
-    assert!(store.view().iter().all(|&element| element == 19));
+    assert!(
+        store
+            .read_all()
+            .unwrap()
+            .iter()
+            .all(|&element| element == 19)
+    );
 }
 
 #[test]
@@ -1406,10 +1461,26 @@ fn rows_that_were_cut_off_do_not_come_back() {
     store.truncate(33).unwrap();
     assert_eq!(file_len(&path), 4096 + 3300);
     store.append(&Array::zeros((67, 100))).unwrap();
-    assert_eq!(store.view().iter().filter(|&&byte| byte == 7).count(), 3300);
+    assert_eq!(
+        store
+            .read_all()
+            .unwrap()
+            .iter()
+            .filter(|&&byte| byte == 7)
+            .count(),
+        3300
+    );
     store.truncate(33).unwrap();
     store.resize((100, 100)).unwrap();
-    assert_eq!(store.view().iter().filter(|&&byte| byte == 7).count(), 3300);
+    assert_eq!(
+        store
+            .read_all()
+            .unwrap()
+            .iter()
+            .filter(|&&byte| byte == 7)
+            .count(),
+        3300
+    );
 }
 
 #[test]
@@ -1424,7 +1495,7 @@ fn hard_links_and_a_new_name_see_the_rows_of_an_append_in_place() {
     drop(store);
     for path in [other, moved] {
         let store = Store::<f64, Ix1>::open(&path).unwrap();
-        assert_eq!(store.view(), array![1.0, 2.0]);
+        assert_eq!(store.read_all().unwrap(), array![1.0, 2.0]);
     }
 }
 
@@ -1462,16 +1533,16 @@ fn double<A: Element>() -> usize {
         if store.ndim() == 0 {
             continue;
         }
-        let array = store.view().to_owned();
+        let array = store.read_all().unwrap();
         let axis = slowest(store.ndim(), store.order());
         store.append(&array).unwrap();
         let expected = ndarray::concatenate![axis, array, array];
-        assert_same(store.view(), &expected);
+        assert_same(store.read_all().unwrap().view(), &expected);
         let end = store.offset() + store.nbytes() as u64;
         drop(store);
         assert_eq!(file_len(&path), end, "{file:?}");
         let store = options.open::<A, IxDyn>(&path).unwrap();
-        assert_same(store.view(), &expected);
+        assert_same(store.read_all().unwrap().view(), &expected);
         doubled += 1;
     }
     doubled

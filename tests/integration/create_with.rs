@@ -36,7 +36,7 @@ proptest! {
         prop_assert_eq!(store.order(), order);
         drop(store);
         let store = Store::<u32, IxDyn>::open(&path).unwrap();
-        prop_assert_eq!(store.view(), ArrayD::from_shape_fn(IxDyn(&shape), |index| number(&index)));
+        prop_assert_eq!(store.read_all().unwrap(), ArrayD::from_shape_fn(IxDyn(&shape), |index| number(&index)));
     }
 }
 
@@ -54,7 +54,8 @@ fn blocks_that_end_anywhere_are_written_whole() {
         });
         let store = store.unwrap();
         let wrong = store
-            .view()
+            .read_all()
+            .unwrap()
             .indexed_iter()
             .position(|(index, element)| element.as_bytes() != index.to_string().as_bytes());
         assert_eq!(wrong, None, "{rows} rows");

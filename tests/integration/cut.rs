@@ -90,7 +90,11 @@ fn reads() -> Vec<(&'static str, Reads)> {
         }),
         #[cfg(feature = "rayon")]
         ("par_for_each_block", |work, _| {
-            work.par_for_each_block(Chunk::Bytes(1 << 20), |_| Ok(()))
+            work.par_for_each_block(Chunk::Bytes(1 << 20), |_| {
+                // Not all of them before the first is reported.
+                std::thread::sleep(std::time::Duration::from_millis(2));
+                Ok(())
+            })
         }),
         ("sum", |work, _| work.sum().map(drop)),
         ("var", |work, _| work.var(1).map(drop)),

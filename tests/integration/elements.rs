@@ -12,6 +12,8 @@ use ndstore::{
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::mapped::{mapped, not_mapped};
+
 fn vector(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data/npy-vectors")
@@ -35,7 +37,14 @@ fn check<A: Element, T: PartialEq + Debug>(
 ) {
     let store = Store::<A, IxDyn>::open(vector(name)).unwrap();
     let texts = values(name);
-    let found: Vec<T> = store.view().iter().take(4).copied().map(value).collect();
+    let found: Vec<T> = store
+        .read_all()
+        .unwrap()
+        .iter()
+        .take(4)
+        .copied()
+        .map(value)
+        .collect();
     let expected: Vec<T> = texts.iter().map(|text| expected(text)).collect();
     assert_eq!(found, expected, "{name}");
 }
@@ -109,7 +118,7 @@ fn complex_numbers_open_in_place() {
 }
 
 #[test]
-fn unaligned_files_open_in_place() {
+fn unaligned_files_are_read_and_mapped_as_what_has_no_alignment() {
     for name in [
         "ok_unaligned.npy",
         "ok_no_trailing_comma.npy",
@@ -119,12 +128,14 @@ fn unaligned_files_open_in_place() {
     ] {
         check(name, Le::<i32>::get, |text| text.parse().unwrap());
     }
-    let error = Store::<i32, Ix2>::open(vector("ok_whitespace.npy")).unwrap_err();
+    let store = Store::<i32, Ix2>::open(vector("ok_whitespace.npy")).unwrap();
+    assert_eq!(store.read_all().unwrap(), array![[0, 1, 2], [3, 4, 5]]);
+    let error = not_mapped(store);
     assert_eq!(
         error.to_string(),
         format!(
-            "cannot open {:?} as <i4: its data starts at byte 73, not at a multiple of 4; \
-             open it as `Le<T>` of that type, which has no alignment",
+            "cannot map {:?} as <i4: its data starts at byte 73, not at a multiple of 4; \
+             open it as `Le<T>` of that type, which has no alignment, or read it without a map",
             vector("ok_whitespace.npy")
         )
     );
@@ -142,10 +153,14 @@ fn strings_compare_without_their_padding() {
 
     let store = Store::<Bytes<5>, Ix1>::open(vector("dt_S5.npy")).unwrap();
     assert_eq!(
-        store.view(),
+        store.read_all().unwrap(),
         array!["ab", "cde", ""].mapv(|s| Bytes::try_from(s).unwrap())
     );
-    assert!(store.view()[0] == "ab" && store.view()[0] == b"ab" && store.view()[0] != "ab\0");
+    assert!(
+        store.read_all().unwrap()[0] == "ab"
+            && store.read_all().unwrap()[0] == b"ab"
+            && store.read_all().unwrap()[0] != "ab\0"
+    );
 }
 
 #[test]
@@ -285,7 +300,10 @@ record! {
 }
 
 fn first<A: Element>(name: &str) -> A {
-    Store::<A, Ix1>::open(vector(name)).unwrap().view()[0]
+    Store::<A, Ix1>::open(vector(name))
+        .unwrap()
+        .read_all()
+        .unwrap()[0]
 }
 
 #[test]
@@ -356,7 +374,7 @@ record! {
 fn records_are_viewed_in_place() -> ndstore::Result<()> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("samples.npy");
-    let mut store = Store::<Sample, _>::create(&path, (2, 3))?;
+    let store = Store::<Sample, _>::create(&path, (2, 3))?;
     assert_eq!(
         store.dtype().descr(),
         "[('time', '<M8[ns]'), ('x y z', '<f4', (3,)), ('type', '<u2'), ('', '|V2')]".replace(
@@ -368,6 +386,7 @@ fn records_are_viewed_in_place() -> ndstore::Result<()> {
             }
         )
     );
+    let mut store = mapped(store);
     let at = store.as_bytes().as_ptr().addr();
     let mut view = store.view_mut();
     view[(1, 2)].xyz[1] = 2.5;
@@ -389,8 +408,8 @@ fn records_are_viewed_in_place() -> ndstore::Result<()> {
         r#type: 7,
         ..Default::default()
     };
-    assert_eq!(store.view()[(1, 2)], expected);
-    assert_eq!(store.view()[(0, 0)], Sample::default());
+    assert_eq!(store.read_all().unwrap()[(1, 2)], expected);
+    assert_eq!(store.read_all().unwrap()[(0, 0)], Sample::default());
     drop(store);
 
     Options::new()
@@ -398,7 +417,7 @@ fn records_are_viewed_in_place() -> ndstore::Result<()> {
         .create_from(&path, &array![Packed::default()])?;
     let packed = Store::<Packed, Ix1>::open(&path)?;
     assert_eq!(packed.dtype().itemsize(), 1 + 2 * 24);
-    assert_eq!(packed.view()[0], Packed::default());
+    assert_eq!(packed.read_all().unwrap()[0], Packed::default());
     Ok(())
 }
 
@@ -457,10 +476,14 @@ fn a_wrong_type_is_refused_with_the_right_one() {
         refusal::<Datetime64<unit::Us>, Ix1>("dt_le_M8_ns.npy"),
         "cannot open  as <M8[us]: it holds <M8[ns]; open it with the type for that, or with `AnyStore`, which takes any"
     );
-    assert_eq!(
-        refusal::<Aligned, Ix1>("ok_shape_int_subarray.npy"),
-        "cannot open  as [('a', '<i4', (2,))]: its data starts at byte 78, not at a multiple of 4; \
-         declare the record as `#[repr(C, packed)]`, or its fields as `Le<T>` or `Be<T>`"
+    let store = Store::<Aligned, Ix1>::open(vector("ok_shape_int_subarray.npy")).unwrap();
+    let error = not_mapped(store).to_string();
+    assert!(
+        error.ends_with(
+            " as [('a', '<i4', (2,))]: its data starts at byte 78, not at a multiple of 4; \
+             declare the record as `#[repr(C, packed)]`, or its fields as `Le<T>` or `Be<T>`, or read it without a map"
+        ),
+        "{error}"
     );
     assert_eq!(
         refusal::<i16, Ix2>("sh_2x3x4_c.npy"),
@@ -556,10 +579,10 @@ fn no_element_lies_outside_the_array() {
         &[0, 0, 0],
         &[usize::MAX, usize::MAX],
     ] {
-        assert!(any.element(index).is_none(), "{index:?}");
+        assert!(any.element(index).is_err(), "{index:?}");
     }
     let any = AnyStore::open(vector("sh_0x3.npy")).unwrap();
-    assert!(any.element(&[0, 0]).is_none());
+    assert!(any.element(&[0, 0]).is_err());
 }
 
 /// Prints the one element of a raw file of these bytes.

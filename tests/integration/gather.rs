@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::allocations::largest_during;
+use super::mapped::{copy_on_write, mapped};
 use super::resize::{Form, assert_same, make, numbered};
 use super::support::{assert_no_drafts, bytes_of, trace};
 
@@ -169,9 +170,16 @@ fn check_gather<A: Element>(case: &Case) {
         .gather_to(&new, &case.rows)
         .unwrap();
     assert_eq!(store.order(), case.order);
-    assert_same(store.view(), &expected);
+    assert_same(store.read_all().unwrap().view(), &expected);
     drop(store);
-    assert_same(Store::<A, IxDyn>::open(&new).unwrap().view(), &expected);
+    assert_same(
+        Store::<A, IxDyn>::open(&new)
+            .unwrap()
+            .read_all()
+            .unwrap()
+            .view(),
+        &expected,
+    );
     let total = nbytes(&expected) as u64;
     assert!(told.is_sorted_by(|one, next| one.done < next.done));
     assert_eq!(told.last().map_or(0, |last| last.done), total);
@@ -191,7 +199,7 @@ fn check_foreign<A: ByteOrdered>(case: &Case) {
     let found = source().memory(memory).gather(&case.rows).unwrap();
     assert_same(found.view(), &expected);
     let store = source().memory(case.memory).gather_to(&new, &case.rows);
-    assert_same(store.unwrap().view(), &expected);
+    assert_same(store.unwrap().read_all().unwrap().view(), &expected);
 }
 
 /// The values in another layout than the standard one.
@@ -224,24 +232,23 @@ fn check_scatter<A: Element>(case: &Case) {
     let transposed = values.t().as_standard_layout().into_owned();
     for values in [values.view(), every_other, transposed.t()] {
         let mut store: Store<A, IxDyn, ReadWrite> = options.open_rw(&path).unwrap();
-        let zeros = store.view().mapv(|_| A::zeroed());
+        let zeros = store.read_all().unwrap().mapv(|_| A::zeroed());
         store
             .out_of_core_mut()
             .memory(case.memory)
             .scatter(&case.rows, &values)
             .unwrap();
-        assert_same(store.view(), &expected);
+        assert_same(store.read_all().unwrap().view(), &expected);
         store.flush().unwrap();
         drop(store);
         let store = options.open::<A, IxDyn>(&path).unwrap();
-        assert_same(store.view(), &expected);
+        assert_same(store.read_all().unwrap().view(), &expected);
         drop(store);
         // The next layout finds none of its values there already.
-        let mut store: Store<A, IxDyn, ReadWrite> = options.open_rw(&path).unwrap();
+        let mut map = mapped(options.open_rw::<A, IxDyn>(&path).unwrap());
         for &row in &case.rows {
             let zero = zeros.index_axis(case.axis(), row);
-            store
-                .view_mut()
+            map.view_mut()
                 .index_axis_mut(case.axis(), row)
                 .assign(&zero);
         }
@@ -303,7 +310,7 @@ fn no_rows_of_an_array_are_an_array_without_rows() {
     assert_eq!(new.unwrap().shape(), [0, 5]);
     let nothing = Array2::zeros((0, 5));
     store.out_of_core_mut().scatter(&[], &nothing).unwrap();
-    assert_eq!(store.view(), array);
+    assert_eq!(store.read_all().unwrap(), array);
     // Of an array without rows there are no others.
     let empty = Store::<i32, _>::create(dir.path().join("empty.npy"), (0, 5)).unwrap();
     assert_eq!(empty.out_of_core().gather(&[]).unwrap().dim(), (0, 5));
@@ -356,7 +363,7 @@ fn an_index_out_of_bounds_is_refused_before_anything_is_touched() {
         .out_of_core_mut()
         .scatter(&rows, &ones)
         .unwrap_err()));
-    assert_eq!(store.view(), array);
+    assert_eq!(store.read_all().unwrap(), array);
 }
 
 #[test]
@@ -376,7 +383,7 @@ fn values_of_another_shape_are_refused_before_anything_is_touched() {
         };
         assert_eq!((expected, found), (vec![2, 5], vec![shape.0, shape.1]));
     }
-    assert_eq!(store.view(), array);
+    assert_eq!(store.read_all().unwrap(), array);
 }
 
 #[test]
@@ -420,7 +427,7 @@ fn rows_that_exceed_the_budget_are_written_to_a_file_piece_by_piece() {
     let rows = [2, 0, 2];
     let work = || store.out_of_core().memory(memory);
     let (gathered, largest) = largest_during(|| work().gather_to(&new, &rows).unwrap());
-    assert!(gathered.view() == array.select(Axis(0), &rows));
+    assert!(gathered.read_all().unwrap() == array.select(Axis(0), &rows));
     assert!(largest <= memory, "{largest}");
     drop(gathered);
 
@@ -432,7 +439,7 @@ fn rows_that_exceed_the_budget_are_written_to_a_file_piece_by_piece() {
     let work = any.out_of_core::<f64, Ix2>().unwrap().memory(0);
     let (gathered, largest) = largest_during(|| work.gather_to(&new, &[1, 1]).unwrap());
     let expected = big.mapv(Be::get);
-    assert!(gathered.view() == expected.select(Axis(0), &[1, 1]));
+    assert!(gathered.read_all().unwrap() == expected.select(Axis(0), &[1, 1]));
     assert!(largest <= 2 << 20, "{largest}");
 }
 
@@ -460,7 +467,7 @@ fn a_result_that_exceeds_the_budget_is_refused_in_memory_and_written_to_a_file()
     assert_eq!(fits, array.select(Axis(0), &rows));
     let new = dir.path().join("new.npy");
     let written = store.out_of_core().memory(19_999).gather_to(new, &rows);
-    assert_eq!(written.unwrap().view(), fits);
+    assert_eq!(written.unwrap().read_all().unwrap(), fits);
 }
 
 #[test]
@@ -505,7 +512,7 @@ fn a_gather_that_is_cancelled_leaves_no_file() {
         .scatter(&all, &ones)
         .unwrap_err();
     assert!(matches!(refused, Error::Cancelled { .. }));
-    assert_ne!(store.view(), array);
+    assert_ne!(store.read_all().unwrap(), array);
 }
 
 #[test]
@@ -526,7 +533,7 @@ fn the_output_has_the_order_of_the_array_and_the_options_that_were_given() {
         .gather_to(&new, &[1])
         .unwrap();
     assert_eq!(made.offset(), 128);
-    assert_eq!(made.view(), array.select(Axis(0), &[1]));
+    assert_eq!(made.read_all().unwrap(), array.select(Axis(0), &[1]));
 }
 
 #[test]
@@ -537,7 +544,7 @@ fn an_array_is_not_gathered_into_its_own_file() {
         .gather_to(store.path(), &[1])
         .unwrap_err();
     assert!(matches!(refused, Error::Locked { .. }), "{refused:?}");
-    assert_eq!(store.view(), array);
+    assert_eq!(store.read_all().unwrap(), array);
 }
 
 #[test]
@@ -548,7 +555,7 @@ fn private_changes_are_gathered() {
     for columns in [3, 3000] {
         let array = numbered::<f64>(&[50, columns]);
         Store::create_from(&path, &array).unwrap().close().unwrap();
-        let mut store = Store::<f64, IxDyn>::open_cow(&path).unwrap();
+        let mut store = copy_on_write(Store::<f64, IxDyn>::open(&path).unwrap());
         store.view_mut().index_axis_mut(Axis(0), 7).fill(-1.0);
         let rows = [8, 7, 6, 7];
         for memory in [4 * columns * 8, 1 << 30] {
@@ -562,7 +569,7 @@ fn private_changes_are_gathered() {
                 .memory(0)
                 .gather_to(&new, &rows)
                 .unwrap();
-            assert_same(made.view(), &seen);
+            assert_same(made.read_all().unwrap().view(), &seen);
         }
         // The changes are still there, and nowhere else.
         assert!(
@@ -573,7 +580,14 @@ fn private_changes_are_gathered() {
                 .all(|&element| element == -1.0)
         );
         drop(store);
-        assert_same(Store::<f64, IxDyn>::open(&path).unwrap().view(), &array);
+        assert_same(
+            Store::<f64, IxDyn>::open(&path)
+                .unwrap()
+                .read_all()
+                .unwrap()
+                .view(),
+            &array,
+        );
     }
 }
 

@@ -23,11 +23,12 @@ use std::time::Duration;
 use libc::{c_int, c_void, siginfo_t};
 use ndarray::prelude::*;
 use ndstore::{
-    AccessMode, Advice, AnyStore, Chunk, Error, ExchangeError, Mode, Options, ReadOnly, Store,
-    to_file, write_npy,
+    AccessMode, Advice, AnyStore, Chunk, CopyOnWrite, Element, Error, ExchangeError, MapOptions,
+    Mapped, Mode, ReadOnly, Store, to_file, write_npy,
 };
 use tempfile::TempDir;
 
+use super::mapped::{mapped, mapped_with};
 use super::support::{assert_no_drafts, wait_until};
 
 const PAGE: usize = 4096;
@@ -106,12 +107,37 @@ impl Place {
     }
 }
 
-fn guard() -> Options {
-    Options::new().guard(true)
+/// Maps a store with a guard.
+fn guarded<A: Element, D: Dimension, M: AccessMode>(store: Store<A, D, M>) -> Mapped<A, D, M> {
+    mapped_with(&MapOptions::new().guard(true), store)
 }
 
-fn open(path: &Path) -> Store<f64, Ix1, ReadOnly> {
-    guard().open(path).unwrap()
+/// Opens a file for changes that stay in memory, with a guard.
+fn open_cow(path: &Path) -> CopyOnWrite<f64, Ix1> {
+    let store = Store::open(path).unwrap();
+    // SAFETY: a file in a directory of this test's own, which the guard is there to outlive.
+    unsafe { MapOptions::new().guard(true).map_cow(store) }.unwrap()
+}
+
+/// What lends views.
+trait Shows {
+    fn view(&self) -> ArrayView1<'_, f64>;
+}
+
+impl<M: AccessMode> Shows for Mapped<f64, Ix1, M> {
+    fn view(&self) -> ArrayView1<'_, f64> {
+        Mapped::view(self)
+    }
+}
+
+impl Shows for CopyOnWrite<f64, Ix1> {
+    fn view(&self) -> ArrayView1<'_, f64> {
+        CopyOnWrite::view(self)
+    }
+}
+
+fn open(path: &Path) -> Mapped<f64, Ix1, ReadOnly> {
+    guarded(Store::open(path).unwrap())
 }
 
 /// Cuts a file, or makes it longer, without its lock.
@@ -127,7 +153,7 @@ fn len_of(pages: usize) -> usize {
 
 /// Asserts that a store shows what a file of `len` bytes has, and zeros behind that.
 #[track_caller]
-fn assert_shows<M: AccessMode>(store: &Store<f64, Ix1, M>, len: usize) {
+fn assert_shows(store: &impl Shows, len: usize) {
     for (index, &found) in store.view().iter().enumerate() {
         let kept = PAGE + (index + 1) * size_of::<f64>() <= len;
         let expected = if kept { index as f64 + 1.0 } else { 0.0 };
@@ -160,12 +186,7 @@ fn random(state: &mut u64, limit: usize) -> usize {
 }
 
 /// Cuts the file while another thread scans the store, which goes on until it has scanned what is left.
-fn cut_under_a_scan<M: AccessMode + Sync>(
-    store: &Store<f64, Ix1, M>,
-    path: &Path,
-    len: usize,
-    pause: usize,
-) {
+fn cut_under_a_scan(store: &(impl Shows + Sync), path: &Path, len: usize, pause: usize) {
     let (start, is_cut) = (Barrier::new(2), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -206,13 +227,13 @@ fn no_scan_of_a_thousand_files_that_are_cut_dies_and_each_is_told() {
                         assert_shows(&store, len);
                     }
                     1 => {
-                        let store = guard().open_rw::<f64, Ix1>(&path).unwrap();
+                        let store = guarded(Store::<f64, Ix1>::open_rw(&path).unwrap());
                         cut_under_a_scan(&store, &path, len, pause);
                         assert_faulted(store.flush(), len);
                         assert_shows(&store, len);
                     }
                     _ => {
-                        let store = guard().open_cow::<f64, Ix1>(&path).unwrap();
+                        let store = open_cow(&path);
                         cut_under_a_scan(&store, &path, len, pause);
                         assert_faulted(store.guarded(|view| view.sum()), len);
                         assert_shows(&store, len);
@@ -227,7 +248,7 @@ fn no_scan_of_a_thousand_files_that_are_cut_dies_and_each_is_told() {
 fn without_a_guard_a_file_that_is_cut_kills() {
     dies_of_sigbus("without_a_guard_a_file_that_is_cut_kills", || {
         let place = Place::new(4);
-        let store = Store::<f64, Ix1>::open(place.path()).unwrap();
+        let store = mapped(Store::<f64, Ix1>::open(place.path()).unwrap());
         cut(&place.path(), len_of(1));
         end();
         println!("{}", store.view().sum());
@@ -242,7 +263,7 @@ fn a_store_without_a_guard_dies_beside_one_with_a_guard() {
             let place = Place::new(4);
             let (one, other) = (place.path(), place.file("b.npy"));
             let guarded = open(&one);
-            let store = Store::<f64, Ix1>::open(&other).unwrap();
+            let store = mapped(Store::<f64, Ix1>::open(&other).unwrap());
             cut(&one, 0);
             assert_shows(&guarded, 0);
             cut(&other, len_of(1));
@@ -404,7 +425,7 @@ fn errno_is_as_it_was_and_a_page_at_a_time_will_do_where_the_file_tells_no_lengt
 }
 
 /// Of how many mappings the memory of a store consists.
-fn pieces<M: AccessMode>(store: &Store<f64, Ix1, M>) -> usize {
+fn pieces<M: AccessMode>(store: &Mapped<f64, Ix1, M>) -> usize {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let start = store.as_bytes().as_ptr().addr();
     let end = start + store.nbytes();
@@ -748,7 +769,7 @@ fn a_later_handler_that_calls_ours_leaves_the_guard_at_work() {
 }
 
 /// Has nothing be mapped right behind a store, so that it has to move to grow.
-fn block_growth(store: &Store<f64, Ix1>) {
+fn block_growth(store: &Mapped<f64, Ix1>) {
     let end = store
         .as_bytes()
         .as_ptr_range()
@@ -762,7 +783,7 @@ fn block_growth(store: &Store<f64, Ix1>) {
 }
 
 /// Appends so many pages of rows to a store, which moves, and returns where it was.
-fn grow(store: &mut Store<f64, Ix1>, pages: usize) -> usize {
+fn grow(store: &mut Mapped<f64, Ix1>, pages: usize) -> usize {
     block_growth(store);
     let old = store.as_bytes().as_ptr().addr();
     let first = store.len() + 1;
@@ -774,7 +795,7 @@ fn grow(store: &mut Store<f64, Ix1>, pages: usize) -> usize {
     old
 }
 
-type Change = fn(&mut Store<f64, Ix1>);
+type Change = fn(&mut Mapped<f64, Ix1>);
 
 #[test]
 fn the_guard_follows_a_map_that_is_grown_cut_and_replaced() {
@@ -798,7 +819,7 @@ fn the_guard_follows_a_map_that_is_grown_cut_and_replaced() {
             ];
             for (change, pages) in changes {
                 let path = place.file("a.npy");
-                let mut store = guard().open_rw::<f64, Ix1>(&path).unwrap();
+                let mut store = guarded(Store::<f64, Ix1>::open_rw(&path).unwrap());
                 change(&mut store);
                 assert_eq!(store.len(), pages * PER_PAGE);
                 store.check_faults().unwrap();
@@ -818,7 +839,7 @@ fn the_guard_follows_a_map_that_is_grown_cut_and_replaced() {
 fn where_a_map_was_before_it_moved_nothing_is_guarded() {
     dies_of_sigbus("where_a_map_was_before_it_moved_nothing_is_guarded", || {
         let place = Place::new(4);
-        let mut store = guard().open_rw::<f64, Ix1>(place.path()).unwrap();
+        let mut store = guarded(Store::<f64, Ix1>::open_rw(place.path()).unwrap());
         let old = grow(&mut store, 9);
         let foreign = foreign(place.dir.path(), Some(old));
         end();
@@ -830,7 +851,7 @@ fn where_a_map_was_before_it_moved_nothing_is_guarded() {
 fn what_a_truncate_took_off_a_map_is_not_guarded() {
     dies_of_sigbus("what_a_truncate_took_off_a_map_is_not_guarded", || {
         let place = Place::new(4);
-        let mut store = guard().open_rw::<f64, Ix1>(place.path()).unwrap();
+        let mut store = guarded(Store::<f64, Ix1>::open_rw(place.path()).unwrap());
         store.truncate(2 * PER_PAGE).unwrap();
         let end_of_map = store.as_bytes().as_ptr_range().end.addr();
         let foreign = foreign(place.dir.path(), Some(end_of_map));
@@ -843,7 +864,7 @@ fn what_a_truncate_took_off_a_map_is_not_guarded() {
 fn where_a_map_was_before_a_resize_nothing_is_guarded() {
     dies_of_sigbus("where_a_map_was_before_a_resize_nothing_is_guarded", || {
         let place = Place::new(4);
-        let mut store = guard().open_rw::<f64, Ix1>(place.path()).unwrap();
+        let mut store = guarded(Store::<f64, Ix1>::open_rw(place.path()).unwrap());
         let old = store.as_bytes().as_ptr().addr();
         store.resize(9 * PER_PAGE).unwrap();
         assert_ne!(store.as_bytes().as_ptr().addr(), old);
@@ -925,7 +946,7 @@ fn a_store_that_faulted_refuses_all_that_can_fail_and_never_looks_whole_again() 
         || {
             let place = Place::new(4);
             let path = place.path();
-            let mut store = guard().open_rw::<f64, Ix1>(&path).unwrap();
+            let mut store = guarded(Store::<f64, Ix1>::open_rw(&path).unwrap());
             // Room for more is reserved, which a store gives back when it is dropped.
             store.append(&array![1.0]).unwrap();
             let len = len_of(1) + 100;
@@ -989,7 +1010,7 @@ fn a_cut_that_nobody_ran_into_is_found_and_not_forgotten() {
 #[test]
 fn without_a_guard_the_length_alone_is_checked() {
     let place = Place::new(4);
-    let store = Store::<f64, Ix1>::open(place.path()).unwrap();
+    let store = mapped(Store::<f64, Ix1>::open(place.path()).unwrap());
     store.check_faults().unwrap();
     let error = store.guarded(|view| view.sum()).unwrap_err();
     assert!(matches!(error, Error::InvalidOption { .. }), "{error:?}");
@@ -1002,53 +1023,35 @@ fn without_a_guard_the_length_alone_is_checked() {
 }
 
 #[test]
-fn every_way_to_open_and_to_create_honours_the_guard() {
-    survives("every_way_to_open_and_to_create_honours_the_guard", || {
+fn every_map_has_the_guard_that_was_asked_for() {
+    survives("every_map_has_the_guard_that_was_asked_for", || {
         let place = Place::new(2);
         let path = place.path();
-        let new = place.dir.path().join("new.npy");
-        let check = |path: &Path, store: AnyStore| {
-            store.check_faults().unwrap();
-            cut(path, PAGE);
-            assert!(store.as_bytes().iter().all(|&byte| byte == 0));
-            cut(path, len_of(2));
-            assert_faulted(store.check_faults(), len_of(2));
-            assert_faulted(store.flush(), len_of(2));
-            assert_faulted(store.write_to(Vec::new()), len_of(2));
-            assert_faulted(store.close(), len_of(2));
+        for mode in [Mode::Read, Mode::ReadWrite] {
+            let any = AnyStore::open_mode(&path, mode).unwrap();
+            // SAFETY: a file in a directory of this test's own, which the guard is there to outlive.
+            let map = unsafe { MapOptions::new().guard(true).map_any(any) }.unwrap();
+            map.check_faults().unwrap();
+            cut(&path, PAGE);
+            assert!(map.as_bytes().iter().all(|&byte| byte == 0));
+            cut(&path, len_of(2));
+            assert_faulted(map.check_faults(), len_of(2));
+            assert_faulted(map.flush(), len_of(2));
+            assert_faulted(map.write_to(Vec::new()), len_of(2));
+            // What was written by way of the map may be lost, which its end does not change.
+            let closed = map.unmap().close();
+            assert_eq!(
+                matches!(closed, Err(Error::Poisoned { .. })),
+                mode == Mode::ReadWrite
+            );
             place.file("a.npy");
-        };
-        for mode in [Mode::Read, Mode::ReadWrite, Mode::CopyOnWrite] {
-            check(&path, guard().open_any(&path, mode).unwrap());
         }
-        let raw = guard().raw(PAGE as u64).shape(2 * PER_PAGE);
-        let dtype = ndstore::DType::parse("<f8").unwrap();
-        check(&path, raw.dtype(dtype).open_any(&path, Mode::Read).unwrap());
-        let zeros = guard().create::<f64, _>(&new, 2 * PER_PAGE).unwrap();
+        let new = place.dir.path().join("new.npy");
+        let made = guarded(Store::<f64, _>::create(&new, 2 * PER_PAGE).unwrap());
         cut(&new, PAGE);
-        assert_eq!(zeros.view().sum(), 0.0);
+        assert_eq!(made.view().sum(), 0.0);
         cut(&new, len_of(2));
-        assert_faulted(zeros.check_faults(), len_of(2));
-        drop(zeros);
-        fs::remove_file(&new).unwrap();
-        let fresh = guard().create_new::<f64, _>(&new, 2 * PER_PAGE).unwrap();
-        cut(&new, PAGE);
-        assert_eq!(fresh.view().sum(), 0.0);
-        assert_faulted(fresh.flush(), PAGE);
-        drop(fresh);
-        let ones = Array1::<f64>::ones(2 * PER_PAGE);
-        let filled = guard().create_from(&new, &ones).unwrap();
-        cut(&new, len_of(1));
-        assert_eq!(filled.view().sum(), PER_PAGE as f64);
-        assert_faulted(filled.flush(), len_of(1));
-        drop(filled);
-        let mut stream = Vec::new();
-        write_npy(&mut stream, &ones).unwrap();
-        let received = guard().receive::<f64, Ix1>(&stream[..], &new).unwrap();
-        let received = received.unwrap();
-        cut(&new, len_of(1));
-        assert_eq!(received.view().sum(), PER_PAGE as f64);
-        assert_faulted(received.close(), len_of(1));
+        assert_faulted(made.close(), len_of(2));
     });
 }
 
@@ -1059,13 +1062,12 @@ fn a_resize_that_reads_what_is_gone_leaves_the_old_file() {
         || {
             let dir = TempDir::new().unwrap();
             let path = dir.path().join("a.npy");
-            // Small runs, which are gathered from the map: a scan that takes a while.
+            // Small runs, which are gathered one by one: a copy that takes a while.
             let shape = (1 << 17, 8);
             let mut faulted = 0;
             for pause in 0..10 {
-                let mut store = guard()
-                    .create_from(&path, &Array2::<u8>::ones(shape))
-                    .unwrap();
+                let array = Array2::<u8>::ones(shape);
+                let mut store = guarded(Store::create_from(&path, &array).unwrap());
                 let is_cut = AtomicBool::new(false);
                 let resized = std::thread::scope(|scope| {
                     scope.spawn(|| {
@@ -1102,17 +1104,22 @@ fn the_kernel_that_cannot_read_what_is_gone_is_an_error_with_or_without_a_guard(
             let place = Place::new(32);
             let (path, new) = (place.path(), place.dir.path().join("new.npy"));
             let len = len_of(20);
-            for options in [Options::new(), guard()] {
+            for guard in [false, true] {
                 place.file("a.npy");
-                let store = options.open::<f64, Ix1>(&path).unwrap();
+                let store = Store::<f64, Ix1>::open(&path).unwrap();
+                let store = mapped_with(&MapOptions::new().guard(guard), store);
                 cut(&path, len);
-                // What the store passes on itself.
-                assert_faulted(store.write_to(tempfile::tempfile().unwrap()), len);
+                // What the store passes on itself, from the file.
+                let assert_cut = match guard {
+                    true => assert_faulted::<()>,
+                    false => assert_truncated::<()>,
+                };
+                assert_cut(store.write_to(tempfile::tempfile().unwrap()), len);
                 let (socket, peer) = UnixStream::pair().unwrap();
                 let reader = std::thread::spawn(move || {
                     std::io::copy(&mut &peer, &mut std::io::sink()).unwrap()
                 });
-                assert_faulted(store.send(&socket), len);
+                assert_cut(store.send(&socket), len);
                 drop(socket);
                 assert!(reader.join().unwrap() < place.bytes.len() as u64);
                 // What is passed on of its view.
@@ -1133,23 +1140,11 @@ fn the_kernel_that_cannot_read_what_is_gone_is_an_error_with_or_without_a_guard(
                 let mut log = Store::create_from(&new, &array![1.0, 2.0]).unwrap();
                 let error = log.append(&view).unwrap_err();
                 assert!(matches!(error, Error::Unreadable { .. }), "{error:?}");
-                assert_eq!(log.view(), array![1.0, 2.0]);
+                assert_eq!(log.read_all().unwrap(), array![1.0, 2.0]);
                 log.append(&array![3.0]).unwrap();
                 drop(log);
                 fs::remove_file(&new).unwrap();
                 assert_faulted(store.check_faults(), len);
-
-                drop(store);
-                place.file("a.npy");
-                let cow = options.open_cow::<f64, Ix1>(&path).unwrap();
-                cut(&path, len);
-                let (socket, peer) = UnixStream::pair().unwrap();
-                let reader = std::thread::spawn(move || {
-                    std::io::copy(&mut &peer, &mut std::io::sink()).unwrap()
-                });
-                assert_faulted(cow.send(&socket), len);
-                drop(socket);
-                reader.join().unwrap();
             }
         },
     );
@@ -1207,10 +1202,10 @@ fn no_work_out_of_core_takes_the_zeros_of_a_guard_for_elements() {
             assert_no_drafts(place.dir.path());
             // What a private map shows of the file is all that there is to be read.
             let path = place.file("a.npy");
-            let cow = guard().open_any(&path, Mode::CopyOnWrite).unwrap();
+            let cow = open_cow(&path);
             cut(&path, len);
-            let each = cow.out_of_core::<f64, Ix1>().unwrap();
-            assert_faulted(each.for_each_block(rows(), |_| Ok(())), len);
+            let each = cow.out_of_core().for_each_block(rows(), |_| Ok(()));
+            assert_faulted(each, len);
         },
     );
 }
@@ -1226,7 +1221,7 @@ fn rows_that_are_overwritten_never_make_a_file_that_was_cut_look_whole() {
             for row in [PER_PAGE, 2] {
                 let array = Array2::<f64>::ones((8 * PER_PAGE / row, row));
                 drop(Store::create_from(&path, &array).unwrap());
-                let mut store = guard().open_rw::<f64, Ix2>(&path).unwrap();
+                let mut store = guarded(Store::<f64, Ix2>::open_rw(&path).unwrap());
                 cut(&path, len);
                 let last = store.shape()[0] - 1;
                 let values = Array2::zeros((1, row));
@@ -1251,7 +1246,7 @@ fn rows_that_are_appended_never_make_a_file_that_was_cut_look_whole() {
             // Rows that are written on the flush, and some that are written before it.
             for rows in [1, 200_000] {
                 let path = place.file("a.npy");
-                let mut store = guard().open_rw::<f64, Ix1>(&path).unwrap();
+                let mut store = guarded(Store::<f64, Ix1>::open_rw(&path).unwrap());
                 let mut appender = store.appender().unwrap();
                 cut(&path, len);
                 let mut pushed = (0..rows).try_for_each(|_| appender.push(&arr0(1.0)));
@@ -1275,7 +1270,7 @@ fn a_walk_that_changes_blocks_of_a_file_that_was_cut_says_so() {
         || {
             let place = Place::new(4);
             let len = len_of(3);
-            let mut store = guard().open_rw::<f64, Ix1>(place.path()).unwrap();
+            let mut store = guarded(Store::<f64, Ix1>::open_rw(place.path()).unwrap());
             cut(&place.path(), len);
             let walk = store.out_of_core_mut();
             let changed = walk.for_each_block_mut(Chunk::Rows(PER_PAGE), |mut block| {
@@ -1292,7 +1287,7 @@ fn a_walk_that_changes_blocks_of_a_file_that_was_cut_says_so() {
 fn private_changes_before_the_cut_are_kept() {
     survives("private_changes_before_the_cut_are_kept", || {
         let place = Place::new(4);
-        let mut store = guard().open_cow::<f64, Ix1>(place.path()).unwrap();
+        let mut store = open_cow(&place.path());
         store.view_mut().fill(9.0);
         cut(&place.path(), len_of(2));
         let view = store.view();

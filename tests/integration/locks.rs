@@ -12,6 +12,7 @@ use ndstore::{
     AnyStore, Error, LockHolder, LockPolicy, Mode, Options, ReadWrite, Result, Store, Writable,
 };
 
+use super::mapped::copy_on_write;
 use super::support::{Peer, assert_no_drafts, end_fork, fork, trace, wait_for, wait_until};
 
 const MODES: [Mode; 4] = [Mode::Read, Mode::CopyOnWrite, Mode::ReadWrite, Mode::Write];
@@ -23,7 +24,7 @@ fn only_reads(mode: Mode) -> bool {
 fn open(mode: Mode, path: &Path) -> Result<Box<dyn Any>> {
     Ok(match mode {
         Mode::Read => Box::new(Store::<f64, Ix1>::open(path)?),
-        Mode::CopyOnWrite => Box::new(Store::<f64, Ix1>::open_cow(path)?),
+        Mode::CopyOnWrite => Box::new(copy_on_write(Store::<f64, Ix1>::open(path)?)),
         Mode::ReadWrite => Box::new(Store::<f64, Ix1>::open_rw(path)?),
         Mode::Write => Box::new(Store::<f64, _>::create(path, 3)?),
     })
@@ -156,9 +157,12 @@ fn one_of_two_creators_of_a_missing_file_wins_and_the_other_is_told() {
             ),
             "{loser}"
         );
-        let value = winner.view()[0];
+        let value = winner.read_all().unwrap()[0];
         drop(winner);
-        assert_eq!(Store::<f64, Ix1>::open(&path).unwrap().view()[0], value);
+        assert_eq!(
+            Store::<f64, Ix1>::open(&path).unwrap().read_all().unwrap()[0],
+            value
+        );
     }
     assert_no_drafts(dir.path());
 }
@@ -228,7 +232,13 @@ fn creators_who_wait_replace_each_other_one_after_another() {
             let store = options
                 .create_from(&path, &Array::from_elem(100, value))
                 .unwrap();
-            assert!(store.view().iter().all(|&found| found == value));
+            assert!(
+                store
+                    .read_all()
+                    .unwrap()
+                    .iter()
+                    .all(|&found| found == value)
+            );
             let other = Store::<f64, Ix1>::open(&path);
             assert_locked(other, &path, false, LockHolder::ThisProcess);
         }
@@ -246,7 +256,7 @@ fn a_lock_goes_when_its_store_is_dropped_or_closed() {
     let (_dir, path) = array();
     drop(Store::<f64, Ix1>::open_rw(&path).unwrap());
     Store::<f64, Ix1>::open_rw(&path).unwrap().close().unwrap();
-    Store::<f64, Ix1>::open_cow(&path).unwrap().close().unwrap();
+    drop(copy_on_write(Store::<f64, Ix1>::open(&path).unwrap()));
     Store::<f64, _>::create(&path, 2).unwrap().close().unwrap();
     let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
     store.resize(5).unwrap();
@@ -432,7 +442,7 @@ fn who_waited_for_a_file_that_was_replaced_gets_the_new_one() {
         peer.ask("overwrite 7").unwrap();
         peer.finish();
         let found = Store::<f64, Ix1>::open(&path).unwrap();
-        assert_eq!(found.view(), Array::from_elem(5, 7.0));
+        assert_eq!(found.read_all().unwrap(), Array::from_elem(5, 7.0));
     }
 }
 
@@ -465,7 +475,6 @@ fn nobody_waits_for_the_lock_of_what_is_no_regular_file() {
     let waiting = Options::new().lock(LockPolicy::Wait);
     for refused in [
         waiting.open::<f64, Ix1>(&fifo).map(drop),
-        waiting.open_cow::<f64, Ix1>(&fifo).map(drop),
         waiting.open_rw::<f64, Ix1>(&fifo).map(drop),
         waiting.create_from(&fifo, &array![1.0]).map(drop),
     ] {
@@ -568,14 +577,12 @@ fn locks_are_those_of_flock() {
 }
 
 #[test]
-#[allow(unsafe_code)]
 fn without_a_lock_none_is_taken_and_none_heeded() {
     fn rows<M: Writable>(store: &mut Store<f64, Ix1, M>) {
-        store.view_mut().fill(5.0);
+        store.write_all(&arr0(5.0)).unwrap();
     }
     let (_dir, path) = array();
-    // SAFETY: nobody shortens the file while a store of it lives, and no two of them touch the same elements.
-    let free = unsafe { Options::new().no_lock() };
+    let free = Options::new().no_lock();
     let mut unlocked = free.open_rw::<f64, Ix1>(&path).unwrap();
     let locked = Store::<f64, Ix1>::open_rw(&path).unwrap();
     rows(&mut unlocked);

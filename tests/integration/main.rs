@@ -8,6 +8,8 @@ mod create_with;
 mod cut;
 mod elements;
 mod exchange;
+#[cfg(unix)]
+mod foreign;
 mod gather;
 #[cfg(target_os = "linux")]
 mod guard;
@@ -16,6 +18,7 @@ mod hostile;
 mod kills;
 mod locks;
 mod map;
+mod mapped;
 mod modes;
 mod moves;
 #[cfg(feature = "npz")]

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use ndarray::prelude::*;
 use ndstore::{
-    AnyStore, Bool8, CopyOnWrite, DType, Element, Error, LockHolder, Mode, Options, Order,
-    ReadOnly, ReadWrite, Store,
+    AnyStore, Bool8, DType, Element, Error, LockHolder, Mode, Options, Order, ReadOnly, ReadWrite,
+    Store,
 };
 use tempfile::TempDir;
 
+use super::mapped::copy_on_write;
 use super::support_numpy::{OPENING, Snapshot, look, look_dyn, pattern};
 
 /// A directory and a path in it that names nothing yet.
@@ -26,25 +27,21 @@ fn c_changes_never_reach_the_file() {
     let kept = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
     drop(Store::create_from(&path, &kept).unwrap());
     let before = Snapshot::of(&path);
-    let mut store = Store::<f64, Ix2>::open_cow(&path).unwrap();
+    let mut store = copy_on_write(Store::<f64, Ix2>::open(&path).unwrap());
     store.view_mut().fill(-1.0);
     assert_eq!(Snapshot::of(&path), before, "written to");
-    store.flush().unwrap();
-    store.flush_async().unwrap();
-    store.flush_rows(0..1).unwrap();
-    assert_eq!(Snapshot::of(&path), before, "flushed");
     assert_eq!(store.view(), Array2::from_elem((2, 3), -1.0));
     assert_eq!(
-        Store::<f64, Ix2>::open(&path).unwrap().view(),
+        Store::<f64, Ix2>::open(&path).unwrap().read_all().unwrap(),
         kept,
         "beside a reader"
     );
-    store.close().unwrap();
-    assert_eq!(Snapshot::of(&path), before, "closed");
+    drop(store);
+    assert_eq!(Snapshot::of(&path), before, "dropped");
 
     // Nor by way of a rank and a type that are known only at run time.
-    let any = AnyStore::open_cow(&path).unwrap();
-    let mut store = any.downcast::<f64, IxDyn, CopyOnWrite>().unwrap();
+    let any = AnyStore::open(&path).unwrap();
+    let mut store = copy_on_write(any.downcast::<f64, IxDyn, ReadOnly>().unwrap());
     store.view_mut().fill(-2.0);
     drop(store);
     assert_eq!(Snapshot::of(&path), before, "dropped");
@@ -54,8 +51,8 @@ fn c_changes_never_reach_the_file() {
 fn two_private_copies_do_not_see_each_other() {
     let (_directory, path) = place();
     drop(Store::create_from(&path, &array![1_u8, 2, 3]).unwrap());
-    let mut one = Store::<u8, Ix1>::open_cow(&path).unwrap();
-    let mut other = Store::<u8, Ix1>::open_cow(&path).unwrap();
+    let mut one = copy_on_write(Store::<u8, Ix1>::open(&path).unwrap());
+    let mut other = copy_on_write(Store::<u8, Ix1>::open(&path).unwrap());
     one.view_mut()[0] = 10;
     other.view_mut()[2] = 30;
     assert_eq!(one.view(), array![10, 2, 3]);
@@ -67,7 +64,7 @@ fn r_plus_changes_are_in_the_file_at_once_and_survive_a_drop_without_a_flush() {
     let (_directory, path) = place();
     drop(Store::create_from(&path, &array![1_u16, 2, 3]).unwrap());
     let mut store = Store::<u16, Ix1>::open_rw(&path).unwrap();
-    store.view_mut()[1] = 0x2a2b;
+    store.set(1, 0x2a2b).unwrap();
     let data = |path: &Path| fs::read(path).unwrap()[4096..].to_vec();
     let expected: Vec<u8> = [1_u16, 0x2a2b, 3]
         .iter()
@@ -77,7 +74,7 @@ fn r_plus_changes_are_in_the_file_at_once_and_survive_a_drop_without_a_flush() {
     drop(store);
     assert_eq!(data(&path), expected, "after it");
     assert_eq!(
-        Store::<u16, Ix1>::open(&path).unwrap().view(),
+        Store::<u16, Ix1>::open(&path).unwrap().read_all().unwrap(),
         array![1, 0x2a2b, 3]
     );
 }
@@ -88,7 +85,7 @@ fn r_plus_leaves_what_surrounds_the_array_alone() {
     fs::write(&path, pattern(60)).unwrap();
     let options = Options::new().raw(8).shape((2, 5));
     let mut store = options.open_rw::<f32, Ix2>(&path).unwrap();
-    store.view_mut().fill(0.0);
+    store.write_all(&arr0(0.0)).unwrap();
     store.close().unwrap();
     let expected = [&pattern(60)[..8], &[0; 40], &pattern(60)[48..]].concat();
     assert_eq!(fs::read(&path).unwrap(), expected);
@@ -100,12 +97,12 @@ fn w_plus_gives_zeros_that_can_be_read_and_written() {
     fs::write(&path, pattern(5000)).unwrap();
     let mut store = Store::<i32, _>::create(&path, (2, 3)).unwrap();
     assert_eq!(store.mode(), Mode::ReadWrite);
-    assert_eq!(store.view(), Array2::<i32>::zeros((2, 3)));
-    store.view_mut()[[1, 2]] = 7;
+    assert_eq!(store.read_all().unwrap(), Array2::<i32>::zeros((2, 3)));
+    store.set([1, 2], 7).unwrap();
     drop(store);
     assert_eq!(fs::metadata(&path).unwrap().len(), 4096 + 24);
     assert_eq!(
-        Store::<i32, Ix2>::open(&path).unwrap().view(),
+        Store::<i32, Ix2>::open(&path).unwrap().read_all().unwrap(),
         array![[0, 0, 0], [0, 0, 7]]
     );
 }
@@ -119,7 +116,7 @@ fn every_way_to_flush_succeeds_and_changes_nothing_but_when() {
             .create::<f64, _>(&path, (300, 500))
             .unwrap();
         let expected = Array2::from_shape_fn((300, 500), |(i, j)| (i * 1000 + j) as f64);
-        store.view_mut().assign(&expected);
+        store.write_all(&expected).unwrap();
         store.flush_async().unwrap();
         let rows = if order == Order::C { 300 } else { 500 };
         store.flush_rows(..).unwrap();
@@ -128,7 +125,7 @@ fn every_way_to_flush_succeeds_and_changes_nothing_but_when() {
         store.flush_rows(7..7).unwrap();
         store.flush_rows(rows..).unwrap();
         store.flush().unwrap();
-        assert_eq!(store.view(), expected);
+        assert_eq!(store.read_all().unwrap(), expected);
         let refused = store.flush_rows(0..rows + 1).unwrap_err();
         assert!(
             matches!(&refused, Error::RowsOutOfBounds { path: named, start: 0, end, rows: found, .. }
@@ -139,7 +136,10 @@ fn every_way_to_flush_succeeds_and_changes_nothing_but_when() {
             .flush()
             .expect("a range that was refused is no lost write");
         store.close().unwrap();
-        assert_eq!(Store::<f64, Ix2>::open(&path).unwrap().view(), expected);
+        assert_eq!(
+            Store::<f64, Ix2>::open(&path).unwrap().read_all().unwrap(),
+            expected
+        );
     }
 }
 
@@ -168,28 +168,33 @@ fn an_array_without_axes_is_one_element_in_every_mode() {
         let (_directory, path) = place();
         let mut store = options.create::<f64, _>(&path, ()).unwrap();
         assert_eq!((store.len(), store.ndim(), store.nbytes()), (1, 0, 8));
-        store.view_mut().fill(1.5);
+        store.write_all(&arr0(1.5)).unwrap();
         store.flush_rows(..).unwrap();
         store.close().unwrap();
         let options = options.shape(());
         assert_eq!(
-            *options
+            options
                 .open::<f64, Ix0>(&path)
                 .unwrap()
-                .view()
+                .read_all()
+                .unwrap()
                 .into_scalar(),
             1.5
         );
-        let mut private = options.open_cow::<f64, Ix0>(&path).unwrap();
+        let mut private = copy_on_write(options.open::<f64, Ix0>(&path).unwrap());
         private.view_mut().fill(2.5);
         assert_eq!(private.view()[()], 2.5);
         drop(private);
         let mut store = options.open_rw::<f64, Ix0>(&path).unwrap();
-        assert_eq!(store.view()[()], 1.5);
-        store.view_mut()[()] = 3.5;
+        assert_eq!(store.read_all().unwrap()[()], 1.5);
+        store.set((), 3.5).unwrap();
         drop(store);
         assert_eq!(
-            options.open::<f64, IxDyn>(&path).unwrap().view()[IxDyn(&[])],
+            options
+                .open::<f64, IxDyn>(&path)
+                .unwrap()
+                .read_all()
+                .unwrap()[IxDyn(&[])],
             3.5
         );
     }
@@ -209,8 +214,8 @@ fn an_array_without_elements_works_in_every_mode_and_its_file_is_the_header() {
                 let options = options.clone().order(order);
                 let mut store = options.create::<f64, IxDyn>(&path, IxDyn(shape)).unwrap();
                 assert!(store.is_empty());
-                assert!(store.as_bytes().is_empty());
-                store.view_mut().fill(1.0);
+                assert!(store.to_bytes(ndstore::MemoryOrder::A).unwrap().is_empty());
+                store.write_all(&arr0(1.0)).unwrap();
                 store.flush_rows(..).unwrap();
                 store.flush_async().unwrap();
                 store.close().unwrap();
@@ -230,10 +235,12 @@ fn an_array_without_elements_works_in_every_mode_and_its_file_is_the_header() {
                         "{mode}"
                     );
                 }
-                let mut store = options
-                    .shape(IxDyn(shape))
-                    .open_cow::<f64, IxDyn>(&path)
-                    .unwrap();
+                let mut store = copy_on_write(
+                    options
+                        .shape(IxDyn(shape))
+                        .open::<f64, IxDyn>(&path)
+                        .unwrap(),
+                );
                 store.view_mut().fill(1.0);
                 assert_eq!(store.view().sum(), 0.0);
             }
@@ -247,8 +254,8 @@ fn fortran_order_is_kept_and_changes_no_index() {
     let mut store = Store::<i32, _>::create(&path, (2, 3, 4).f()).unwrap();
     assert_eq!(store.order(), Order::F);
     let expected = Array3::from_shape_fn((2, 3, 4), |(i, j, k)| (100 * i + 10 * j + k) as i32);
-    store.view_mut().assign(&expected);
-    assert_eq!(store.view().strides(), [1, 2, 6]);
+    store.write_all(&expected).unwrap();
+    assert_eq!(store.read_all().unwrap().strides(), [1, 2, 6]);
     drop(store);
     for mode in OPENING {
         let seen = look::<i32, Ix3>(&Options::new(), &path, mode).unwrap();
@@ -259,14 +266,17 @@ fn fortran_order_is_kept_and_changes_no_index() {
         assert_eq!(seen.bytes, f_bytes);
     }
     let mut store = Store::<i32, Ix3>::open_rw(&path).unwrap();
-    store.view_mut()[[1, 2, 3]] = -1;
-    store.view_mut().slice_mut(s![0, .., 0]).fill(-2);
+    store.set([1, 2, 3], -1).unwrap();
+    store.write(s![0, .., 0], &arr0(-2)).unwrap();
     drop(store);
     let store = Store::<i32, IxDyn>::open(&path).unwrap();
-    assert_eq!(store.view()[[1, 2, 3]], -1);
+    assert_eq!(store.read_all().unwrap()[[1, 2, 3]], -1);
     let store = Store::<i32, Ix3>::open(&path).unwrap();
-    assert_eq!(store.view().slice(s![0, .., 0]), array![-2, -2, -2]);
-    assert_eq!(store.view()[[1, 2, 2]], 122);
+    assert_eq!(
+        store.read_all().unwrap().slice(s![0, .., 0]),
+        array![-2, -2, -2]
+    );
+    assert_eq!(store.read_all().unwrap()[[1, 2, 2]], 122);
 }
 
 /// A type with a row of values that tell its bytes apart.
@@ -330,7 +340,7 @@ fn round_trip<A: Sample>() {
                 let options = Options::new().order(order).compact(compact);
                 let assigned = {
                     let mut store = options.create::<A, IxDyn>(&path, IxDyn(shape)).unwrap();
-                    store.view_mut().assign(&array);
+                    store.write_all(&array).unwrap();
                     store.close().unwrap();
                     fs::read(&path).unwrap()
                 };
@@ -355,7 +365,7 @@ fn round_trip<A: Sample>() {
                     );
                 }
                 let store = Store::<A, IxDyn>::open(&path).unwrap();
-                assert_eq!(store.view(), array);
+                assert_eq!(store.read_all().unwrap(), array);
             }
         }
     }
@@ -395,7 +405,7 @@ fn nan_keeps_its_payload() {
     drop(Store::create_from(&path, &array).unwrap());
     let store = Store::<f64, Ix1>::open(&path).unwrap();
     assert_eq!(
-        store.view().mapv(f64::to_bits),
+        store.read_all().unwrap().mapv(f64::to_bits),
         array![bits[0], bits[1], bits[2]]
     );
 }
@@ -409,18 +419,18 @@ fn any_byte_of_a_boolean_is_kept_and_all_but_zero_are_true() {
     fs::write(&path, &bytes).unwrap();
     let mut store = Store::<Bool8, Ix1>::open_rw(&path).unwrap();
     assert_eq!(
-        store.view().mapv(Bool8::get),
+        store.read_all().unwrap().mapv(Bool8::get),
         array![false, true, true, true]
     );
     assert_eq!(
-        store.view().mapv(bool::from),
+        store.read_all().unwrap().mapv(bool::from),
         array![false, true, true, true]
     );
-    assert_eq!(store.view()[2].to_byte(), 5);
-    assert_eq!(store.view()[1], store.view()[2]);
-    let copied = store.view()[2];
-    store.view_mut()[0] = copied;
-    store.view_mut()[3] = true.into();
+    assert_eq!(store.read_all().unwrap()[2].to_byte(), 5);
+    assert_eq!(store.read_all().unwrap()[1], store.read_all().unwrap()[2]);
+    let copied = store.read_all().unwrap()[2];
+    store.set(0, copied).unwrap();
+    store.set(3, true.into()).unwrap();
     drop(store);
     assert_eq!(fs::read(&path).unwrap()[4096..], [5, 1, 5, 1]);
 }
@@ -429,7 +439,7 @@ fn any_byte_of_a_boolean_is_kept_and_all_but_zero_are_true() {
 fn an_array_of_unknown_type_tells_what_it_is_and_becomes_the_store_of_its_mode() {
     let (_directory, path) = place();
     drop(Store::create_from(&path, &array![[1_i16, 2, 3], [4, 5, 6]]).unwrap());
-    for mode in OPENING {
+    for mode in [Mode::Read, Mode::ReadWrite] {
         let any = AnyStore::open_mode(&path, mode).unwrap();
         assert_eq!(*any.dtype(), DType::parse("<i2").unwrap());
         assert_eq!(
@@ -440,24 +450,31 @@ fn an_array_of_unknown_type_tells_what_it_is_and_becomes_the_store_of_its_mode()
             (any.offset(), any.mode(), any.path()),
             (4096, mode, path.as_path())
         );
-        assert_eq!(any.as_bytes().len(), 12);
+        assert_eq!(any.to_bytes().unwrap().len(), 12);
         assert!(format!("{any:?}").contains("[2, 3]"));
         let sum = match mode {
-            Mode::Read => any.downcast::<i16, Ix2, ReadOnly>().unwrap().view().sum(),
-            Mode::CopyOnWrite => any
-                .downcast::<i16, IxDyn, CopyOnWrite>()
+            Mode::Read => any
+                .downcast::<i16, Ix2, ReadOnly>()
                 .unwrap()
-                .view()
+                .read_all()
+                .unwrap()
                 .sum(),
-            _ => any.downcast::<i16, Ix2, ReadWrite>().unwrap().view().sum(),
+            _ => any
+                .downcast::<i16, Ix2, ReadWrite>()
+                .unwrap()
+                .read_all()
+                .unwrap()
+                .sum(),
         };
         assert_eq!(sum, 21);
     }
-    let refused = AnyStore::open_mode(&path, Mode::Write).unwrap_err();
-    assert!(
-        matches!(refused, Error::InvalidOption { .. }),
-        "{refused:?}"
-    );
+    for mode in [Mode::Write, Mode::CopyOnWrite] {
+        let refused = AnyStore::open_mode(&path, mode).unwrap_err();
+        assert!(
+            matches!(refused, Error::InvalidOption { .. }),
+            "{refused:?}"
+        );
+    }
     assert_eq!(AnyStore::open(&path).unwrap().shape(), [2, 3]);
 }
 
@@ -493,12 +510,12 @@ fn a_refused_downcast_hands_the_store_back_with_its_lock() {
     assert!(std::error::Error::source(&refused).is_some());
     assert_eq!(refused.to_string(), refused.error.to_string());
     let mut store = refused.store.downcast::<i16, Ix2, ReadWrite>().unwrap();
-    store.view_mut()[[0, 0]] = 9;
+    store.set([0, 0], 9).unwrap();
     assert!(locked());
     drop(store);
     let any = AnyStore::open(&path).unwrap();
-    assert_eq!(any.as_bytes()[..2], 9_i16.to_ne_bytes());
-    let error: Error = any.downcast::<i16, Ix2, CopyOnWrite>().unwrap_err().into();
+    assert_eq!(any.to_bytes().unwrap()[..2], 9_i16.to_ne_bytes());
+    let error: Error = any.downcast::<i16, Ix2, ReadWrite>().unwrap_err().into();
     assert!(matches!(error, Error::InvalidOption { .. }));
     // The refused store went with the error.
     Store::<i16, Ix2>::open_rw(&path).unwrap();
@@ -557,7 +574,11 @@ fn resave<A: Element>(name: &str) {
     let vector = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data/npy-vectors")
         .join(name);
-    let array = Store::<A, IxDyn>::open(&vector).unwrap().view().to_owned();
+    let array = Store::<A, IxDyn>::open(&vector)
+        .unwrap()
+        .read_all()
+        .unwrap()
+        .to_owned();
     let options = Options::new().compact(true);
     options.create_from(&path, &array).unwrap().close().unwrap();
     assert_eq!(
@@ -566,7 +587,7 @@ fn resave<A: Element>(name: &str) {
         "{name}"
     );
     let mut store = options.create::<A, IxDyn>(&path, array.raw_dim()).unwrap();
-    store.view_mut().assign(&array);
+    store.write_all(&array).unwrap();
     store.close().unwrap();
     assert_eq!(
         fs::read(&path).unwrap(),

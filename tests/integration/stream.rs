@@ -102,12 +102,15 @@ fn an_array_comes_back_from_a_stream_as_it_was() {
         let store = Store::<u8, Ix2>::receive(&stream[..], &path)
             .unwrap()
             .unwrap();
-        assert_eq!(store.view(), array);
+        assert_eq!(store.read_all().unwrap(), array);
         let mut again = Vec::new();
         store.write_to(&mut again).unwrap();
         assert!(again == stream, "what came is sent on byte for byte");
         drop(store);
-        assert_eq!(Store::<u8, Ix2>::open(&path).unwrap().view(), array);
+        assert_eq!(
+            Store::<u8, Ix2>::open(&path).unwrap().read_all().unwrap(),
+            array
+        );
         let any = AnyStore::receive(&stream[..], &path).unwrap().unwrap();
         again.clear();
         any.write_to(&mut again).unwrap();
@@ -128,9 +131,9 @@ fn foreign_byte_order_and_unknown_types_are_received_as_they_are() {
             (store.dtype().descr(), store.shape()),
             (descr.to_owned(), &[2, 2][..])
         );
-        assert_eq!(store.as_bytes(), data);
+        assert_eq!(store.to_bytes().unwrap(), data);
         drop(store);
-        assert_eq!(AnyStore::open(&path).unwrap().as_bytes(), data);
+        assert_eq!(AnyStore::open(&path).unwrap().to_bytes().unwrap(), data);
     }
 }
 
@@ -219,12 +222,6 @@ fn a_stream_that_fails_leaves_an_old_file_as_it_was() {
         why(Store::<f64, Ix2>::receive(&b"no header here"[..], &path).unwrap_err()),
         ExchangeError::Header(HeaderError::Magic { .. })
     ));
-    assert!(matches!(
-        Options::new()
-            .raw(3)
-            .receive::<f64, Ix1>(&stream[..], &path),
-        Err(Error::Misaligned { .. })
-    ));
     assert_eq!(Snapshot::of(&path), before);
     let held = Store::<f64, Ix1>::open(&path).unwrap();
     assert!(matches!(
@@ -293,7 +290,8 @@ fn memory_stays_small_while_a_large_array_is_received() {
         received
             .unwrap()
             .unwrap()
-            .view()
+            .read_all()
+            .unwrap()
             .fold(0, |sum, &x| sum + x as u64),
         100_000_000
     );
@@ -508,7 +506,7 @@ mod sockets {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("a.npy");
         let mut store = Store::<u8, _>::create(&path, 3).unwrap();
-        store.view_mut().fill(7);
+        store.write_all(&arr0(7)).unwrap();
         let sent = |store: &dyn Fn(&UnixStream)| {
             let (socket, peer) = UnixStream::pair().unwrap();
             store(&socket);
@@ -533,13 +531,6 @@ mod sockets {
         assert_eq!(
             sent(&|socket| any.send(socket).unwrap()),
             npy(&array![7_u8, 7, 7])
-        );
-
-        let mut private = Store::<u8, Ix1>::open_cow(&path).unwrap();
-        private.view_mut()[1] = 9;
-        assert_eq!(
-            sent(&|socket| private.send(socket).unwrap()),
-            npy(&array![7_u8, 9, 7])
         );
 
         let none = Store::<u8, _>::create(directory.path().join("empty.npy"), (0, 5)).unwrap();

@@ -10,8 +10,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
-use ndstore::{AccessMode, Error, LockPolicy, Options, Order, Result, Store};
+use ndstore::{AccessMode, Error, LockPolicy, Options, Order, ReadOnly, Result, Store};
 
+use super::mapped::mapped;
 use super::support::{assert_no_drafts, program, wait_until};
 use super::workload::{Random, turned};
 
@@ -132,10 +133,9 @@ struct Party {
 
 impl Party {
     fn options(&mut self) -> Options {
-        #[allow(unsafe_code)]
         if !self.locks {
-            // SAFETY: none. It is the flaw that must be caught, in a process that may die of it.
-            return unsafe { Options::new().no_lock() };
+            // The flaw that must be caught, in a process that may die of it.
+            return Options::new().no_lock();
         }
         Options::new().lock(match self.random.below(3) {
             0 => LockPolicy::Fail,
@@ -157,7 +157,7 @@ impl Party {
         let options = self.options();
         let done = match self.random.below(10) {
             0..=2 => self.read(options.open::<u64, Ix2>(&self.path)),
-            3 => self.read(options.open_cow::<u64, Ix2>(&self.path)),
+            3 => self.read_mapped(options.open::<u64, Ix2>(&self.path)),
             4 => {
                 let (array, order) = (self.new_elements(), self.order());
                 let store = options
@@ -191,7 +191,7 @@ impl Party {
                         }
                         _ => {
                             party.generation += PARTIES;
-                            let dim = turned(store.view(), store.order()).dim();
+                            let dim = turned(store.read_all().unwrap().view(), store.order()).dim();
                             fill(store, &elements(party.generation, 0, dim));
                             store.flush().map_err(told)
                         }
@@ -222,10 +222,27 @@ impl Party {
         let store = store?;
         let marker = Marker::reader(&self.dir, self.number)?;
         let before = check_store(&store)?;
-        let first = store.view()[(0, 0)];
+        let first = store.read_all().unwrap()[(0, 0)];
         std::thread::sleep(Duration::from_micros(self.random.below(200) as u64));
-        if check_store(&store)? != before || store.view()[(0, 0)] != first {
+        if check_store(&store)? != before || store.read_all().unwrap()[(0, 0)] != first {
             return Err(Refused::Broken("it changed while it was read".into()));
+        }
+        drop(marker);
+        Ok(Outcome::Read)
+    }
+
+    /// As [`read`](Party::read), by way of a map.
+    fn read_mapped(
+        &mut self,
+        store: Result<Store<u64, Ix2, ReadOnly>>,
+    ) -> Result<Outcome, Refused> {
+        let map = mapped(store?);
+        let marker = Marker::reader(&self.dir, self.number)?;
+        let look = || check(turned(map.view(), map.order()));
+        let (before, first) = (look()?, map.view()[(0, 0)]);
+        std::thread::sleep(Duration::from_micros(self.random.below(200) as u64));
+        if look()? != before || map.view()[(0, 0)] != first {
+            return Err(Refused::Broken("it changed while it was mapped".into()));
         }
         drop(marker);
         Ok(Outcome::Read)
@@ -251,7 +268,8 @@ impl Party {
     fn append(&mut self, store: &mut Store<u64, Ix2>) -> Result<(), String> {
         let order = store.order();
         for _ in 0..=self.random.below(3) {
-            let array = turned(store.view(), order);
+            let array = store.read_all().unwrap();
+            let array = turned(array.view(), order);
             let (rows, columns) = array.dim();
             let added = 1 + self.random.below(10);
             let rows = elements(generation(array[(0, 0)]), rows, (added, columns));
@@ -303,12 +321,12 @@ fn told(error: Error) -> String {
 }
 
 fn check_store<M: AccessMode>(store: &Store<u64, Ix2, M>) -> Result<Vec<usize>, String> {
-    check(turned(store.view(), store.order()))
+    check(turned(store.read_all().unwrap().view(), store.order()))
 }
 
 fn fill(store: &mut Store<u64, Ix2>, array: &Array2<u64>) {
     let order = store.order();
-    store.view_mut().assign(&turned(array.view(), order));
+    store.write_all(&turned(array.view(), order)).unwrap();
 }
 
 #[test]

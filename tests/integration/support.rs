@@ -13,9 +13,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
-use ndstore::{LockPolicy, Options, Result, Store, write_npy};
+use ndstore::{LockPolicy, MapOptions, Mapped, Options, Result, Store, write_npy};
 use rustix::process::{Pid, WaitOptions};
 use tempfile::TempDir;
+
+use super::mapped::{copy_on_write, mapped, mapped_with};
 
 /// Where the peer finds the path that it works on.
 const PATH: &str = "NDSTORE_TEST_PEER_PATH";
@@ -155,7 +157,7 @@ pub(crate) fn program() -> PathBuf {
 enum Held {
     Nothing,
     Reader { _store: Box<dyn Any> },
-    Writer(Store<f64, Ix1>),
+    Writer(Mapped<f64, Ix1>),
 }
 
 #[test]
@@ -178,31 +180,38 @@ fn peer() {
             ("open", _) => {
                 Store::<f64, Ix1>::open(&path).map(|store| held = reader(Box::new(store)))
             }
-            ("open_cow", _) => {
-                Store::<f64, Ix1>::open_cow(&path).map(|store| held = reader(Box::new(store)))
+            ("open_cow", _) => Store::<f64, Ix1>::open(&path)
+                .map(|store| held = reader(Box::new(copy_on_write(store)))),
+            ("open_rw", _) => Store::open_rw(&path).map(|store| held = Held::Writer(mapped(store))),
+            ("wait", _) => wait
+                .open_rw(&path)
+                .map(|store| held = Held::Writer(mapped(store))),
+            ("create", _) => {
+                Store::create(&path, number).map(|store| held = Held::Writer(mapped(store)))
             }
-            ("open_rw", _) => Store::open_rw(&path).map(|store| held = Held::Writer(store)),
-            ("wait", _) => wait.open_rw(&path).map(|store| held = Held::Writer(store)),
-            ("create", _) => Store::create(&path, number).map(|store| held = Held::Writer(store)),
             ("create_sparse", _) => {
-                (sparse.create(&path, number)).map(|store| held = Held::Writer(store))
+                (sparse.create(&path, number)).map(|store| held = Held::Writer(mapped(store)))
             }
             ("create_guarded", _) => {
-                (sparse.guard(true).create(&path, number)).map(|store| held = Held::Writer(store))
+                let guard = MapOptions::new().guard(true);
+                (sparse.create(&path, number))
+                    .map(|store| held = Held::Writer(mapped_with(&guard, store)))
             }
-            ("scan_guarded", _) => Options::new()
-                .guard(true)
-                .open::<f64, Ix1>(&path)
-                .and_then(|store| store.guarded(|view| assert_ne!(view.sum(), 0.0))),
+            ("scan_guarded", _) => Store::<f64, Ix1>::open(&path).and_then(|store| {
+                let map = mapped_with(&MapOptions::new().guard(true), store);
+                map.guarded(|view| assert_ne!(view.sum(), 0.0))
+            }),
             ("create_from", _) => Store::create_from(&path, &Array::ones(number))
-                .map(|store| held = Held::Writer(store)),
+                .map(|store| held = Held::Writer(mapped(store))),
             #[cfg(feature = "npz")]
             ("archive", _) => archive(&path, number),
             #[cfg(feature = "npz")]
             ("archive_on", _) => archive_on(&path, number),
             ("checksums", _) => Store::<f64, Ix1>::open(&path).and_then(|s| s.write_checksums()),
             ("read_npy", _) => read_zeros(number),
-            ("receive", _) => receive(&path, number).map(|store| held = Held::Writer(store)),
+            ("receive", _) => {
+                receive(&path, number).map(|store| held = Held::Writer(mapped(store)))
+            }
             ("resize", Held::Writer(store)) => store.resize(number),
             ("allocate", Held::Writer(store)) => store.allocate(),
             ("append", Held::Writer(store)) => store.append(&counted(number)),
@@ -270,14 +279,14 @@ fn read_zeros(number: usize) -> Result<()> {
 }
 
 /// Logs so many elements, of which none is published.
-fn log(store: &mut Store<f64, Ix1>, number: usize) -> Result<()> {
+fn log(store: &mut Mapped<f64, Ix1>, number: usize) -> Result<()> {
     let mut appender = store.appender()?;
     let numbers = counted(number);
     numbers.outer_iter().try_for_each(|row| appender.push(&row))
 }
 
 /// Logs so many elements and, if they are refused, three others with the same appender, which are published.
-fn log_on(store: &mut Store<f64, Ix1>, number: usize) -> Result<()> {
+fn log_on(store: &mut Mapped<f64, Ix1>, number: usize) -> Result<()> {
     let mut appender = store.appender()?;
     let numbers = counted(number);
     let refused = numbers.outer_iter().try_for_each(|row| appender.push(&row));

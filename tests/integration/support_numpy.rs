@@ -7,7 +7,10 @@ use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
 use ndarray::{Dimension, IxDyn};
-use ndstore::{AccessMode, Element, Mode, Options, Order, Result, Store};
+use ndstore::{AccessMode, Element, MemoryOrder, Mode, Options, Order, Result, Store};
+
+use super::mapped::{copy_on_write, mapped};
+use super::support::bytes_of;
 
 /// All there is to see of a file and of the directory around it: what a call that is refused must leave alone.
 #[derive(PartialEq, Eq)]
@@ -66,13 +69,13 @@ pub(crate) struct Seen {
     pub(crate) path: PathBuf,
     /// The bytes of the elements in the order of the file.
     pub(crate) bytes: Vec<u8>,
-    /// The bytes of the elements in C order, read through the view.
+    /// The bytes of the elements in C order.
     pub(crate) c_bytes: Vec<u8>,
 }
 
 impl Seen {
     pub(crate) fn of<A: Element, D: Dimension, M: AccessMode>(store: &Store<A, D, M>) -> Seen {
-        let view = store.view();
+        let view = store.read_all().unwrap();
         assert_eq!(view.shape(), store.shape());
         assert_eq!(view.len(), store.len());
         assert_eq!(store.ndim(), store.shape().len());
@@ -84,7 +87,7 @@ impl Seen {
             offset: store.offset(),
             mode: store.mode(),
             path: store.path().to_owned(),
-            bytes: store.as_bytes().to_vec(),
+            bytes: store.to_bytes(MemoryOrder::A).unwrap(),
             c_bytes: view
                 .iter()
                 .flat_map(|element| bytemuck::bytes_of(element).to_vec())
@@ -103,11 +106,35 @@ pub(crate) fn look<A: Element, D: Dimension>(
     mode: Mode,
 ) -> Result<Seen> {
     match mode {
-        Mode::Read => options.open::<A, D>(path).map(|store| Seen::of(&store)),
-        Mode::ReadWrite => options.open_rw::<A, D>(path).map(|store| Seen::of(&store)),
-        Mode::CopyOnWrite => options.open_cow::<A, D>(path).map(|store| Seen::of(&store)),
+        Mode::Read => options.open::<A, D>(path).map(in_place),
+        Mode::ReadWrite => options.open_rw::<A, D>(path).map(in_place),
+        Mode::CopyOnWrite => options.open::<A, D>(path).map(|store| {
+            let seen = Seen::of(&store);
+            if is_aligned(&store) {
+                let private = copy_on_write(store);
+                assert_eq!(private.as_bytes(), seen.bytes);
+                assert_eq!(bytes_of(private.view()), seen.c_bytes);
+            }
+            Seen { mode, ..seen }
+        }),
         Mode::Write => panic!("`w+` creates"),
     }
+}
+
+/// Looks at a store, and at a map of it, which shows the same.
+fn in_place<A: Element, D: Dimension, M: AccessMode>(store: Store<A, D, M>) -> Seen {
+    let seen = Seen::of(&store);
+    if is_aligned(&store) {
+        let map = mapped(store);
+        assert_eq!(map.as_bytes(), seen.bytes);
+        assert_eq!(bytes_of(map.view()), seen.c_bytes);
+    }
+    seen
+}
+
+/// Whether a store can be mapped.
+fn is_aligned<A: Element, D: Dimension, M: AccessMode>(store: &Store<A, D, M>) -> bool {
+    store.offset().is_multiple_of(align_of::<A>() as u64)
 }
 
 /// As [`look`], of any rank.

@@ -190,7 +190,7 @@ impl Job {
         let [rows, columns] = *store.shape() else {
             return Err(format!("{path:?} has the shape {:?}", store.shape()));
         };
-        let elements = bytemuck::pod_collect_to_vec(store.as_bytes());
+        let elements = bytemuck::pod_collect_to_vec(&store.to_bytes().unwrap());
         let array = Array2::from_shape_vec(self.shape((rows, columns)), elements);
         array
             .map(Some)
@@ -493,7 +493,7 @@ impl Work {
     fn change(&mut self, index: usize, step: Step) -> Result<()> {
         let job = &self.job;
         let store = self.store.as_mut().expect("a job creates first");
-        let columns = turned(store.view(), job.order).ncols();
+        let columns = turned(store.read_all().unwrap().view(), job.order).ncols();
         match step {
             Step::Append(rows) => {
                 let rows = elements(index, (rows, columns));
@@ -508,8 +508,11 @@ impl Work {
             Step::Truncate(rows) => store.truncate(rows),
             Step::Resize(rows, columns) => store.resize(job.shape((rows, columns))),
             _ => {
-                let array = elements(index, turned(store.view(), job.order).dim());
-                store.view_mut().assign(&turned(array.view(), job.order));
+                let array = elements(
+                    index,
+                    turned(store.read_all().unwrap().view(), job.order).dim(),
+                );
+                store.write_all(&turned(array.view(), job.order)).unwrap();
                 store.flush()
             }
         }

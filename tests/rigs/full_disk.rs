@@ -247,7 +247,11 @@ fn an_allocated_array_can_be_written_on_a_full_disk() {
             assert_writable_on_a_full_disk(&disk, peer);
             let found = Store::<f64, Ix1>::open(&path).unwrap();
             assert!(
-                found.view().iter().all(|&element| element == 4.0),
+                found
+                    .read_all()
+                    .unwrap()
+                    .iter()
+                    .all(|&element| element == 4.0),
                 "{kind:?} {orders:?}"
             );
         }

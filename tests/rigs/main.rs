@@ -10,6 +10,8 @@
 mod disk;
 mod full_disk;
 mod guard;
+#[path = "../integration/mapped.rs"]
+mod mapped;
 mod memory_limit;
 mod no_reserve;
 mod power_cuts;

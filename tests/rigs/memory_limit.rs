@@ -99,7 +99,7 @@ fn element(row: usize, column: usize) -> f64 {
 #[track_caller]
 fn check(path: &Path, shape: (usize, usize), expected: impl Fn(usize, usize) -> f64) {
     let store = Store::<f64, Ix2>::open(path).unwrap();
-    assert_eq!(store.view().dim(), shape);
+    assert_eq!(store.shape(), [shape.0, shape.1]);
     for block in store.out_of_core().blocks(Chunk::Bytes(1 << 20)) {
         let block = block.unwrap();
         for (row, elements) in (block.start[0]..).zip(block.view.rows()) {

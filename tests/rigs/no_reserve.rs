@@ -38,9 +38,13 @@ fn arrays_are_made_and_grow_where_no_blocks_can_be_reserved() {
                         .unwrap()
                 };
                 drop(options.create_from(&path, &array).unwrap());
-                assert_eq!(open().view(), array, "{options:?}");
+                assert_eq!(open().read_all().unwrap(), array, "{options:?}");
                 drop(options.create::<u32, _>(&path, shape).unwrap());
-                assert_eq!(open().view(), Array::zeros(shape), "{options:?}");
+                assert_eq!(
+                    open().read_all().unwrap(),
+                    Array::zeros(shape),
+                    "{options:?}"
+                );
             }
         }
         let mut store = Options::new()
@@ -51,7 +55,14 @@ fn arrays_are_made_and_grow_where_no_blocks_can_be_reserved() {
         store.resize((9, 9)).unwrap();
         store.truncate(3).unwrap();
         store.close().unwrap();
-        assert_eq!(Store::<u32, Ix2>::open(&path).unwrap().view().sum(), 2);
+        assert_eq!(
+            Store::<u32, Ix2>::open(&path)
+                .unwrap()
+                .read_all()
+                .unwrap()
+                .sum(),
+            2
+        );
     }
     let squares = Store::<u64, _>::create_with(&path, 1000, 64, |mut block| {
         for (number, element) in (block.start[0] as u64..).zip(&mut block.view) {
@@ -59,5 +70,5 @@ fn arrays_are_made_and_grow_where_no_blocks_can_be_reserved() {
         }
         Ok(())
     });
-    assert_eq!(squares.unwrap().view()[999], 999 * 999);
+    assert_eq!(squares.unwrap().read_all().unwrap()[999], 999 * 999);
 }

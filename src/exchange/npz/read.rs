@@ -16,16 +16,15 @@ use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Context, Error, ExchangeError, NpzError, Result};
 use crate::exchange::stream::{self, Incoming};
-use crate::mapping::Access;
 use crate::shape::Order;
-use crate::store::{self, AccessMode, AnyStore, CopyOnWrite, Options, ReadOnly, Store};
+use crate::store::{self, AnyStore, Options, ReadOnly, Store};
 use crate::sys::{FileId, Patience};
 
 /// An archive of arrays, as `np.savez` and `np.savez_compressed` write it, open for reading.
 ///
-/// Arrays that are stored are mapped in place: [`open_member`](Npz::open_member) takes as long as for a file of their own, whatever
+/// Arrays that are stored are opened in place: [`open_member`](Npz::open_member) takes as long as for a file of their own, whatever
 /// their size. Compressed ones are [read](Npz::read) into memory or [unpacked](Npz::unpack) into a temporary file. The
-/// archive is locked, shared, for as long as this value or a store of it lives; what [`Store`] relies on holds here, too.
+/// archive is locked, shared, for as long as this value or a store of it lives.
 ///
 /// An archive is not trusted. The sum of an array is checked when it is read or unpacked; opening it in place looks at the
 /// header alone.
@@ -45,7 +44,7 @@ use crate::sys::{FileId, Patience};
 ///
 /// let npz = Npz::open(&path)?;
 /// assert_eq!(npz.names().collect::<Vec<_>>(), ["x", "y"]);
-/// assert_eq!(npz.open_member::<f64, Ix1>("x")?.view(), array![1.0, 2.0]);
+/// assert_eq!(npz.open_member::<f64, Ix1>("x")?.read(s![..])?, array![1.0, 2.0]);
 /// assert_eq!(npz.read::<u8, Ix2>("y")?, array![[3, 4], [5, 6]]);
 /// # Ok::<(), ndstore::Error>(())
 /// ```
@@ -169,7 +168,7 @@ impl Npz {
     /// Opens a stored array in place, for reading: no byte of it is copied.
     ///
     /// The store has the archive's path, and the array's offset in it. NumPy does not align the members of its archives, so
-    /// elements may lie anywhere; `Le<T>` and `Be<T>` view them all the same.
+    /// elements may lie anywhere, which a store does not mind; to map them, open them as `Le<T>` or `Be<T>`.
     ///
     /// # Errors
     ///
@@ -179,40 +178,17 @@ impl Npz {
         &self,
         name: &str,
     ) -> Result<Store<A, D, ReadOnly>> {
-        self.open_as(name)
-    }
-
-    /// Opens a stored array in place; changes to it stay in memory.
-    ///
-    /// # Errors
-    ///
-    /// As [`open_member`](Npz::open_member).
-    pub fn open_member_cow<A: Element, D: Dimension>(
-        &self,
-        name: &str,
-    ) -> Result<Store<A, D, CopyOnWrite>> {
-        self.open_as(name)
+        Ok(self.open_member_any(name)?.downcast()?)
     }
 
     /// Opens a stored array of any dtype and rank in place, for reading.
     ///
     /// # Errors
     ///
-    /// As [`open_member`](Npz::open_member), less those about the type, the rank and the alignment.
+    /// As [`open_member`](Npz::open_member), less those about the type and the rank.
     pub fn open_member_any(&self, name: &str) -> Result<AnyStore> {
-        self.open_with(name, Access::ReadOnly)
-    }
-
-    fn open_as<A: Element, D: Dimension, M: AccessMode>(
-        &self,
-        name: &str,
-    ) -> Result<Store<A, D, M>> {
-        Ok(self.open_with(name, M::ACCESS)?.downcast()?)
-    }
-
-    fn open_with(&self, name: &str, access: Access) -> Result<AnyStore> {
         let part = self.part(name)?;
-        let file = store::open_within(&self.path, self.id, part, access)?;
+        let file = store::open_within(&self.path, self.id, part)?;
         Ok(AnyStore { file })
     }
 
@@ -256,7 +232,7 @@ impl Npz {
     /// reading.
     ///
     /// The file has no name, and its room is free again when the store goes. To keep it, [`receive`](crate::Store::receive)
-    /// what [`write_to`](Store::write_to) of the store gives, or `create_from` its view.
+    /// what [`write_to`](Store::write_to) of the store gives.
     ///
     /// # Errors
     ///

@@ -46,7 +46,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// let store = Store::create_from(&rows, &array![[1, 2, 3], [4, 5, 6]])?;
     /// let transposed = store.out_of_core().memory(64 << 20).transpose(&columns)?;
-    /// assert_eq!(transposed.view(), array![[1, 4], [2, 5], [3, 6]]);
+    /// assert_eq!(transposed.read_all()?, array![[1, 4], [2, 5], [3, 6]]);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn transpose(self, path: impl AsRef<Path>) -> Result<Store<A, D>> {
@@ -123,7 +123,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// let swapped = store.out_of_core().to_byte_order(ByteOrder::Big, &big)?;
     /// assert_eq!(swapped.dtype().descr(), ">f8");
     /// let swapped = swapped.downcast::<Be<f64>, Ix1, ReadWrite>()?;
-    /// assert_eq!(swapped.view()[1].get(), 2.5);
+    /// assert_eq!(swapped.get(1)?.get(), 2.5);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn to_byte_order(self, order: ByteOrder, path: impl AsRef<Path>) -> Result<AnyStore> {
@@ -154,7 +154,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// let a = Store::create_from(&a, &array![[1, 2], [3, 4]])?;
     /// let b = Store::create_from(&b, &array![[5], [6]])?;
     /// let joined = a.out_of_core().concatenate(&[b.out_of_core()], 1, &joined)?;
-    /// assert_eq!(joined.view(), array![[1, 2, 5], [3, 4, 6]]);
+    /// assert_eq!(joined.read_all()?, array![[1, 2, 5], [3, 4, 6]]);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn concatenate(
@@ -194,7 +194,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// let store = Store::create_from(&whole, &array![[1, 2, 3], [4, 5, 6]])?;
     /// let part = store.out_of_core().copy_region(&[0..2, 1..3], &part)?;
-    /// assert_eq!(part.view(), array![[2, 3], [5, 6]]);
+    /// assert_eq!(part.read_all()?, array![[2, 3], [5, 6]]);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn copy_region(

@@ -18,7 +18,6 @@ use crate::dtype::Swap;
 use crate::error::{Context, Error, Result};
 use crate::out_of_core::behind::Behind;
 use crate::out_of_core::pipeline;
-use crate::out_of_core::source::read_bytes;
 use crate::out_of_core::work::{Meter, Work, available};
 use crate::store::{ArrayFile, Target, scatter};
 use crate::sys;
@@ -237,7 +236,7 @@ impl<'a> Run<'a> {
         };
         for (bytes, to) in piece.runs() {
             let into = &mut into[to..to + bytes.len()];
-            read_bytes(input.file, self.context, bytes, into)?;
+            input.file.read_at(self.context.op, bytes.start, into)?;
             if let Some(swap) = &input.swap {
                 swap.apply(into);
             }

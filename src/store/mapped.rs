@@ -1,0 +1,642 @@
+//! `Mapped`: a store and a map of it, and the promise that it takes. The only room of stores that says `unsafe`: it passes the
+//! promise on to `mapping.rs`, and no pointer is touched here.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::ops::Deref;
+use std::path::Path;
+
+use ndarray::{
+    ArrayRef, ArrayView, ArrayViewMut, Dimension, IntoDimension, ShapeBuilder, SliceArg,
+};
+
+use super::any::AnyStore;
+use super::append::Appender;
+use super::cow::CopyOnWrite;
+use super::file::{Array, ArrayFile};
+use super::mode::{AccessMode, ReadOnly, ReadWrite, Writable};
+use super::typed::Store;
+use crate::dtype::{ByteOrder, Kind};
+use crate::element::Element;
+use crate::error::{Context, Error, Result};
+use crate::mapping::{Access, Advice, Mapping};
+use crate::shape::Order;
+
+/// A [`Store`] and a map of its elements, which are there as if they were in memory.
+///
+/// [`Store::map`] makes one. Everything that a store does it does as well: it lends the store for what takes `&self`, and has
+/// the other methods of its own, after which the map shows what the file has. Nobody gets the store to change, or to exchange it
+/// for another one, under the map.
+///
+/// What takes `view`s is as fast as memory where the file is in the page cache. Where it is not, each page that is touched is read by a
+/// page fault: [`MapOptions::advice`] and [`Store::out_of_core`] are for that.
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use ndstore::Store;
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("temp.dat");
+///
+/// let store = Store::create_from(&path, &array![1.0, 2.0, 3.0])?;
+/// // SAFETY: nobody writes to the file or cuts it without its lock while it is mapped.
+/// let mut map = unsafe { store.map()? };
+/// map.view_mut()[0] = 5.0;
+/// assert_eq!(map.view().sum(), 10.0);
+/// map.append(&array![4.0])?;
+/// assert_eq!(map.view(), array![5.0, 2.0, 3.0, 4.0]);
+/// map.flush()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// One that was opened for reading cannot be written to:
+///
+/// ```compile_fail,E0277
+/// # use ndarray::Ix1;
+/// # use ndstore::Mapped;
+/// let mut map = unsafe { Mapped::<f64, Ix1>::open("temp.dat")? };
+/// map.view_mut().fill(0.0);
+/// # Ok::<(), ndstore::Error>(())
+/// ```
+///
+/// And no map gives its store away to be changed:
+///
+/// ```compile_fail,E0596
+/// # use ndarray::Ix1;
+/// # use ndstore::{Mapped, Store};
+/// # fn swap(mut map: Mapped<f64, Ix1>, mut other: Store<f64, Ix1>) {
+/// std::mem::swap(&mut *map, &mut other);
+/// # }
+/// ```
+pub struct Mapped<A, D, M = ReadWrite> {
+    /// It has a map, and its elements are aligned for `A`.
+    store: Store<A, D, M>,
+}
+
+/// A map of a [`Store`] whose dtype and rank are known only at run time. [`AnyStore::map`] makes one.
+pub struct AnyMapped {
+    store: AnyStore,
+}
+
+/// How to map a store, where the defaults of [`Store::map`] do not fit.
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use ndstore::{Error, MapOptions, Store};
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("temp.dat");
+/// # Store::<f64, _>::create(&path, 10_000)?;
+/// # if cfg!(target_os = "linux") {
+///
+/// let store = Store::<f64, Ix1>::open(&path)?;
+/// // SAFETY: nobody writes to the file without its lock, and a cut is an error.
+/// let map = unsafe { MapOptions::new().guard(true).map(store)? };
+/// assert_eq!(map.guarded(|view| view.sum())?, 0.0);
+///
+/// std::fs::File::options().write(true).open(&path)?.set_len(4096)?; // takes no lock
+/// let sum = map.guarded(|view| view.sum());
+/// assert!(matches!(sum, Err(Error::Faulted { found: 4096, .. })));
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct MapOptions {
+    advice: Advice,
+    guard: bool,
+}
+
+impl MapOptions {
+    /// The defaults: no advice, no guard.
+    pub fn new() -> MapOptions {
+        MapOptions::default()
+    }
+
+    /// Sets how the map will be read.
+    pub fn advice(self, advice: Advice) -> MapOptions {
+        MapOptions { advice, ..self }
+    }
+
+    /// Survives what cuts the file while it is mapped, and disks that fail to read it: instead of a SIGBUS that kills the process,
+    /// elements that are gone read as zero, and the store is [`Error::Faulted`] from then on.
+    ///
+    /// Whoever truncates a file without its lock breaks the promise that [`Store::map`] takes, and this makes it an error that a
+    /// long-running process can report. Ask with [`Mapped::guarded`] or [`Mapped::check_faults`] before relying on what a view
+    /// showed; flush, append, resize and everything else that can fail asks by itself. A writable store writes nothing any more,
+    /// for what is put into the zeros never reaches the file.
+    ///
+    /// The first such map installs a handler of SIGBUS in the process, which stays. It passes on every SIGBUS that is not about
+    /// a map with a guard: to the handler that was there before, or to the default, which kills. A handler that something
+    /// else installs later must call the one that it replaces, or there is no guard. Nor is there one for a thread that
+    /// blocks SIGBUS. Costs two system calls the first time, later none until a fault, and one with each flush or check.
+    ///
+    /// Linux only: elsewhere mapping is [`Error::Unsupported`].
+    pub fn guard(self, guard: bool) -> MapOptions {
+        MapOptions { guard, ..self }
+    }
+
+    /// Maps a store. See [`Store::map`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Store::map`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::map`], and [`Error::Unsupported`] for a guard where there is none.
+    pub unsafe fn map<A: Element, D: Dimension, M: AccessMode>(
+        &self,
+        mut store: Store<A, D, M>,
+    ) -> Result<Mapped<A, D, M>> {
+        check_alignment::<A>(store.file.context("map"), &store.file.array)?;
+        // SAFETY: by the promise of the caller.
+        unsafe { store.file.map(M::ACCESS, self)? };
+        Ok(Mapped { store })
+    }
+
+    /// Maps a store whose changes stay in memory. See [`Store::map_cow`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Store::map`].
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](MapOptions::map).
+    pub unsafe fn map_cow<A: Element, D: Dimension>(
+        &self,
+        mut store: Store<A, D, ReadOnly>,
+    ) -> Result<CopyOnWrite<A, D>> {
+        check_alignment::<A>(store.file.context("map"), &store.file.array)?;
+        // SAFETY: by the promise of the caller.
+        unsafe { store.file.map(Access::CopyOnWrite, self)? };
+        Ok(CopyOnWrite::new(store))
+    }
+
+    /// Maps a store of any dtype and rank. See [`AnyStore::map`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Store::map`].
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](MapOptions::map), less the alignment.
+    pub unsafe fn map_any(&self, mut store: AnyStore) -> Result<AnyMapped> {
+        let access = store.file.access;
+        // SAFETY: by the promise of the caller.
+        unsafe { store.file.map(access, self)? };
+        Ok(AnyMapped { store })
+    }
+}
+
+/// Refuses elements that do not lie at a multiple of their alignment. A map lies in memory as its file lies in pages.
+fn check_alignment<A: Element>(context: Context<'_>, array: &Array) -> Result<()> {
+    if array.nbytes() == 0 || array.offset.is_multiple_of(align_of::<A>() as u64) {
+        return Ok(());
+    }
+    Err(Error::Misaligned {
+        path: context.path(),
+        op: context.op,
+        dtype: array.dtype.descr(),
+        offset: array.offset,
+        align: align_of::<A>(),
+        remedy: match (array.dtype.kind(), array.dtype.byte_order()) {
+            (Kind::Record, _) => {
+                "declare the record as `#[repr(C, packed)]`, or its fields as `Le<T>` or `Be<T>`, or read it without a map"
+            }
+            (_, ByteOrder::Big) => {
+                "open it as `Be<T>` of that type, which has no alignment, or read it without a map"
+            }
+            (_, _) => {
+                "open it as `Le<T>` of that type, which has no alignment, or read it without a map"
+            }
+        },
+    })
+}
+
+impl ArrayFile {
+    /// Maps all elements.
+    ///
+    /// # Safety
+    ///
+    /// As long as this value lives nobody writes to its file or cuts it, nor one that a resize puts in its place, but by way of this
+    /// value when it is borrowed exclusively.
+    unsafe fn map(&mut self, access: Access, options: &MapOptions) -> Result<()> {
+        let op = "map";
+        let Array { offset, .. } = self.array;
+        // SAFETY: by the promise of the caller.
+        let map = unsafe { Mapping::new(self.file.clone(), access, offset, self.array.nbytes()) };
+        let mut map = map.map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => self.truncated(op),
+            _ => self.context(op).io(error),
+        })?;
+        let advised = map.advise(options.advice);
+        advised.map_err(|error| self.context("advise the kernel about").io(error))?;
+        if options.guard {
+            map.guard().map_err(|source| match source.kind() {
+                std::io::ErrorKind::Unsupported => Error::Unsupported {
+                    path: self.path.clone(),
+                    op,
+                    what: "a guard against SIGBUS",
+                    source,
+                },
+                _ => self.context("guard").io(source),
+            })?;
+        }
+        self.map = Some(map);
+        self.access = access;
+        Ok(())
+    }
+
+    /// The mapped elements, to be changed.
+    pub(super) fn mapped_bytes_mut(&mut self) -> &mut [u8] {
+        self.map.as_mut().map_or(&mut [], Mapping::as_bytes_mut)
+    }
+}
+
+/// A view of mapped elements.
+pub(super) fn view<'a, A: Element, D: Dimension>(
+    bytes: &'a [u8],
+    dim: &D,
+    order: Order,
+) -> ArrayView<'a, A, D> {
+    // Of an empty array there is no map, and so no address.
+    let elements = bytemuck::try_cast_slice(bytes).unwrap_or(&[]);
+    ArrayView::from_shape(dim.clone().set_f(order == Order::F), elements).expect(MAPPED)
+}
+
+/// A view of mapped elements, to change them.
+pub(super) fn view_mut<'a, A: Element, D: Dimension>(
+    bytes: &'a mut [u8],
+    dim: &D,
+    order: Order,
+) -> ArrayViewMut<'a, A, D> {
+    let elements = bytemuck::try_cast_slice_mut(bytes).unwrap_or(&mut []);
+    ArrayViewMut::from_shape(dim.clone().set_f(order == Order::F), elements).expect(MAPPED)
+}
+
+/// Why a view has its elements.
+const MAPPED: &str =
+    "the map holds the elements of the shape, by `ArrayFile`, and they are aligned";
+
+impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
+    /// Maps the array into memory: [`view`](Mapped::view) then shows it in place, without a copy. [`MapOptions`] has more to say
+    /// about it.
+    ///
+    /// Costs a system call, whatever the size.
+    ///
+    /// # Safety
+    ///
+    /// As long as the map lives, nobody writes to the file or cuts it without its lock: neither another process (NumPy, `cp`) nor this
+    /// one (`std::fs::write`), nor a store that was opened with [`Options::no_lock`](super::Options::no_lock). All other stores keep
+    /// to the lock.
+    ///
+    /// Where somebody does write, elements change under a reference that Rust takes for constant, which is undefined behaviour. Where
+    /// somebody cuts the file, touching what is gone kills the process with SIGBUS, or with [`MapOptions::guard`] is an error.
+    ///
+    /// Of a store without a lock this one promises that nobody writes to any of its elements while one of its views is alive, and
+    /// that nobody else touches those that it writes itself.
+    ///
+    /// # Errors
+    ///
+    /// - [`Misaligned`](Error::Misaligned) if the elements cannot be viewed in place.
+    /// - [`Truncated`](Error::Truncated) if somebody cut the file, [`Io`](Error::Io) if the system refuses.
+    ///
+    /// The store is closed then.
+    pub unsafe fn map(self) -> Result<Mapped<A, D, M>> {
+        // SAFETY: by the promise of the caller.
+        unsafe { MapOptions::new().map(self) }
+    }
+}
+
+impl<A: Element, D: Dimension> Store<A, D, ReadOnly> {
+    /// Maps the array into memory for changes that stay there: NumPy's mode `c`. See [`CopyOnWrite`].
+    ///
+    /// # Safety
+    ///
+    /// As [`map`](Store::map).
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](Store::map).
+    pub unsafe fn map_cow(self) -> Result<CopyOnWrite<A, D>> {
+        // SAFETY: by the promise of the caller.
+        unsafe { MapOptions::new().map_cow(self) }
+    }
+}
+
+impl<A: Element, D: Dimension> Store<A, D> {
+    /// Opens an existing file whose changes stay in memory, NumPy's mode `c`: [`open`](Store::open), then
+    /// [`map_cow`](Store::map_cow).
+    ///
+    /// # Safety
+    ///
+    /// As [`map`](Store::map).
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Store::open) and [`map`](Store::map).
+    pub unsafe fn open_cow(path: impl AsRef<Path>) -> Result<CopyOnWrite<A, D>> {
+        // SAFETY: by the promise of the caller.
+        unsafe { Store::open(path)?.map_cow() }
+    }
+}
+
+impl AnyStore {
+    /// Maps the array into memory. See [`Store::map`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Store::map`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::map`], less the alignment.
+    pub unsafe fn map(self) -> Result<AnyMapped> {
+        // SAFETY: by the promise of the caller.
+        unsafe { MapOptions::new().map_any(self) }
+    }
+}
+
+impl<A: Element, D: Dimension> Mapped<A, D> {
+    /// Opens an existing file for reading and maps it: [`Store::open`], then [`Store::map`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Store::map`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`] and [`Store::map`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::{Mapped, Store};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("temp.dat");
+    /// # Store::create_from(&path, &array![[1.0, 2.0]])?;
+    ///
+    /// // SAFETY: nobody writes to the file or cuts it without its lock while it is mapped.
+    /// let map = unsafe { Mapped::<f64, Ix2>::open(&path)? };
+    /// assert_eq!(map.view().sum(), 3.0);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub unsafe fn open(path: impl AsRef<Path>) -> Result<Mapped<A, D, ReadOnly>> {
+        // SAFETY: by the promise of the caller.
+        unsafe { Store::open(path)?.map() }
+    }
+
+    /// Opens an existing file for reading and writing and maps it: [`Store::open_rw`], then [`Store::map`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Store::map`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open_rw`] and [`Store::map`].
+    pub unsafe fn open_rw(path: impl AsRef<Path>) -> Result<Mapped<A, D>> {
+        // SAFETY: by the promise of the caller.
+        unsafe { Store::open_rw(path)?.map() }
+    }
+}
+
+impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
+    /// The array, to be read in place. Costs nothing that grows with it.
+    pub fn view(&self) -> ArrayView<'_, A, D> {
+        view(self.as_bytes(), &self.store.dim, self.order())
+    }
+
+    /// The array, to be read and written in place.
+    ///
+    /// What is written is in the file at the latest after a [`flush`](Store::flush).
+    pub fn view_mut(&mut self) -> ArrayViewMut<'_, A, D>
+    where
+        M: Writable,
+    {
+        let order = self.order();
+        let Store { file, dim, .. } = &mut self.store;
+        view_mut(file.mapped_bytes_mut(), dim, order)
+    }
+
+    /// The bytes of the elements, in the order of the file.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.store.file.mapped_bytes()
+    }
+
+    /// Runs `read` over the view and returns what it returns, if all that it saw was in the file: [`view`](Mapped::view), then
+    /// [`check_faults`](Mapped::check_faults), in one, for a map with [`MapOptions::guard`].
+    ///
+    /// What `read` did meanwhile is done: a file that it wrote with [`create_from`](Store::create_from) may hold zeros.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Faulted`] if the file was cut, or its disk failed, at any time before `read` was done;
+    /// [`InvalidOption`](Error::InvalidOption) for a map without a guard.
+    pub fn guarded<R>(&self, read: impl FnOnce(ArrayView<'_, A, D>) -> R) -> Result<R> {
+        self.store.file.guarded(|| read(self.view()))
+    }
+
+    /// Says whether every element that a view showed was in the file: whether it was cut, or its disk failed, while it was
+    /// mapped. Costs one system call.
+    ///
+    /// With [`MapOptions::guard`] what it says counts for all that was read before it, save for one thing: where the new end of the
+    /// file is within a page, the rest of that page reads as zero without a fault, and once the file is as long again nothing
+    /// tells. Without a guard it looks at the length of the file alone: whoever reads what is gone does not live to ask.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Faulted`]; [`Error::Io`] if the file system does not answer.
+    pub fn check_faults(&self) -> Result<()> {
+        self.store.file.check_faults("read")
+    }
+
+    /// Tells the kernel how the map will be read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the kernel refuses.
+    pub fn advise(&self, advice: Advice) -> Result<()> {
+        self.store.file.advise(advice)
+    }
+
+    /// Gives up the map and keeps the store. What was written by way of the map stays written.
+    pub fn unmap(self) -> Store<A, D, M> {
+        let mut store = self.store;
+        store.file.unmap();
+        store
+    }
+
+    /// Flushes, unmaps, unlocks and closes. Dropping it does the same without the flush.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Store::flush). The file is closed all the same.
+    pub fn close(self) -> Result<()> {
+        self.flush()
+    }
+
+    /// Writes a region past the map, which shows it then. See [`Store::write`].
+    ///
+    /// Where the disk is full or the file was cut this is an error; writing by way of a view is a SIGBUS.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::write`].
+    pub fn write<I: SliceArg<D>, E: Dimension>(
+        &mut self,
+        region: I,
+        values: &ArrayRef<A, E>,
+    ) -> Result<()>
+    where
+        M: Writable,
+    {
+        self.store.write(region, values)
+    }
+
+    /// Writes all elements past the map, which shows them then. See [`Store::write_all`].
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Mapped::write).
+    pub fn write_all<E: Dimension>(&mut self, values: &ArrayRef<A, E>) -> Result<()>
+    where
+        M: Writable,
+    {
+        self.store.write_all(values)
+    }
+
+    /// Writes an element past the map, which shows it then. See [`Store::set`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::set`].
+    pub fn set(&mut self, index: impl IntoDimension<Dim = D>, value: A) -> Result<()>
+    where
+        M: Writable,
+    {
+        self.store.set(index, value)
+    }
+}
+
+impl<A: Element, D: Dimension> Mapped<A, D> {
+    /// Gives the array another shape by rewriting its file, and maps the new one. See [`Store::resize`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::resize`]; [`Error::Io`] if the new file cannot be mapped, which then takes nobody's place.
+    pub fn resize(&mut self, shape: impl IntoDimension<Dim = D>) -> Result<()> {
+        self.store.resize(shape)
+    }
+
+    /// As [`resize`](Mapped::resize); new elements are `fill`.
+    ///
+    /// # Errors
+    ///
+    /// As [`resize`](Mapped::resize).
+    pub fn resize_with(&mut self, shape: impl IntoDimension<Dim = D>, fill: A) -> Result<()> {
+        self.store.resize_with(shape, fill)
+    }
+
+    /// Appends rows, and maps them. See [`Store::append`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::append`]; [`Error::Io`] if they cannot be mapped, and then they are not appended.
+    pub fn append(&mut self, rows: &ArrayRef<A, D>) -> Result<()> {
+        self.store.append(rows)
+    }
+
+    /// Appends a row, and maps it. See [`Store::push`].
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Mapped::append).
+    pub fn push(&mut self, row: &ArrayRef<A, D::Smaller>) -> Result<()> {
+        self.store.push(row)
+    }
+
+    /// A writer that gathers rows and publishes them together; each time they are mapped. See [`Store::appender`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::appender`].
+    pub fn appender(&mut self) -> Result<Appender<'_, A, D>> {
+        self.store.appender()
+    }
+
+    /// Keeps the first rows, and their map. See [`Store::truncate`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::truncate`].
+    pub fn truncate(&mut self, rows: usize) -> Result<()> {
+        self.store.truncate(rows)
+    }
+
+    /// Gives every element a block of its own on the disk. See [`Store::allocate`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::allocate`].
+    pub fn allocate(&mut self) -> Result<()> {
+        self.store.allocate()
+    }
+}
+
+impl<A, D, M> Deref for Mapped<A, D, M> {
+    type Target = Store<A, D, M>;
+
+    fn deref(&self) -> &Store<A, D, M> {
+        &self.store
+    }
+}
+
+impl<A: Element, D: Dimension, M: AccessMode> fmt::Debug for Mapped<A, D, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.store.file.describe("Mapped", f)
+    }
+}
+
+impl AnyMapped {
+    /// The bytes of the elements, in the order of the file.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.store.file.mapped_bytes()
+    }
+
+    /// Says whether every byte that was read was in the file. See [`Mapped::check_faults`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Mapped::check_faults`].
+    pub fn check_faults(&self) -> Result<()> {
+        self.store.file.check_faults("read")
+    }
+
+    /// Gives up the map and keeps the store.
+    pub fn unmap(self) -> AnyStore {
+        let mut store = self.store;
+        store.file.unmap();
+        store
+    }
+}
+
+impl Deref for AnyMapped {
+    type Target = AnyStore;
+
+    fn deref(&self) -> &AnyStore {
+        &self.store
+    }
+}
+
+impl fmt::Debug for AnyMapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.store.file.describe("AnyMapped", f)
+    }
+}

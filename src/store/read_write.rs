@@ -1,0 +1,350 @@
+//! Reading and writing parts of an array by system calls: any region that ndarray's slicing can name, or one element.
+
+use ndarray::{
+    Array, ArrayRef, ArrayViewD, ArrayViewMut, ArrayViewMutD, Dimension, IntoDimension, IxDyn,
+    ShapeBuilder, SliceArg, SliceInfoElem,
+};
+
+use super::file::ArrayFile;
+use super::mode::{AccessMode, Writable};
+use super::region::{self, Misfit, Region};
+use super::typed::Store;
+use crate::element::Element;
+use crate::error::{Error, Result};
+use crate::shape::{self, Order};
+use crate::sys;
+
+/// How many bytes a buffer has through which elements go that do not lie together.
+const BUFFER: usize = 256 << 10;
+
+/// A hole of so many bytes is read along: a request of its own would cost more.
+const HOLE: usize = 8 << 10;
+
+/// What was asked.
+const READ: &str = "read";
+const WRITE: &str = "write to";
+
+impl ArrayFile {
+    /// Zeros for so many elements, or bytes, of the array.
+    pub(super) fn zeroed<A: bytemuck::Zeroable>(&self, len: usize) -> Result<Vec<A>> {
+        sys::zeroed_vec(len).ok_or_else(|| Error::OutOfMemory {
+            path: self.path.clone(),
+            op: READ,
+            needed: (len as u64).saturating_mul(size_of::<A>() as u64),
+            remedy: "read it part by part",
+        })
+    }
+
+    /// How many elements lie before the one at `index`.
+    pub(super) fn position(&self, op: &'static str, index: &[usize]) -> Result<usize> {
+        let shape = &self.array.shape;
+        let position = shape::position(index, shape, self.array.order);
+        position.ok_or_else(|| {
+            let outside = index
+                .iter()
+                .zip(shape)
+                .position(|(index, len)| index >= len);
+            let outside = outside.filter(|_| index.len() == shape.len());
+            let misfit = match outside {
+                Some(axis) => Misfit::Outside {
+                    axis,
+                    asked: index[axis].to_string(),
+                },
+                None => Misfit::Ndim(index.len()),
+            };
+            self.misfit(op, misfit)
+        })
+    }
+
+    fn misfit(&self, op: &'static str, misfit: Misfit) -> Error {
+        let (path, shape) = (self.path.clone(), &self.array.shape);
+        match misfit {
+            Misfit::Ndim(expected) => Error::NdimMismatch {
+                path,
+                op,
+                expected,
+                found: shape.len(),
+                shape: shape.clone(),
+            },
+            Misfit::Outside { axis, asked } => Error::OutOfBounds {
+                path,
+                op,
+                axis,
+                asked,
+                len: shape[axis],
+            },
+            Misfit::Step => Error::InvalidOption {
+                path,
+                op,
+                reason: "a slice has a step of 0; leave it out",
+            },
+        }
+    }
+
+    fn region<'a>(&self, op: &'static str, arguments: &'a [SliceInfoElem]) -> Result<Region<'a>> {
+        let region = Region::new(arguments, &self.array.shape);
+        region.map_err(|misfit| self.misfit(op, misfit))
+    }
+
+    /// Fills an array of the region's shape.
+    fn read_region<A: Element>(
+        &self,
+        region: &Region<'_>,
+        into: ArrayViewMutD<'_, A>,
+    ) -> Result<()> {
+        let order = self.array.order;
+        let lattice = region.lattice(&self.array.shape, order);
+        let (most, hole) = limits::<A>();
+        let into = region.in_file(into, order);
+        region::read(&lattice, into, most, hole, |at, elements: &mut [A]| {
+            let bytes = bytemuck::cast_slice_mut(elements);
+            self.read_at(READ, at * size_of::<A>(), bytes)
+        })
+    }
+
+    /// Writes an array of the region's shape. To be called by whoever has the store exclusively.
+    fn write_region<A: Element>(
+        &self,
+        region: &Region<'_>,
+        values: ArrayViewD<'_, A>,
+    ) -> Result<()> {
+        let order = self.array.order;
+        let lattice = region.lattice(&self.array.shape, order);
+        let (most, hole) = limits::<A>();
+        // What lies between elements is written back as it was read, which takes the lock: without it somebody else may write there.
+        let hole = if self.locked { hole } else { 0 };
+        region::write(
+            &lattice,
+            region.in_file(values, order),
+            most,
+            hole,
+            |at, elements: &mut [A]| {
+                let bytes = bytemuck::cast_slice_mut(elements);
+                self.read_at(WRITE, at * size_of::<A>(), bytes)
+            },
+            |at, bytes| self.write_at(WRITE, (at * size_of::<A>()) as u64, bytes),
+        )
+    }
+
+    fn check_shape(&self, op: &'static str, expected: &[usize], found: &[usize]) -> Result<()> {
+        match expected == found {
+            true => Ok(()),
+            false => Err(Error::ShapeMismatch {
+                path: self.path.clone(),
+                op,
+                expected: expected.to_vec(),
+                found: found.to_vec(),
+            }),
+        }
+    }
+}
+
+/// [`BUFFER`] and [`HOLE`] in elements.
+fn limits<A>() -> (usize, usize) {
+    let size = size_of::<A>();
+    ((BUFFER / size).max(1), HOLE / size)
+}
+
+impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
+    /// Reads a region into memory: NumPy's `m[1:3, ::2, 0].copy()`, as `store.read(s![1..3, ..;2, 0])`.
+    ///
+    /// It takes what [`slice`](ArrayRef::slice) of ndarray takes: ranges, steps, reversed axes, single indices, new axes. The
+    /// array is in the order of the file.
+    ///
+    /// Costs a system call for each stretch that lies together in the file; elements that are less than 8 KiB apart, as those of a
+    /// column, are read together with what lies between them.
+    ///
+    /// # Errors
+    ///
+    /// - [`OutOfBounds`](Error::OutOfBounds), where ndarray panics; [`NdimMismatch`](Error::NdimMismatch), which only
+    ///   [`IxDyn`](type@IxDyn) can.
+    /// - [`OutOfMemory`](Error::OutOfMemory), [`Truncated`](Error::Truncated) if somebody cut the file, [`Io`](Error::Io).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::Store;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("temp.dat");
+    ///
+    /// let store = Store::create_from(&path, &array![[1, 2, 3], [4, 5, 6]])?;
+    /// assert_eq!(store.read(s![.., 1])?, array![2, 5]);
+    /// assert_eq!(store.read(s![1.., ..;-2])?, array![[6, 4]]);
+    /// assert!(store.read(s![2, ..]).is_err());
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn read<I: SliceArg<D>>(&self, region: I) -> Result<Array<A, I::OutDim>> {
+        let region = self.file.region(READ, region.as_ref())?;
+        let shape = region.shape();
+        let dim = I::OutDim::from_dimension(&IxDyn(&shape))
+            .expect("slice arguments know how many axes they leave");
+        let elements = self.file.zeroed(dim.size())?;
+        let array = Array::from_shape_vec(dim.set_f(self.order() == Order::F), elements);
+        let mut array = array.expect("there are as many elements");
+        self.file
+            .read_region(&region, array.view_mut().into_dyn())?;
+        Ok(array)
+    }
+
+    /// Reads all elements into memory. See [`read`](Store::read).
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Store::read).
+    pub fn read_all(&self) -> Result<Array<A, D>> {
+        let mut elements = self.file.zeroed(self.len())?;
+        self.file
+            .read_at(READ, 0, bytemuck::cast_slice_mut(&mut elements))?;
+        let shape = self.dim.clone().set_f(self.order() == Order::F);
+        Ok(Array::from_shape_vec(shape, elements).expect("there are as many elements"))
+    }
+
+    /// Reads a region into an array, or into a view of one, that has its shape, whatever its strides. See [`read`](Store::read).
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeMismatch`](Error::ShapeMismatch), and as [`read`](Store::read). After an error some of the elements may have been
+    /// read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::Store;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("temp.dat");
+    ///
+    /// let store = Store::create_from(&path, &array![[1, 2, 3], [4, 5, 6]])?;
+    /// let mut columns = Array2::zeros((2, 2));
+    /// store.read_into(s![.., 0], &mut columns.row_mut(0))?;
+    /// store.read_into(s![.., 2], &mut columns.row_mut(1))?;
+    /// assert_eq!(columns, array![[1, 4], [3, 6]]);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn read_into<I: SliceArg<D>>(
+        &self,
+        region: I,
+        into: &mut ArrayRef<A, I::OutDim>,
+    ) -> Result<()> {
+        let region = self.file.region(READ, region.as_ref())?;
+        self.file.check_shape(READ, &region.shape(), into.shape())?;
+        self.file.read_region(&region, into.view_mut().into_dyn())
+    }
+
+    /// Reads the element at an index.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfBounds`](Error::OutOfBounds), [`NdimMismatch`](Error::NdimMismatch),
+    /// [`Truncated`](Error::Truncated) if somebody cut the file, [`Io`](Error::Io).
+    pub fn get(&self, index: impl IntoDimension<Dim = D>) -> Result<A> {
+        let position = self.file.position(READ, index.into_dimension().slice())?;
+        let mut element = A::zeroed();
+        let bytes = bytemuck::bytes_of_mut(&mut element);
+        self.file.read_at(READ, position * size_of::<A>(), bytes)?;
+        Ok(element)
+    }
+
+    /// Writes a region: NumPy's `m[1:3, ::2, 0] = values`, as `store.write(s![1..3, ..;2, 0], &values)`.
+    ///
+    /// It takes what [`read`](Store::read) takes, and values that can be [broadcast](ArrayRef::broadcast) to the region's shape: one row
+    /// for all rows, `arr0(0.0)` for everything. They are durable after the next [`flush`](Store::flush).
+    ///
+    /// # Errors
+    ///
+    /// - [`OutOfBounds`](Error::OutOfBounds), [`NdimMismatch`](Error::NdimMismatch),
+    ///   [`ShapeMismatch`](Error::ShapeMismatch): nothing was written.
+    /// - [`NoSpace`](Error::NoSpace) (in a file with holes), [`Truncated`](Error::Truncated) if somebody cut the file,
+    ///   [`Io`](Error::Io): some elements may have been written and some not.
+    /// - [`Poisoned`](Error::Poisoned).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::Store;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("temp.dat");
+    ///
+    /// let mut store = Store::<i32, _>::create(&path, (2, 3))?;
+    /// store.write(s![.., ..2], &array![1, 2])?;
+    /// store.write(s![1, ..;-1], &array![7, 8, 9])?;
+    /// assert_eq!(store.read_all()?, array![[1, 2, 0], [9, 8, 7]]);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn write<I: SliceArg<D>, E: Dimension>(
+        &mut self,
+        region: I,
+        values: &ArrayRef<A, E>,
+    ) -> Result<()>
+    where
+        M: Writable,
+    {
+        self.write_slices(region.as_ref(), values)
+    }
+
+    /// The slice arguments for all elements.
+    fn whole(&self) -> Vec<SliceInfoElem> {
+        vec![(..).into(); self.ndim()]
+    }
+
+    fn write_slices<E: Dimension>(
+        &mut self,
+        slices: &[SliceInfoElem],
+        values: &ArrayRef<A, E>,
+    ) -> Result<()> {
+        let region = self.file.region(WRITE, slices)?;
+        let shape = region.shape();
+        let Some(values) = values.broadcast(IxDyn(&shape)) else {
+            return self.file.check_shape(WRITE, &shape, values.shape());
+        };
+        self.file.write_region(&region, values)
+    }
+
+    /// Writes all elements. See [`write`](Store::write): the values can be [broadcast](ArrayRef::broadcast) here as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Store::write).
+    pub fn write_all<E: Dimension>(&mut self, values: &ArrayRef<A, E>) -> Result<()>
+    where
+        M: Writable,
+    {
+        let whole = self.whole();
+        self.write_slices(&whole, values)
+    }
+
+    /// Writes the element at an index. It is durable after the next [`flush`](Store::flush).
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Store::write).
+    pub fn set(&mut self, index: impl IntoDimension<Dim = D>, value: A) -> Result<()>
+    where
+        M: Writable,
+    {
+        let position = self.file.position(WRITE, index.into_dimension().slice())?;
+        let position = (position * size_of::<A>()) as u64;
+        self.file
+            .write_at(WRITE, position, bytemuck::bytes_of(&value))
+    }
+
+    /// The bytes of all elements in `order`.
+    pub(crate) fn read_bytes_in(&self, order: Order) -> Result<Vec<u8>> {
+        let mut bytes = self.file.zeroed(self.nbytes())?;
+        if order == self.order() || self.ndim() < 2 {
+            self.file.read_at(READ, 0, &mut bytes)?;
+            return Ok(bytes);
+        }
+        let mut elements = self.file.zeroed::<A>(self.len())?;
+        let shape = self.dim.clone().set_f(order == Order::F);
+        let into = ArrayViewMut::from_shape(shape, &mut elements);
+        let into = into.expect("there are as many elements").into_dyn();
+        let whole = self.whole();
+        let region = self.file.region(READ, &whole)?;
+        self.file.read_region(&region, into)?;
+        bytes.copy_from_slice(bytemuck::cast_slice(&elements));
+        Ok(bytes)
+    }
+}

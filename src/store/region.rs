@@ -1,0 +1,597 @@
+//! Regions: which elements slice arguments pick, and how to go over the file for them. Pure arithmetic.
+//!
+//! [`Region`] checks the arguments, as ndarray's own slicing does by panics. [`Lattice`] is where the elements lie in the file, and
+//! [`read`] and [`write`] cut it into pieces that are worth a request each. Where the elements come from and go to is the
+//! caller's business.
+
+use std::ops::Range;
+
+use ndarray::{
+    ArrayBase, ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, Axis, IxDyn, RawData,
+    ShapeBuilder, Slice, SliceInfoElem, StrideShape,
+};
+
+use super::pack;
+use crate::element::Element;
+use crate::shape::Order;
+
+/// What slice arguments pick of an array.
+pub(super) struct Region<'a> {
+    arguments: &'a [SliceInfoElem],
+    /// What is picked along each axis of the array.
+    picks: Vec<Pick>,
+}
+
+/// Indices along one axis, in ascending order, at a distance of `step` from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pick {
+    start: usize,
+    len: usize,
+    step: usize,
+}
+
+/// Why slice arguments pick nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Misfit {
+    /// They are for so many axes, and the array has others.
+    Ndim(usize),
+    /// This one reaches past the end of its axis.
+    Outside { axis: usize, asked: String },
+    /// A step of 0.
+    Step,
+}
+
+impl<'a> Region<'a> {
+    /// What the arguments pick of an array of this shape. It is what ndarray picks; where that panics, a misfit.
+    pub(super) fn new(
+        arguments: &'a [SliceInfoElem],
+        shape: &[usize],
+    ) -> Result<Region<'a>, Misfit> {
+        let of_axes = || arguments.iter().filter(|argument| !argument.is_new_axis());
+        if of_axes().count() != shape.len() {
+            return Err(Misfit::Ndim(of_axes().count()));
+        }
+        let picks = of_axes().zip(shape).enumerate();
+        let picks = picks.map(|(axis, (argument, &len))| {
+            pick(argument, len)?.ok_or_else(|| Misfit::Outside {
+                axis,
+                asked: argument.to_string(),
+            })
+        });
+        let picks = picks.collect::<Result<_, _>>()?;
+        Ok(Region { arguments, picks })
+    }
+
+    /// The shape of an array of these elements.
+    pub(super) fn shape(&self) -> Vec<usize> {
+        let mut picks = self.picks.iter();
+        let mut shape = Vec::with_capacity(self.arguments.len());
+        for argument in self.arguments {
+            match argument {
+                SliceInfoElem::NewAxis => shape.push(1),
+                SliceInfoElem::Index(_) => drop(picks.next()),
+                SliceInfoElem::Slice { .. } => shape.extend(picks.next().map(|pick| pick.len)),
+            }
+        }
+        shape
+    }
+
+    /// Where the elements lie in the file of the array.
+    pub(super) fn lattice(&self, shape: &[usize], order: Order) -> Lattice {
+        let picks = self.picks.iter().zip(shape);
+        let mut lattice = Lattice {
+            start: 0,
+            axes: Vec::with_capacity(shape.len()),
+        };
+        // From the fastest axis to the slowest.
+        let mut step = 1;
+        let mut block = Block::ELEMENT;
+        let mut push = |(pick, &len): (&Pick, &usize)| {
+            let stride = pick.step * step;
+            block = block.repeated(pick.len, stride);
+            lattice.start += pick.start * step;
+            lattice.axes.push(Level {
+                len: pick.len,
+                stride,
+                block,
+            });
+            step *= len;
+        };
+        if self.picks.iter().all(|pick| pick.len > 0) {
+            match order {
+                Order::C => picks.rev().for_each(&mut push),
+                Order::F => picks.for_each(&mut push),
+            }
+            lattice.axes.reverse();
+        } else {
+            lattice.axes = vec![Level::NONE; shape.len()];
+        }
+        lattice
+    }
+
+    /// Takes an array of the region's shape for one whose indices are those of the [lattice](Region::lattice): an axis for each
+    /// of the file's, the slowest first, and ascending.
+    pub(super) fn in_file<S: RawData>(
+        &self,
+        mut array: ArrayBase<S, IxDyn>,
+        order: Order,
+    ) -> ArrayBase<S, IxDyn> {
+        let mut axis = 0;
+        for argument in self.arguments {
+            match argument {
+                SliceInfoElem::NewAxis => {
+                    array = array.index_axis_move(Axis(axis), 0);
+                    continue;
+                }
+                SliceInfoElem::Index(_) => array = array.insert_axis(Axis(axis)),
+                SliceInfoElem::Slice { step, .. } if *step < 0 => array.invert_axis(Axis(axis)),
+                SliceInfoElem::Slice { .. } => {}
+            }
+            axis += 1;
+        }
+        match order {
+            Order::C => array,
+            Order::F => array.reversed_axes(),
+        }
+    }
+}
+
+/// What one argument picks of an axis, or `None` if that ends before it.
+fn pick(argument: &SliceInfoElem, axis_len: usize) -> Result<Option<Pick>, Misfit> {
+    // From the end, if it is negative.
+    let absolute = |index: isize| match index {
+        ..0 => axis_len.checked_sub(index.unsigned_abs()),
+        0.. => Some(index.unsigned_abs()),
+    };
+    Ok(match *argument {
+        SliceInfoElem::NewAxis => None,
+        SliceInfoElem::Index(index) => {
+            absolute(index)
+                .filter(|&index| index < axis_len)
+                .map(|start| Pick {
+                    start,
+                    len: 1,
+                    step: 1,
+                })
+        }
+        SliceInfoElem::Slice { step: 0, .. } => return Err(Misfit::Step),
+        SliceInfoElem::Slice { start, end, step } => {
+            let end = end.map_or(Some(axis_len), absolute);
+            absolute(start).zip(end).and_then(|(start, end)| {
+                let end = end.max(start);
+                let (wide, apart) = (end - start, step.unsigned_abs());
+                let len = wide.div_ceil(apart);
+                let start = match step {
+                    // The first one is the last of the range, and the last one that many steps before it.
+                    ..0 if len > 0 => end - 1 - (len - 1) * apart,
+                    _ => start,
+                };
+                let step = if len > 1 { apart } else { 1 };
+                (end <= axis_len).then_some(Pick { start, len, step })
+            })
+        }
+    })
+}
+
+/// Elements of a file, at equal distances along each axis. Everything is counted in elements.
+pub(super) struct Lattice {
+    /// The place of the first one.
+    start: usize,
+    /// The slowest axis first.
+    axes: Vec<Level>,
+}
+
+/// One axis of a lattice.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    len: usize,
+    /// The distance of neighbours.
+    stride: usize,
+    /// What one index of all slower axes has.
+    block: Block,
+}
+
+impl Level {
+    /// An axis of a lattice without elements.
+    const NONE: Level = Level {
+        len: 0,
+        stride: 0,
+        block: Block { span: 0, hole: 0 },
+    };
+}
+
+/// A part of a lattice.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    /// From its first element to the end of its last.
+    span: usize,
+    /// The widest hole in it.
+    hole: usize,
+}
+
+impl Block {
+    const ELEMENT: Block = Block { span: 1, hole: 0 };
+
+    /// So many of it, at least one, at a distance of `stride`.
+    fn repeated(self, len: usize, stride: usize) -> Block {
+        match len {
+            1 => self,
+            _ => Block {
+                span: (len - 1) * stride + self.span,
+                hole: self.hole.max(stride - self.span),
+            },
+        }
+    }
+}
+
+/// Some elements of a lattice that are close to each other.
+struct Piece<'a> {
+    /// The place of the first one.
+    start: usize,
+    /// From there to the end of the last one.
+    span: usize,
+    /// Whether there is no hole between them.
+    is_run: bool,
+    /// Their indices along each axis of the lattice.
+    indices: &'a [Range<usize>],
+}
+
+impl Lattice {
+    fn block(&self, level: usize) -> Block {
+        self.axes
+            .get(level)
+            .map_or(Block::ELEMENT, |axis| axis.block)
+    }
+
+    /// Calls `each` with all elements, in the order of the file, in pieces as large as they may be: of at most `most` elements with
+    /// holes of at most `hole` between them, or of any number without a hole. If `each` says that it cannot take one of the
+    /// latter, it comes again in pieces of at most `most`.
+    fn pieces<E>(
+        &self,
+        most: usize,
+        hole: usize,
+        each: &mut impl FnMut(&Piece<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        if self.axes.iter().any(|axis| axis.len == 0) {
+            return Ok(());
+        }
+        let mut indices: Vec<_> = self.axes.iter().map(|axis| 0..axis.len).collect();
+        self.descend(0, self.start, &mut indices, (most, hole), each)
+    }
+
+    fn descend<E>(
+        &self,
+        level: usize,
+        start: usize,
+        indices: &mut [Range<usize>],
+        (most, hole): (usize, usize),
+        each: &mut impl FnMut(&Piece<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let block = self.block(level);
+        let fits = block.hole <= hole && block.span <= most;
+        if block.hole == 0 || fits {
+            let piece = Piece {
+                start,
+                span: block.span,
+                is_run: block.hole == 0,
+                indices,
+            };
+            if each(&piece)? || fits {
+                return Ok(());
+            }
+        }
+        // There is such an axis, because a single element fits.
+        let Level { len, stride, .. } = self.axes[level];
+        let inner = self.block(level + 1);
+        let together = match most.checked_sub(inner.span) {
+            Some(room) if block.hole <= hole => room / stride + 1,
+            _ => 1,
+        };
+        for first in (0..len).step_by(together) {
+            let last = len.min(first + together);
+            indices[level] = first..last;
+            let start = start + first * stride;
+            if together == 1 {
+                self.descend(level + 1, start, indices, (most, hole), each)?;
+                continue;
+            }
+            let part = inner.repeated(last - first, stride);
+            each(&Piece {
+                start,
+                span: part.span,
+                is_run: part.hole == 0,
+                indices,
+            })?;
+        }
+        indices[level] = 0..len;
+        Ok(())
+    }
+
+    /// The place of each element of a piece in a buffer that has the piece from its first element to its last.
+    fn in_buffer(&self, piece: &Piece<'_>) -> StrideShape<IxDyn> {
+        let lens: Vec<_> = piece.indices.iter().map(Range::len).collect();
+        let strides: Vec<_> = self.axes.iter().map(|axis| axis.stride).collect();
+        IxDyn(&lens).strides(IxDyn(&strides))
+    }
+
+    /// How many elements a buffer has, of which no more than `most` are wanted at a time.
+    fn buffer_len(&self, most: usize) -> usize {
+        self.block(0).span.min(most)
+    }
+}
+
+/// Fills `into`, whose indices are those of the lattice, by way of `fetch`, which reads elements from a place in the file.
+///
+/// What has no holes is read to where it belongs, if it is in one piece there, too. All else goes through a buffer of `most` elements, with
+/// holes of up to `hole` elements read along.
+pub(super) fn read<A: Element, E>(
+    lattice: &Lattice,
+    mut into: ArrayViewMutD<'_, A>,
+    most: usize,
+    hole: usize,
+    mut fetch: impl FnMut(usize, &mut [A]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut buffer: Vec<A> = Vec::new();
+    lattice.pieces(most, hole, &mut |piece| {
+        let mut part = into.slice_each_axis_mut(|axis| slice(&piece.indices[axis.axis.index()]));
+        if piece.is_run {
+            if let Some(elements) = part.as_slice_mut() {
+                fetch(piece.start, elements)?;
+                return Ok(true);
+            }
+            if piece.span > most {
+                return Ok(false);
+            }
+        }
+        if buffer.is_empty() {
+            buffer = bytemuck::zeroed_vec(lattice.buffer_len(most));
+        }
+        let buffer = &mut buffer[..piece.span];
+        fetch(piece.start, buffer)?;
+        let view = ArrayView::from_shape(lattice.in_buffer(piece), buffer).expect(IN_BUFFER);
+        part.assign(&view);
+        Ok(true)
+    })
+}
+
+/// Writes `values`, whose indices are those of the lattice, by way of `put`, which writes bytes to the place of an element.
+///
+/// What has no holes is written as it is. Elements with holes of up to `hole` elements between them are put where they belong in
+/// what `fetch` reads, and that is written back, `most` elements at a time: with a hole of 0 no byte is written but theirs.
+pub(super) fn write<A: Element, E>(
+    lattice: &Lattice,
+    values: ArrayViewD<'_, A>,
+    most: usize,
+    hole: usize,
+    mut fetch: impl FnMut(usize, &mut [A]) -> Result<(), E>,
+    mut put: impl FnMut(usize, &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut buffer: Vec<A> = Vec::new();
+    lattice.pieces(most, hole, &mut |piece| {
+        let part = values.slice_each_axis(|axis| slice(&piece.indices[axis.axis.index()]));
+        if piece.is_run {
+            let mut at = piece.start;
+            pack::for_each_piece(&part, Order::C, |bytes| {
+                put(at, bytes)?;
+                at += bytes.len() / size_of::<A>();
+                Ok(())
+            })?;
+            return Ok(true);
+        }
+        if buffer.is_empty() {
+            buffer = bytemuck::zeroed_vec(lattice.buffer_len(most));
+        }
+        let buffer = &mut buffer[..piece.span];
+        fetch(piece.start, buffer)?;
+        ArrayViewMut::from_shape(lattice.in_buffer(piece), buffer)
+            .expect(IN_BUFFER)
+            .assign(&part);
+        put(piece.start, bytemuck::cast_slice(buffer))?;
+        Ok(true)
+    })
+}
+
+/// Why a buffer has the elements of a piece.
+const IN_BUFFER: &str = "a buffer of the piece's span has all of its elements";
+
+fn slice(indices: &Range<usize>) -> Slice {
+    Slice::from(indices.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use ndarray::{Array, ArrayD, s};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An array whose elements are their own places in the file.
+    fn places(shape: &[usize], order: Order) -> ArrayD<u32> {
+        let places = (0..shape.iter().product::<usize>() as u32).collect();
+        Array::from_shape_vec(IxDyn(shape).set_f(order == Order::F), places).unwrap()
+    }
+
+    fn any_argument() -> impl Strategy<Value = SliceInfoElem> {
+        let end = prop_oneof![Just(None), (-7..9_isize).prop_map(Some)];
+        prop_oneof![
+            1 => Just(SliceInfoElem::NewAxis),
+            2 => (-6..6_isize).prop_map(SliceInfoElem::Index),
+            6 => (-7..7_isize, end, prop_oneof![Just(1), -4..5_isize])
+                .prop_map(|(start, end, step)| SliceInfoElem::Slice { start, end, step }),
+            3 => (0..2_isize, prop_oneof![Just(1), Just(-1), Just(2)])
+                .prop_map(|(start, step)| SliceInfoElem::Slice { start, end: None, step }),
+        ]
+    }
+
+    fn any_order() -> impl Strategy<Value = Order> {
+        prop_oneof![Just(Order::C), Just(Order::F)]
+    }
+
+    /// What ndarray picks, or `None` if it panics.
+    fn naive(array: &ArrayD<u32>, arguments: &[SliceInfoElem]) -> Option<ArrayD<u32>> {
+        let slice = std::panic::AssertUnwindSafe(|| array.slice(arguments).to_owned());
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        let picked = std::panic::catch_unwind(slice).ok();
+        std::panic::set_hook(hook);
+        picked
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn a_region_is_read_and_written_as_ndarray_slices_it(
+            (shape, arguments) in (0..5_usize).prop_flat_map(|ndim| (
+                prop::collection::vec(0..7_usize, ndim),
+                prop::collection::vec(any_argument(), ndim..ndim + 2),
+            )),
+            (order, into_order) in (any_order(), any_order()),
+            (most, hole) in (1..40_usize, 0..12_usize),
+        ) {
+            let array = places(&shape, order);
+            let file: Vec<u32> = (0..array.len() as u32).collect();
+            let region = Region::new(&arguments, &shape);
+            let expected = naive(&array, &arguments);
+            prop_assert_eq!(region.is_ok(), expected.is_some(), "{:?} of {:?}", arguments, shape);
+            let (Ok(region), Some(expected)) = (region, expected) else { return Ok(()) };
+            prop_assert_eq!(&region.shape(), expected.shape());
+            let lattice = region.lattice(&shape, order);
+            let fetch = |file: &[u32], at: usize, into: &mut [u32]| {
+                into.copy_from_slice(&file[at..at + into.len()]);
+                Ok::<_, Infallible>(())
+            };
+
+            let mut found = ArrayD::zeros(IxDyn(&region.shape()).set_f(into_order == Order::F));
+            let into = region.in_file(found.view_mut(), order);
+            read(&lattice, into, most, hole, |at, into| fetch(&file, at, into)).unwrap();
+            prop_assert_eq!(&found, &expected);
+
+            let values = expected.mapv(|place| place + 1000);
+            let mut sliced = array.clone();
+            sliced.slice_mut(&arguments[..]).assign(&values);
+            let written = std::cell::RefCell::new(file.clone());
+            let put = |at: usize, bytes: &[u8]| {
+                let elements = bytemuck::pod_collect_to_vec(bytes);
+                let is_tight = elements.iter().all(|&element: &u32| element >= 1000);
+                assert!(hole > 0 || is_tight, "a byte beside the region was written");
+                written.borrow_mut()[at..at + elements.len()].copy_from_slice(&elements);
+                Ok(())
+            };
+            let values = region.in_file(values.view(), order);
+            write(&lattice, values, most, hole, |at, into| fetch(&written.borrow(), at, into), put).unwrap();
+            let expected: Vec<u32> = match order {
+                Order::C => sliced.iter().copied().collect(),
+                Order::F => sliced.t().iter().copied().collect(),
+            };
+            prop_assert_eq!(written.into_inner(), expected);
+        }
+
+        #[test]
+        fn pieces_have_every_element_once_in_the_order_of_the_file_within_their_limits(
+            shape in prop::collection::vec(1..7_usize, 0..5),
+            cuts in prop::collection::vec((0..3_usize, prop_oneof![Just(1_isize), Just(2), Just(-3)]), 4),
+            order in any_order(),
+            (most, hole) in (1..40_usize, 0..12_usize),
+            takes in prop::collection::vec(any::<bool>(), 1..10),
+        ) {
+            let cuts = shape.iter().zip(cuts);
+            let arguments: Vec<_> = cuts.map(|(&len, (start, step))| SliceInfoElem::Slice {
+                start: start.min(len - 1) as isize,
+                end: None,
+                step,
+            }).collect();
+            let region = Region::new(&arguments, &shape).unwrap();
+            let lattice = region.lattice(&shape, order);
+            let mut expected: Vec<usize> = naive(&places(&shape, order), &arguments).unwrap().iter().map(|&place| place as usize).collect();
+            expected.sort_unstable();
+            let mut takes = takes.iter().cycle();
+            let mut found = Vec::new();
+            lattice.pieces(most, hole, &mut |piece| {
+                if piece.span > most && !takes.next().unwrap() {
+                    assert!(piece.is_run);
+                    return Ok::<_, Infallible>(false);
+                }
+                // Element by element.
+                let mut places = vec![piece.start];
+                for (axis, indices) in lattice.axes.iter().zip(piece.indices) {
+                    places = places.iter().flat_map(|place| (0..indices.len()).map(move |index| place + index * axis.stride)).collect();
+                }
+                let widest = places.windows(2).map(|pair| pair[1] - pair[0] - 1).max().unwrap_or(0);
+                assert_eq!(piece.is_run, widest == 0);
+                assert!(widest <= hole && (piece.is_run || piece.span <= most), "{widest}");
+                assert_eq!(places[places.len() - 1] + 1 - piece.start, piece.span);
+                found.extend(places);
+                Ok(true)
+            }).unwrap();
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn few_requests_go_over_the_file() {
+        let requests = |shape: &[usize], arguments: &[SliceInfoElem], most, hole| {
+            let region = Region::new(arguments, shape).unwrap();
+            let mut into = ArrayD::<u32>::zeros(region.shape());
+            let into = region.in_file(into.view_mut(), Order::C);
+            let mut spans = Vec::new();
+            let lattice = region.lattice(shape, Order::C);
+            read(&lattice, into, most, hole, |_, into| {
+                spans.push(into.len());
+                Ok::<_, Infallible>(())
+            })
+            .unwrap();
+            spans
+        };
+        let shape = [1000, 100];
+        // Rows are read to their place at once, however many they are.
+        assert_eq!(requests(&shape, s![10..910, ..].as_ref(), 64, 8), [90_000]);
+        // A tile row by row, for the holes are wide.
+        assert_eq!(requests(&shape, s![3..6, 10..70].as_ref(), 64, 8), [60; 3]);
+        // A column in strips, for the holes are narrow: ten elements are 901 places.
+        assert_eq!(requests(&shape, s![..20, 5].as_ref(), 950, 99), [901; 2]);
+        assert_eq!(requests(&shape, s![..4, 5].as_ref(), 950, 98), [1; 4]);
+        // Every other element, and backwards.
+        assert_eq!(requests(&shape, s![0, ..;2].as_ref(), 64, 8), [63, 35]);
+        assert_eq!(requests(&shape, s![0, 0..60;-1].as_ref(), 64, 8), [60]);
+    }
+
+    #[test]
+    fn what_ndarray_would_panic_over_is_a_misfit() {
+        let misfit = |arguments: &[SliceInfoElem]| Region::new(arguments, &[3, 4]).err();
+        let outside = |axis, asked: &str| {
+            let asked = asked.to_owned();
+            Some(Misfit::Outside { axis, asked })
+        };
+        assert_eq!(misfit(s![.., 4].as_ref()), outside(1, "4"));
+        assert_eq!(misfit(s![-4, ..].as_ref()), outside(0, "-4"));
+        assert_eq!(misfit(s![2..5, ..].as_ref()), outside(0, "2..5"));
+        assert_eq!(misfit(s![.., 5..].as_ref()), outside(1, "5.."));
+        assert_eq!(
+            misfit(s![isize::MIN.., 0].as_ref()),
+            outside(0, &format!("{}..", isize::MIN))
+        );
+        assert_eq!(
+            misfit(s![.., ..isize::MAX].as_ref()),
+            outside(1, &format!("..{}", isize::MAX))
+        );
+        assert_eq!(misfit(s![..].as_ref()), Some(Misfit::Ndim(1)));
+        assert_eq!(misfit(s![0, 0, 0].as_ref()), Some(Misfit::Ndim(3)));
+        let still = SliceInfoElem::Slice {
+            start: 0,
+            end: None,
+            step: 0,
+        };
+        assert_eq!(misfit(&[still, still]), Some(Misfit::Step));
+        for steps in [isize::MIN, isize::MAX] {
+            let far = SliceInfoElem::Slice {
+                start: 0,
+                end: None,
+                step: steps,
+            };
+            assert_eq!(Region::new(&[far, far], &[3, 4]).unwrap().shape(), [1, 1]);
+        }
+    }
+}
