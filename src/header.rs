@@ -21,6 +21,15 @@ pub(crate) const BLOCK: usize = 4096;
 /// What the size of a compact header is a multiple of: NumPy's own.
 const COMPACT_ALIGN: usize = 64;
 
+/// What a processor moves at once is aligned to its own size, and at most this: a line of its cache.
+const LINE: usize = 64;
+
+/// What every processor moves at once.
+const WORD: usize = 8;
+
+/// The digits of the longest axis that there can be.
+const MAX_DIGITS: usize = 19;
+
 /// The characters for which NumPy leaves room so that the axis that grows can be rewritten in place.
 const GROWTH_DIGITS: usize = 21;
 
@@ -45,7 +54,10 @@ pub(crate) struct Header {
 pub(crate) enum Form {
     /// Padded to whole blocks of [`BLOCK`] bytes, so that the data start on a page, unless that alone would take the
     /// text past [`DEFAULT_LIMIT`]: then as the compact form. The order stands as it was asked for, also where C and F coincide.
+    /// Blanks before the number of rows bring all that it ever changes into one [`LINE`], and its last digits into one [`WORD`].
     Native,
+    /// The native form of old files, which lacks these blanks.
+    Unaligned,
     /// The very bytes of `np.save`, which calls an array Fortran-ordered only where that differs from C order.
     Compact,
 }
@@ -119,12 +131,14 @@ impl Header {
         form: Form,
     ) -> Result<Vec<u8>, HeaderError> {
         check_shape(shape, dtype.itemsize())?;
-        let fortran = order == Order::F && (form == Form::Native || !is_c_contiguous(shape));
-        let mut text = dict(dtype, fortran, shape);
+        let fortran = order == Order::F && (form != Form::Compact || !is_c_contiguous(shape));
+        let mut text = match form {
+            Form::Native => native_dict(dtype, fortran, shape),
+            Form::Unaligned | Form::Compact => dict(dtype, fortran, shape, 0),
+        };
         let growing = if fortran { shape.last() } else { shape.first() };
         if let (Form::Compact, Some(dim)) = (form, growing) {
-            let digits = dim.checked_ilog10().map_or(1, |log| log as usize + 1);
-            text.extend(std::iter::repeat_n(' ', GROWTH_DIGITS - digits));
+            text.extend(std::iter::repeat_n(' ', GROWTH_DIGITS - digits(*dim)));
         }
         let latin1: Option<Vec<u8>> = text.chars().map(|char| u8::try_from(char).ok()).collect();
         let is_latin1 = latin1.is_some();
@@ -139,8 +153,10 @@ impl Header {
             let is_readable =
                 |padded: usize| chars + (padded - start - text.len()) <= DEFAULT_LIMIT;
             match form {
-                Form::Native if is_readable(blocks) || !is_readable(compact) => blocks,
-                Form::Native | Form::Compact => compact,
+                Form::Native | Form::Unaligned if is_readable(blocks) || !is_readable(compact) => {
+                    blocks
+                }
+                Form::Native | Form::Unaligned | Form::Compact => compact,
             }
         };
         let mut bytes = MAGIC.to_vec();
@@ -168,28 +184,55 @@ impl Header {
     }
 }
 
+/// Whether `found` is a native header of an array, as this version writes it or as older ones did.
+pub(crate) fn is_native(found: &[u8], dtype: &DType, order: Order, shape: &[u64]) -> bool {
+    [Form::Native, Form::Unaligned].into_iter().any(|form| {
+        let ours = Header::encode(dtype, order, shape, form);
+        ours.is_ok_and(|ours| ours == found)
+    })
+}
+
 /// The device writes this many bytes whole or not at all. See docs/format.md.
 const SECTOR: usize = 512;
 
-/// The header `old` with another shape and nothing else moved: as long, and with all that changes inside the first sector of
-/// the file, so that one write replaces it whole. `None` if it has no room for that.
+/// What has to be written over a header so that it names another shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// Where in the file.
+    pub(crate) offset: u64,
+    /// The aligned block, as small as it can be, that has every byte that differs; if a line is too small for that, these bytes.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What gives the header `old` another shape and moves nothing else: all of it lies inside one sector of the file, so that one
+/// write replaces it whole. `None` if the header has no room for that.
 ///
 /// `order` is the one that the array has. A compact header may call it C as long as both are the same.
 pub(crate) fn with_shape(
     old: &[u8],
     order: Order,
     shape: &[u64],
-) -> Result<Option<Vec<u8>>, HeaderError> {
+) -> Result<Option<Change>, HeaderError> {
     let header = Header::decode(old, usize::MAX)?;
     check_shape(shape, header.dtype.itemsize())?;
     let Claim { version, start, .. } = Claim::read(old)?;
-    let text = dict(&header.dtype, order == Order::F, shape);
-    let text = match version {
+    let encode = |text: String| match version {
         (3, 0) => Some(text.into_bytes()),
         // An escape may stand for a character that Latin-1 lacks.
         _ => text.chars().map(|char| u8::try_from(char).ok()).collect(),
     };
-    let Some(text) = text else {
+    let is_native = encode(native_dict(
+        &header.dtype,
+        header.order == Order::F,
+        &header.shape,
+    ))
+    .is_some_and(|text| old[start..].starts_with(&text));
+    let fortran = order == Order::F;
+    let text = match is_native {
+        true => native_dict(&header.dtype, fortran, shape),
+        false => dict(&header.dtype, fortran, shape, 0),
+    };
+    let Some(text) = encode(text) else {
         return Ok(None);
     };
     let mut new = old.to_vec();
@@ -201,17 +244,83 @@ pub(crate) fn with_shape(
     let last = new.len() - 1;
     new[end..last].fill(b' ');
     new[last] = b'\n';
-    Ok((new[SECTOR.min(new.len())..] == old[SECTOR.min(old.len())..]).then_some(new))
+    let differs = |at: &usize| new[*at] != old[*at];
+    let first = (0..new.len()).find(differs).unwrap_or(0);
+    let end = (first..new.len())
+        .rfind(differs)
+        .map_or(first, |last| last + 1);
+    if end > (first + 1).next_multiple_of(SECTOR) {
+        return Ok(None);
+    }
+    // A copy of seven bytes takes several steps, one of a whole word or line takes one.
+    let mut units = [WORD, 2 * WORD, 4 * WORD, LINE].into_iter();
+    let range = match units.find(|unit| first / unit == end.saturating_sub(1) / unit) {
+        Some(unit) if end > first => {
+            let start = first / unit * unit;
+            start..new.len().min(start + unit)
+        }
+        _ => first..end,
+    };
+    Ok(Some(Change {
+        offset: range.start as u64,
+        bytes: new[range].to_vec(),
+    }))
 }
 
-/// The text of a header, as NumPy spells it.
-fn dict(dtype: &DType, fortran: bool, shape: &[u64]) -> String {
+/// How many digits the length of an axis has.
+fn digits(dim: u64) -> usize {
+    dim.checked_ilog10().map_or(1, |log| log as usize + 1)
+}
+
+/// What stands behind the shape.
+const BACK: &str = ", }";
+
+/// The text of a header, as NumPy spells it but for blanks before the number of rows if that is shorter than `width`.
+fn dict(dtype: &DType, fortran: bool, shape: &[u64], width: usize) -> String {
+    let order = if fortran { Order::F } else { Order::C };
+    let mut axes: Vec<_> = shape.iter().map(u64::to_string).collect();
+    if let Some(axis) = shape::slowest_axis(shape.len(), order) {
+        axes[axis] = format!("{:>width$}", axes[axis]);
+    }
     let fortran = if fortran { "True" } else { "False" };
     format!(
-        "{{'descr': {}, 'fortran_order': {fortran}, 'shape': {}, }}",
+        "{{'descr': {}, 'fortran_order': {fortran}, 'shape': {}{BACK}",
         dtype.literal(),
-        Tuple(shape)
+        Tuple(&axes)
     )
+}
+
+/// The text of a native header: the number of rows ends with a word of the file, and has room for all its digits in one line.
+/// Its place goes by everything but the number.
+///
+/// As NumPy spells it for an array without rows, and where the text may become longer than NumPy reads.
+fn native_dict(dtype: &DType, fortran: bool, shape: &[u64]) -> String {
+    let order = if fortran { Order::F } else { Order::C };
+    let plain = dict(dtype, fortran, shape, 0);
+    let Some(axis) = shape::slowest_axis(shape.len(), order) else {
+        return plain;
+    };
+    let digits = digits(shape[axis]);
+    let chars = plain.chars().count();
+    if chars - digits + LINE + COMPACT_ALIGN >= DEFAULT_LIMIT {
+        return plain;
+    }
+    // A text so short is of version 1.0 or 3.0.
+    let end = match plain.chars().all(|char| u8::try_from(char).is_ok()) {
+        true => 10 + chars,
+        false => 12 + plain.len(),
+    };
+    let behind = match (order, shape.len()) {
+        (Order::C, _) => Tuple(shape).to_string().len() - "(".len() - digits,
+        (Order::F, 1) => ",)".len(),
+        (Order::F, _) => ")".len(),
+    };
+    let place = end - BACK.len() - behind - digits;
+    let mut end = (place + MAX_DIGITS).next_multiple_of(WORD);
+    if (end - MAX_DIGITS) / LINE < (end - 1) / LINE {
+        end = (end - 1) / LINE * LINE + MAX_DIGITS.next_multiple_of(WORD);
+    }
+    dict(dtype, fortran, shape, end - place)
 }
 
 /// What the first bytes of a file claim about its header.

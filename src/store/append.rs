@@ -1,4 +1,4 @@
-//! Growing and cutting along the slowest axis, in place: the rows first, then the one sector of the header that names them.
+//! Growing and cutting along the slowest axis, in place: the rows first, then the bytes of the header that name them.
 //!
 //! What a crash leaves is the old array or the whole new one. Bytes behind what the header names are rows that were never
 //! published: opening leaves them alone, the next append drops them.
@@ -13,7 +13,7 @@ use super::typed::Store;
 use super::write::{self, Writer};
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
-use crate::header::{self, Form, Header};
+use crate::header;
 use crate::shape::{self, Order};
 use crate::sys;
 
@@ -82,9 +82,8 @@ impl ArrayFile {
             ..
         } = &self.array;
         let wide = shape::wide(shape);
-        let ours = Header::encode(dtype, *order, &wide, Form::Native);
-        Ok(!raw
-            && ours.is_ok_and(|ours| self.read_header(context).is_ok_and(|found| found == ours)))
+        let is_ours = |found: Vec<u8>| header::is_native(&found, dtype, *order, &wide);
+        Ok(!raw && self.read_header(context).is_ok_and(is_ours))
     }
 
     /// The bytes of the file before the array.
@@ -291,9 +290,10 @@ impl ArrayFile {
         match header {
             NewHeader::None => Ok(()),
             NewHeader::InPlace(header) => {
-                // By `pwrite`, never through a map: the sector that changes goes to the disk as one.
+                // By `pwrite`, never through a map: the sector that changes goes to the disk as one. And nothing but what
+                // changes, because others read the header meanwhile.
                 let file = self.file();
-                sys::write_all_at(file, &header, 0)
+                sys::write_all_at(file, &header.bytes, header.offset)
                     .and_then(|()| sys::sync_data(file))
                     .map_err(|error| self.poisoned_by(context, error))
             }
@@ -349,8 +349,8 @@ impl Drop for ArrayFile {
 enum NewHeader {
     /// There is none: the length of the file tells.
     None,
-    /// The same length, another first sector.
-    InPlace(Vec<u8>),
+    /// What changes lies in one sector.
+    InPlace(header::Change),
     /// It has no room, so the whole file is written anew.
     Rewrite,
 }

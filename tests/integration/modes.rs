@@ -562,7 +562,9 @@ fn a_native_header_is_a_page_and_keeps_the_order_that_was_asked_for() {
                 _ => format!("{shape:?}").replace('[', "(").replace(']', ")"),
             };
             let dict = format!("{{'descr': '<f8', 'fortran_order': {fortran}, 'shape': {dims}, }}");
-            assert_eq!(text.trim_end_matches(' '), dict);
+            // The number of rows stands behind blanks.
+            let words: Vec<_> = text.split_whitespace().collect();
+            assert_eq!(words.join(" ").replace("( ", "("), dict);
             assert_eq!(AnyStore::open(&path).unwrap().order(), order);
         }
     }

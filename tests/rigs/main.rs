@@ -20,6 +20,7 @@ mod reflink;
 #[allow(dead_code, reason = "the rigs use some of it")]
 mod support;
 mod system_calls;
+mod torn_headers;
 #[path = "../integration/worker.rs"]
 #[allow(dead_code, reason = "the rigs use some of it")]
 mod worker;
