@@ -144,3 +144,8 @@ pub mod __private {
 pub use flate2;
 #[cfg(feature = "zstd")]
 pub use zstd;
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
