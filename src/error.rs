@@ -118,6 +118,17 @@ pub enum Error {
         op: &'static str,
     },
 
+    /// The file is mounted by itself, as containers do with single files: no other file can have its name.
+    #[error(
+        "cannot {op} {path:?}: it is mounted by itself, and no new file can take the name of a mount; write to it in place with `Store::open_rw`, or mount its directory instead"
+    )]
+    Mounted {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+    },
+
     /// The disk, or the user's quota on it, is full.
     #[error("cannot {op} {path:?}: {needed} bytes are needed{}; free some space, or choose another disk", free_text(*free))]
     NoSpace {

@@ -1,18 +1,17 @@
 //! Recovery: an image becomes a directory, ndstore opens it, and what it finds must be what was promised.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs::{File, Permissions};
+use std::collections::HashSet;
+use std::fs::{DirBuilder, File, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use ndarray::{Array2, Ix2, concatenate};
 use ndstore::{AnyStore, Mapped, Options, ReadOnly, Store};
 
 use crate::mapped::mapped;
-use crate::model::{Content, Image};
+use crate::model::{Image, OWN};
 use crate::numpy::Numpy;
 use crate::script::{State, TARGET, elements, rows_shape, slowest};
 
@@ -43,7 +42,7 @@ pub(crate) enum Seen {
 pub(crate) struct Checker {
     directory: tempfile::TempDir,
     /// What the directory holds, where that is known.
-    current: Option<BTreeMap<String, Rc<Content>>>,
+    current: Option<Image>,
     seen: HashSet<u64>,
     numpy: Option<Numpy>,
     /// How many more images NumPy is to read.
@@ -105,28 +104,45 @@ impl Checker {
 
     /// Makes the directory hold the image.
     fn materialise(&mut self, image: &Image) -> io::Result<()> {
+        let place = self.directory.path();
+        // Where there are drafts all is made anew, because their names may depend on the files.
+        let plain = |image: &Image| image.directories.is_empty();
         let old = self.current.take();
+        let old = old.filter(|old| plain(old) && plain(image));
         match &old {
             None => {
-                for entry in std::fs::read_dir(self.directory.path())? {
-                    std::fs::remove_file(entry?.path())?;
+                for entry in std::fs::read_dir(place)? {
+                    let entry = entry?;
+                    match entry.file_type()?.is_dir() {
+                        true => std::fs::remove_dir_all(entry.path())?,
+                        false => std::fs::remove_file(entry.path())?,
+                    }
                 }
             }
             Some(old) => {
-                for name in old.keys().filter(|name| !image.files.contains_key(*name)) {
-                    std::fs::remove_file(self.directory.path().join(name))?;
+                let gone = old.files.keys();
+                for name in gone.filter(|name| !image.files.contains_key(*name)) {
+                    std::fs::remove_file(place.join(name))?;
                 }
             }
         }
+        for name in &image.directories {
+            DirBuilder::new().mode(0o700).create(place.join(name))?;
+        }
         for (name, content) in &image.files {
-            if old.as_ref().and_then(|old| old.get(name)) == Some(content) {
+            if old.as_ref().and_then(|old| old.files.get(name)) == Some(content) {
                 continue;
             }
-            let mut file = File::create(self.directory.path().join(name))?;
+            let path = place.join(name);
+            let mut file = File::create(&path)?;
             file.write_all(&content.bytes)?;
             file.set_permissions(Permissions::from_mode(content.attributes.mode))?;
+            if let Some(name) = name.strip_suffix(OWN) {
+                let number = file.metadata()?.ino();
+                std::fs::rename(path, place.join(format!("{name}{number}-0")))?;
+            }
         }
-        self.current = Some(image.files.clone());
+        self.current = Some(image.clone());
         Ok(())
     }
 

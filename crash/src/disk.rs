@@ -1,4 +1,6 @@
-//! A disk in memory with one directory, which keeps a log and can fail on demand. It knows nothing of FUSE.
+//! A disk in memory, which keeps a log and can fail on demand. It knows nothing of FUSE.
+//!
+//! It has one directory, and in that others for files alone. The name of a file in one of those is `DIRECTORY/NAME`.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +15,7 @@ pub(crate) const ACK: &str = "ack-";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Abilities {
     pub(crate) fallocate: bool,
-    /// `RENAME_NOREPLACE`.
+    /// `RENAME_NOREPLACE` and `RENAME_EXCHANGE`.
     pub(crate) noreplace: bool,
 }
 
@@ -66,10 +68,22 @@ pub(crate) struct Disk {
     calls: u32,
     inodes: BTreeMap<Ino, Inode>,
     names: BTreeMap<String, Ino>,
+    directories: BTreeMap<Ino, Directory>,
+    /// How many there ever were.
+    directories_made: Ino,
 }
 
-/// The directory is 1.
+/// A directory in the one that is the root.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    name: String,
+    pub(crate) attributes: Attributes,
+}
+
+/// The directory of all.
+const ROOT: Ino = 1;
 const FIRST_FILE: Ino = 2;
+const FIRST_DIRECTORY: Ino = 1 << 32;
 
 impl Disk {
     pub(crate) fn new(abilities: Abilities, fault: Option<Fault>) -> Disk {
@@ -82,18 +96,58 @@ impl Disk {
             calls: 0,
             inodes: BTreeMap::new(),
             names: BTreeMap::new(),
+            directories: BTreeMap::new(),
+            directories_made: 0,
         }
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.keys().map(String::as_str)
+        let directories = self.directories.values();
+        let directories = directories.map(|directory| directory.name.as_str());
+        self.names.keys().map(String::as_str).chain(directories)
+    }
+
+    pub(crate) fn directory(&self, ino: Ino) -> Option<&Directory> {
+        self.directories.get(&ino)
+    }
+
+    /// What a file or directory is called that has this name in a directory.
+    pub(crate) fn path(&self, parent: Ino, name: &str) -> Result<String, Errno> {
+        match parent {
+            ROOT => Ok(name.to_owned()),
+            parent => match self.directories.get(&parent) {
+                Some(directory) => Ok(format!("{}/{name}", directory.name)),
+                None => Err(Errno::NOENT),
+            },
+        }
+    }
+
+    /// The files and directories in a directory, by name.
+    pub(crate) fn list(&self, parent: Ino) -> Result<Vec<(String, Ino)>, Errno> {
+        let prefix = self.path(parent, "")?;
+        let directories = self.directories.iter();
+        let directories = directories.map(|(ino, directory)| (&directory.name, ino));
+        let all = self.names.iter().chain(directories);
+        let below = all.filter_map(|(name, ino)| Some((name.strip_prefix(&prefix)?, *ino)));
+        Ok(below
+            .filter(|(name, _)| !name.contains('/'))
+            .map(|(name, ino)| (name.to_owned(), ino))
+            .collect())
     }
 
     pub(crate) fn lookup(&mut self, name: &str) -> Result<Ino, Errno> {
         if let Some(number) = name.strip_prefix(ACK).and_then(|text| text.parse().ok()) {
             self.log.push(Op::Ack(number));
         }
-        self.names.get(name).copied().ok_or(Errno::NOENT)
+        let file = self.names.get(name).copied();
+        file.or_else(|| self.directory_called(name))
+            .ok_or(Errno::NOENT)
+    }
+
+    fn directory_called(&self, name: &str) -> Option<Ino> {
+        let mut directories = self.directories.iter();
+        let found = directories.find(|(_, directory)| directory.name == name);
+        found.map(|(ino, _)| *ino)
     }
 
     pub(crate) fn inode(&self, ino: Ino) -> Result<&Inode, Errno> {
@@ -262,6 +316,52 @@ impl Disk {
         self.log.push(Op::Rename {
             from: from.to_owned(),
             to: to.to_owned(),
+        });
+        Ok(())
+    }
+
+    pub(crate) fn exchange(&mut self, one: &str, other: &str) -> Result<(), Errno> {
+        if !self.abilities.noreplace {
+            return Err(Errno::INVAL);
+        }
+        let inode = |name| self.names.get(name).copied().ok_or(Errno::NOENT);
+        let (first, second) = (inode(one)?, inode(other)?);
+        self.call(Kind::Name)?;
+        self.names.insert(one.to_owned(), second);
+        self.names.insert(other.to_owned(), first);
+        self.log.push(Op::Exchange {
+            one: one.to_owned(),
+            other: other.to_owned(),
+        });
+        Ok(())
+    }
+
+    pub(crate) fn make_directory(
+        &mut self,
+        name: &str,
+        attributes: Attributes,
+    ) -> Result<Ino, Errno> {
+        if self.names().any(|taken| taken == name) {
+            return Err(Errno::EXIST);
+        }
+        self.call(Kind::Name)?;
+        let ino = FIRST_DIRECTORY + self.directories_made;
+        self.directories_made += 1;
+        let name = name.to_owned();
+        self.log.push(Op::MakeDirectory { name: name.clone() });
+        self.directories.insert(ino, Directory { name, attributes });
+        Ok(ino)
+    }
+
+    pub(crate) fn remove_directory(&mut self, name: &str) -> Result<(), Errno> {
+        let ino = self.directory_called(name).ok_or(Errno::NOENT)?;
+        if !self.list(ino)?.is_empty() {
+            return Err(Errno::NOTEMPTY);
+        }
+        self.call(Kind::Name)?;
+        self.directories.remove(&ino);
+        self.log.push(Op::RemoveDirectory {
+            name: name.to_owned(),
         });
         Ok(())
     }

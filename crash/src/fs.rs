@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fuser::{
     BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem,
     FopenFlags, Generation, INodeNo, LockOwner, MountOption, OpenFlags, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyEmpty, ReplyEntry, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyWrite, Request, TimeOrNow,
+    WriteFlags,
 };
 
 use crate::disk::{Disk, Inode};
@@ -58,7 +59,29 @@ impl Served {
         if ino == INodeNo::ROOT {
             return Ok(directory());
         }
-        Ok(regular(ino, self.disk().inode(ino.0).map_err(code)?))
+        let disk = self.disk();
+        match disk.directory(ino.0) {
+            Some(found) => Ok(FileAttr {
+                ino,
+                perm: found.attributes.mode as u16,
+                uid: found.attributes.uid,
+                gid: found.attributes.gid,
+                ..directory()
+            }),
+            None => Ok(regular(ino, disk.inode(ino.0).map_err(code)?)),
+        }
+    }
+
+    /// Does something to the disk with a name in a directory.
+    fn with<T>(
+        &self,
+        parent: INodeNo,
+        name: &OsStr,
+        change: impl FnOnce(&mut Disk, &str) -> Result<T, rustix::io::Errno>,
+    ) -> Result<T, rustix::io::Errno> {
+        let mut disk = self.disk();
+        let path = disk.path(parent.0, text(name))?;
+        change(&mut disk, &path)
     }
 }
 
@@ -113,8 +136,8 @@ fn answer(reply: ReplyEmpty, result: Result<(), rustix::io::Errno>) {
 }
 
 impl Filesystem for Served {
-    fn lookup(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let found = self.disk().lookup(text(name)).map_err(code);
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let found = self.with(parent, name, Disk::lookup).map_err(code);
         match found.and_then(|ino| self.attr(INodeNo(ino))) {
             Ok(attr) => reply.entry(&TTL, &attr, Generation(0)),
             Err(error) => reply.error(error),
@@ -171,7 +194,7 @@ impl Filesystem for Served {
     fn create(
         &self,
         request: &Request,
-        _: INodeNo,
+        parent: INodeNo,
         name: &OsStr,
         mode: u32,
         umask: u32,
@@ -183,7 +206,9 @@ impl Filesystem for Served {
             uid: request.uid(),
             gid: request.gid(),
         };
-        let made = self.disk().create(text(name), attributes).map_err(code);
+        let made = self
+            .with(parent, name, |disk, path| disk.create(path, attributes))
+            .map_err(code);
         match made.and_then(|ino| self.attr(INodeNo(ino))) {
             Ok(attr) => reply.created(
                 &TTL,
@@ -254,8 +279,10 @@ impl Filesystem for Served {
         answer(reply, done);
     }
 
-    fn link(&self, _: &Request, ino: INodeNo, _: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let linked = self.disk().link(ino.0, text(name)).map_err(code);
+    fn link(&self, _: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let linked = self
+            .with(parent, name, |disk, path| disk.link(ino.0, path))
+            .map_err(code);
         match linked.and_then(|()| self.attr(ino)) {
             Ok(attr) => reply.entry(&TTL, &attr, Generation(0)),
             Err(error) => reply.error(error),
@@ -265,23 +292,82 @@ impl Filesystem for Served {
     fn rename(
         &self,
         _: &Request,
-        _: INodeNo,
+        from_parent: INodeNo,
         from: &OsStr,
-        _: INodeNo,
+        to_parent: INodeNo,
         to: &OsStr,
         flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
         let noreplace = flags == RenameFlags::RENAME_NOREPLACE;
-        if !noreplace && !flags.is_empty() {
+        let exchange = flags == RenameFlags::RENAME_EXCHANGE;
+        if !noreplace && !exchange && !flags.is_empty() {
             return reply.error(Errno::EINVAL);
         }
-        let renamed = self.disk().rename(text(from), text(to), noreplace);
+        let renamed = self.with(from_parent, from, |disk, from| {
+            let to = disk.path(to_parent.0, text(to))?;
+            match exchange {
+                true => disk.exchange(from, &to),
+                false => disk.rename(from, &to, noreplace),
+            }
+        });
         answer(reply, renamed);
     }
 
-    fn unlink(&self, _: &Request, _: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        answer(reply, self.disk().unlink(text(name)));
+    fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        answer(reply, self.with(parent, name, Disk::unlink));
+    }
+
+    fn mkdir(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
+        reply: ReplyEntry,
+    ) {
+        let attributes = Attributes {
+            mode: mode & !umask & 0o7777,
+            uid: request.uid(),
+            gid: request.gid(),
+        };
+        let made = self.with(parent, name, |disk, path| {
+            disk.make_directory(path, attributes)
+        });
+        let made = made.map_err(code);
+        match made.and_then(|ino| self.attr(INodeNo(ino))) {
+            Ok(attr) => reply.entry(&TTL, &attr, Generation(0)),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        answer(reply, self.with(parent, name, Disk::remove_directory));
+    }
+
+    fn readdir(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        let listed = match self.disk().list(ino.0) {
+            Ok(listed) => listed,
+            Err(error) => return reply.error(code(error)),
+        };
+        for (place, (name, ino)) in (1..).zip(listed).skip(offset as usize) {
+            let kind = match self.disk().directory(ino) {
+                Some(_) => FileType::Directory,
+                None => FileType::RegularFile,
+            };
+            if reply.add(INodeNo(ino), place, kind, name) {
+                break;
+            }
+        }
+        reply.ok();
     }
 
     fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, datasync: bool, reply: ReplyEmpty) {

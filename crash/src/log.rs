@@ -51,6 +51,17 @@ pub(crate) enum Op {
         from: String,
         to: String,
     },
+    /// Both files have the other's name now.
+    Exchange {
+        one: String,
+        other: String,
+    },
+    MakeDirectory {
+        name: String,
+    },
+    RemoveDirectory {
+        name: String,
+    },
     Unlink {
         name: String,
     },
@@ -97,6 +108,9 @@ impl fmt::Display for Op {
             }
             Op::Link { ino, name } => write!(f, "link {ino} as {name}"),
             Op::Rename { from, to } => write!(f, "rename {from} to {to}"),
+            Op::Exchange { one, other } => write!(f, "exchange {one} and {other}"),
+            Op::MakeDirectory { name } => write!(f, "make the directory {name}"),
+            Op::RemoveDirectory { name } => write!(f, "remove the directory {name}"),
             Op::Unlink { name } => write!(f, "unlink {name}"),
             Op::Sync { ino, data_only } => {
                 write!(

@@ -6,7 +6,7 @@
 //! its own. Names reach the disk in order. After a sync that failed nothing before it is ever taken for durable: the
 //! kernel forgets that it had to write it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -24,6 +24,24 @@ pub(crate) struct Content {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Image {
     pub(crate) files: BTreeMap<String, Rc<Content>>,
+    pub(crate) directories: BTreeSet<String>,
+}
+
+/// What a draft is called while two names are swapped, before the numbers of the files.
+const SWAPPED: &str = "ndstore-draft-";
+
+/// What stands in their place in an image, whose files have other numbers wherever it is laid out: that one of them is the
+/// file's own.
+pub(crate) const OWN: &str = "OWN";
+
+/// The name of the file `ino` in an image.
+fn name_in_image(name: &str, ino: Ino) -> String {
+    match name.split_once(SWAPPED) {
+        Some((place, numbers)) if numbers.split('-').any(|number| number == ino.to_string()) => {
+            format!("{place}{SWAPPED}{OWN}")
+        }
+        _ => name.to_owned(),
+    }
 }
 
 /// The smallest effect that a disk has or has not.
@@ -106,22 +124,44 @@ impl FileState {
 enum NameChange {
     Add(String, Ino),
     Rename(String, String),
+    Exchange(String, String),
     Remove(String),
+    MakeDirectory(String),
+    RemoveDirectory(String),
 }
 
-impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<String, Ino>) {
-        match self {
+/// All names.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    files: BTreeMap<String, Ino>,
+    directories: BTreeSet<String>,
+}
+
+impl Names {
+    fn apply(&mut self, change: &NameChange) {
+        let files = &mut self.files;
+        match change {
             NameChange::Add(name, ino) => {
-                names.insert(name.clone(), *ino);
+                files.insert(name.clone(), *ino);
             }
             NameChange::Rename(from, to) => {
-                if let Some(ino) = names.remove(from) {
-                    names.insert(to.clone(), ino);
+                if let Some(ino) = files.remove(from) {
+                    files.insert(to.clone(), ino);
                 }
             }
+            NameChange::Exchange(one, other) => {
+                let (first, second) = (files[one], files[other]);
+                files.insert(one.clone(), second);
+                files.insert(other.clone(), first);
+            }
             NameChange::Remove(name) => {
-                names.remove(name);
+                files.remove(name);
+            }
+            NameChange::MakeDirectory(name) => {
+                self.directories.insert(name.clone());
+            }
+            NameChange::RemoveDirectory(name) => {
+                self.directories.remove(name);
             }
         }
     }
@@ -142,7 +182,7 @@ pub(crate) struct Moment {
     unit: usize,
     at: usize,
     files: BTreeMap<Ino, FileState>,
-    names: BTreeMap<String, Ino>,
+    names: Names,
     pending_names: Vec<NameChange>,
     /// The last acknowledgement.
     pub(crate) acked: usize,
@@ -155,7 +195,7 @@ impl Moment {
             unit,
             at: 0,
             files: BTreeMap::new(),
-            names: BTreeMap::new(),
+            names: Names::default(),
             pending_names: Vec::new(),
             acked: 0,
         }
@@ -187,10 +227,22 @@ impl Moment {
                 let change = NameChange::Rename(from.clone(), to.clone());
                 self.pending_names.push(change);
             }
+            Op::Exchange { one, other } => {
+                let change = NameChange::Exchange(one.clone(), other.clone());
+                self.pending_names.push(change);
+            }
+            Op::MakeDirectory { name } => {
+                let change = NameChange::MakeDirectory(name.clone());
+                self.pending_names.push(change);
+            }
+            Op::RemoveDirectory { name } => {
+                let change = NameChange::RemoveDirectory(name.clone());
+                self.pending_names.push(change);
+            }
             Op::Unlink { name } => self.pending_names.push(NameChange::Remove(name.clone())),
             Op::SyncDirectory => {
                 for change in self.pending_names.drain(..) {
-                    change.apply(&mut self.names);
+                    self.names.apply(&change);
                 }
             }
             Op::Write {
@@ -291,7 +343,7 @@ impl Moment {
         let mut names = self.names.clone();
         for named in 0..=self.pending_names.len() {
             if let Some(change) = named.checked_sub(1).map(|last| &self.pending_names[last]) {
-                change.apply(&mut names);
+                names.apply(change);
             }
             let choice = Choice::new(&self.files, &names);
             let count = choice.optional.len();
@@ -323,6 +375,7 @@ impl Moment {
 /// The files that have a name, and which of their changes may be missing.
 struct Choice<'a> {
     files: BTreeMap<&'a str, (Ino, &'a FileState)>,
+    directories: &'a BTreeSet<String>,
     /// In the order of the log.
     optional: Vec<(usize, Ino)>,
     /// For each pending change of a file its place in `optional`, or `None` if it is certain.
@@ -330,8 +383,9 @@ struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    fn new(files: &'a BTreeMap<Ino, FileState>, names: &'a BTreeMap<String, Ino>) -> Choice<'a> {
+    fn new(files: &'a BTreeMap<Ino, FileState>, names: &'a Names) -> Choice<'a> {
         let files: BTreeMap<_, _> = names
+            .files
             .iter()
             .map(|(name, ino)| (name.as_str(), (*ino, &files[ino])))
             .collect();
@@ -361,6 +415,7 @@ impl<'a> Choice<'a> {
         }
         Choice {
             files,
+            directories: &names.directories,
             optional,
             places,
         }
@@ -383,8 +438,9 @@ impl<'a> Choice<'a> {
             files: self
                 .files
                 .iter()
-                .map(|(name, (ino, state))| ((*name).to_owned(), content(ino, state)))
+                .map(|(name, (ino, state))| (name_in_image(name, *ino), content(ino, state)))
                 .collect(),
+            directories: self.directories.clone(),
         }
     }
 }

@@ -4,11 +4,13 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use super::create::{Layout, Place};
+use super::create::Layout;
 use super::file::ArrayFile;
 use super::fill::{self, Filler};
+use super::new_file::NewFile;
 use super::open::{absolute, check_length, lock, read_array};
 use super::options::Options;
+use super::place::{Existing, Place};
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
 use crate::mapping::Access;
@@ -37,6 +39,15 @@ pub(crate) fn open_within(path: &Path, id: FileId, part: Range<u64>) -> Result<A
     Ok(file)
 }
 
+impl NewFile {
+    /// Makes an empty file beside `path`.
+    pub(crate) fn create(path: &Path) -> Result<NewFile> {
+        let path = absolute(path, "create")?;
+        let context = Context::new(&path, "create");
+        NewFile::at(Place::find(context, Existing::Replace)?)
+    }
+}
+
 /// Creates a file without a name on the disk of `path`, which goes when the array does, and opens it for reading.
 pub(crate) fn create_nameless(
     path: &Path,
@@ -53,12 +64,14 @@ pub(crate) fn create_nameless(
         ..Options::new()
     };
     let layout = Layout::new(context, dtype, shape, order, &options)?;
-    let place = Place::find(context)?;
-    let directory = place.target().parent().unwrap_or(&path);
-    let file = tempfile::tempfile_in(directory).map_err(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => context.denied("make a file in its directory", error),
-        _ => place.growth(error, layout.len()),
-    })?;
+    let place = Place::find(context, Existing::Replace)?;
+    let file =
+        tempfile::tempfile_in(place.directory.path()).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                context.denied("make a file in its directory", error)
+            }
+            _ => place.growth(error, layout.len()),
+        })?;
     fill::run(write, &place, &file, &layout)?;
     place.write_header(&file, &layout)?;
     let file = LockedFile::unlocked(file);

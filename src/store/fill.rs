@@ -5,9 +5,10 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use super::create::{self, Existing, Layout, Place};
+use super::create::{self, Layout};
 use super::file::ArrayFile;
 use super::options::Options;
+use super::place::{Existing, Place};
 use super::write::Writer;
 use crate::error::{Error, Result};
 use crate::sys;

@@ -14,6 +14,7 @@ mod new_file;
 mod open;
 mod options;
 mod pack;
+mod place;
 mod read_write;
 mod region;
 mod resize;

@@ -2,10 +2,8 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
 
-use super::create::{self, Existing, Place};
-use super::open::absolute;
+use super::place::{Existing, Place};
 use crate::error::{Context, Error, Result};
 use crate::sys::{self, Draft, LockedFile, Patience};
 
@@ -19,12 +17,9 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Makes an empty file beside `path`.
-    pub(crate) fn create(path: &Path) -> Result<NewFile> {
-        let path = absolute(path, "create")?;
-        let context = Context::new(&path, "create");
-        let place = Place::find(context)?;
-        let old = create::find_old(context, &place, Existing::Replace, Some(Patience::None))?;
+    /// Makes an empty file beside its place.
+    pub(super) fn at(place: Place) -> Result<NewFile> {
+        let old = place.find_old(Existing::Replace, Some(Patience::None))?;
         let draft = place.new_draft(true, old.is_some(), 0)?;
         Ok(NewFile { place, old, draft })
     }

@@ -41,10 +41,10 @@ pub(crate) fn open(
     Ok(ArrayFile::new(file, array, path, access, options))
 }
 
-/// The path from the root, so that it stays right when the current directory changes.
+/// The path from the root, where it has one. See [`sys::absolute`].
 pub(crate) fn absolute(path: &Path, op: &'static str) -> Result<std::path::PathBuf> {
     // Also the answer for an empty path, which names nothing.
-    std::path::absolute(path).map_err(|error| match path.as_os_str().is_empty() {
+    sys::absolute(path).map_err(|error| match path.as_os_str().is_empty() {
         true => Context::new(path, op).not_found(),
         false => Context::new(path, op).io(error),
     })

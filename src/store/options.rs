@@ -5,9 +5,10 @@ use std::path::Path;
 use ndarray::{ArrayRef, Dimension, IntoDimension, ShapeBuilder};
 
 use super::any::AnyStore;
-use super::create::{self, Existing};
+use super::create;
 use super::mode::{AccessMode, Mode, ReadOnly, ReadWrite};
 use super::open;
+use super::place::Existing;
 use super::typed::Store;
 use crate::dtype::DType;
 use crate::element::Element;

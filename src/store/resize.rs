@@ -5,8 +5,9 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::create::{Layout, Place};
+use super::create::Layout;
 use super::file::{Array, ArrayFile};
+use super::place::{Existing, Place};
 use super::write::Writer;
 use crate::error::{Context, Error, Result};
 use crate::header::{BLOCK, Form};
@@ -64,23 +65,24 @@ impl ArrayFile {
             };
             Layout::with_header(context, dtype, new_shape, order, form)?
         };
-        let place = Place::find(context)?;
+        let place = Place::find(context, Existing::Replace)?;
         self.check_place(&place)?;
         let rewrite = Rewrite::new(self, &place, &layout, fill);
         let sparse = rewrite.sparse;
         let drafted = place.draft(&layout, self.locked, true, |_, file, _| rewrite.run(file));
         // A map that showed zeros for what the file has lost may have made something of them.
         self.check_guard(context.op)?;
-        let (file, name) = drafted?;
+        let (file, mut name) = drafted?;
         let file = Arc::new(file);
         let renew = |map: &Mapping| {
             let renewed = map.renew(file.clone(), layout.array.offset, layout.nbytes);
             renewed.map_err(|error| context.step("map").io(error))
         };
         let map = self.map.as_ref().map(renew).transpose()?;
-        // Again, for copying may have taken hours.
-        self.check_place(&place)?;
-        place.replace(self.file(), file.file(), name)?;
+        // Copying may have taken hours.
+        if !place.replace(self.file(), file.file(), &mut name)? {
+            return Err(moved(context));
+        }
         let synced = place.sync_directory();
         // From here on the store is on the new file, whatever else fails. The old one goes: unmapped, unlocked, closed.
         self.map = map;
@@ -101,15 +103,20 @@ impl ArrayFile {
 
     /// Checks that the path still names this store's file.
     fn check_place(&self, place: &Place) -> Result<()> {
-        let context = self.context("resize");
-        let names = || sys::names(place.target(), FileId::of(&self.file().metadata()?));
-        match names().map_err(|error| context.io(error))? {
+        let context = place.context();
+        let metadata = self.file().metadata();
+        let names = metadata.and_then(|metadata| place.names(FileId::of(&metadata)));
+        match names.map_err(|error| context.io(error))? {
             true => Ok(()),
-            false => Err(Error::Moved {
-                path: context.path(),
-                op: context.op,
-            }),
+            false => Err(moved(context)),
         }
+    }
+}
+
+fn moved(context: Context<'_>) -> Error {
+    Error::Moved {
+        path: context.path(),
+        op: context.op,
     }
 }
 
@@ -279,7 +286,7 @@ fn settle(new: &File, place: &Place) {
         if !shared() {
             return;
         }
-        sys::free_space(place.target());
+        place.free_space();
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }

@@ -3,6 +3,7 @@
 //! The array is read with `pread`, piece by piece and never through the map, so a file that somebody cut meanwhile is an
 //! error. Nothing is allocated from a number that a checksum file only claims.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::ops::Range;
@@ -15,6 +16,7 @@ use super::file::{Array, ArrayFile};
 use super::mode::AccessMode;
 use super::new_file::NewFile;
 use super::open;
+use super::place::Place;
 use super::sums::{self, BLOCK, HEAD, Head, SUM, SUMMED_FROM};
 use super::typed::Store;
 use super::write::Writer;
@@ -22,7 +24,7 @@ use crate::element::Element;
 use crate::error::{ChecksumError, Context, Error, Result};
 use crate::header::{DEFAULT_LIMIT, Form, Header};
 use crate::shape;
-use crate::sys::{self, LockedFile};
+use crate::sys::{self, Directory, FileId, Heir, LockedFile};
 
 /// What the name of a checksum file has behind the name of its array.
 const SUFFIX: &str = ".sums";
@@ -110,7 +112,7 @@ impl fmt::Display for Verification {
 impl ArrayFile {
     fn write_checksums(&self) -> Result<()> {
         let context = self.context("write the checksums of");
-        let path = self.checksum_path(context)?;
+        let (directory, name) = self.checksum_place(context)?;
         // Data before sums: these must never stand for bytes that the disk lacks, also where an earlier writer left it at that.
         self.flush()?;
         #[cfg(unix)]
@@ -118,12 +120,14 @@ impl ArrayFile {
             sys::sync_data(self.file()).map_err(|error| context.step("sync").io(error))?;
         }
         let header = self.header_to_sum(context)?;
-        let new = NewFile::create(&path)?;
+        let path = directory.path().join(&name);
+        let place = Place::at(Context::new(&path, "create"), directory, name)?;
+        let new = NewFile::at(place)?;
         if let Some(old) = new.old() {
             check_old(context, &path, old)?;
         } else {
             // Before there is anything in it: who may not read the array shall not read its sums.
-            sys::preserve_attributes(self.file(), new.file())
+            sys::preserve_attributes(self.file(), new.file(), Heir::Companion)
                 .map_err(|error| new.context().step("set the attributes of").io(error))?;
         }
         let extent = self.extent();
@@ -154,7 +158,8 @@ impl ArrayFile {
 
     fn verify(&self) -> Result<Verification> {
         let context = self.context("verify");
-        let path = self.checksum_path(context)?;
+        let (directory, name) = self.checksum_place(context)?;
+        let path = directory.path().join(name);
         let header = self.header_to_sum(context)?;
         let known = Known::open(context, path, &self.array, header.len())?;
         let uncovered = known.uncovered(&self.array)?;
@@ -205,8 +210,8 @@ impl ArrayFile {
         })
     }
 
-    /// The path of the array's checksums: beside its file, also where a link led there.
-    fn checksum_path(&self, context: Context<'_>) -> Result<PathBuf> {
+    /// Where the array's checksums are: beside its file, also where a link led there.
+    fn checksum_place(&self, context: Context<'_>) -> Result<(Directory, OsString)> {
         if !self.is_whole {
             return Err(Error::InvalidOption {
                 path: context.path(),
@@ -214,18 +219,21 @@ impl ArrayFile {
                 reason: "an array in an archive has no checksums of its own; the archive has one, which `Npz::read` and `Npz::unpack` check",
             });
         }
-        let file = sys::resolve(&self.path).map_err(|error| context.io(error))?;
-        let id = self.file().metadata();
-        let is_named = id.and_then(|metadata| sys::names(&file, sys::FileId::of(&metadata)));
-        if !is_named.map_err(|error| context.io(error))? {
+        let id = self.file().metadata().map(|metadata| FileId::of(&metadata));
+        let found = id.and_then(|id| {
+            let (directory, name) = Directory::find(&self.path)?;
+            Ok((directory.names(&name, id)?, directory, name))
+        });
+        let (is_named, directory, mut name) = found.map_err(|error| context.io(error))?;
+        if !is_named {
             return Err(Error::Moved {
                 path: context.path(),
                 op: context.op,
             });
         }
-        let mut path = file.into_os_string();
-        path.push(SUFFIX);
-        Ok(path.into())
+        name.push(SUFFIX);
+        let place = directory.find_from(name);
+        place.map_err(|error| context.io(error))
     }
 
     /// The header of the file as it is now, or one that says of a raw file what it holds.

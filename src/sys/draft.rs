@@ -1,20 +1,43 @@
-//! A new file under a temporary name beside its target, and the durable step that gives it the target's name.
+//! A new file in a private directory beside its target, and the durable step that gives it the
+//! target's name.
 //!
-//! Temporary files are called `.NAME.ndstore-N` and are locked from their first moment. The lowest free N is taken; a file
-//! in the way that nobody locks is the leaving of a process that died, and is removed. So no directory has to be
-//! searched, however many files it holds.
+//! # The room
+//!
+//! A draft for NAME is made in a **room**: a directory `.NAME.ndstore-N` with mode 0700. The lowest
+//! free N is taken, so no directory has to be searched, however many files it holds. In the room
+//! the draft is called `ndstore-draft`, and is locked from its first moment. Nobody but its owner
+//! can put anything into a room, so nothing that is found there was planted, and whoever makes a
+//! draft may judge what others have left.
+//!
+//! # The mark
+//!
+//! What a process leaves when it dies is removed by the next that makes a draft for the same name.
+//! It must never take an array of somebody for a draft, so a draft needs a mark. A mark within the
+//! file would have to go before the file gets its name, and a process that dies between the two
+//! would leave a draft that nobody may remove. Attributes are not there on every file system. So
+//! the mark is where the file is, and under which name:
+//!
+//! - A regular file is never a room, whatever it is called, nor is a directory of another owner, or
+//!   one that others may write.
+//! - `ndstore-draft` in a room is a draft: nothing but a draft ever has that name there.
+//! - Two names are swapped to publish a draft in place of an old file. If a stranger's file has
+//!   come between, it is then that file which stands in the room, although it may be a living
+//!   store. So before the swap the draft becomes `ndstore-draft-NEW-OLD`, by the inode numbers of
+//!   the draft and of the file that it is to replace. What is found under that name may go if it is
+//!   one of these two, and nothing else ever does.
+//!
+//! An inode keeps its number as long as somebody has it open or it has a name, on all file systems
+//! that have numbers at all. Where a file system makes them up, as some in user space do, the worst
+//! is a draft that stays.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tempfile::TempPath;
-
-use super::file::{self, FileId};
+use super::directory::Directory;
+use super::file::{Entry, FileId, owner_of};
 use super::lock::{LockedFile, NotLocked, Patience};
-#[cfg(unix)]
-use super::sync::sync_directory;
 
 /// More creators of one file at a time than anyone has.
 const MAX_DRAFTS: u32 = 1024;
@@ -22,108 +45,109 @@ const MAX_DRAFTS: u32 = 1024;
 /// The longest file name that common file systems take, in bytes.
 const MAX_NAME: usize = 255;
 
-/// The directory of a target, open so that its names can be synced.
-#[derive(Debug)]
-pub(crate) struct Directory {
-    path: PathBuf,
-    /// Elsewhere a directory cannot be opened as a file, nor synced.
-    #[cfg(unix)]
-    handle: File,
-}
+/// The name of a draft in its room.
+const DRAFT: &str = "ndstore-draft";
 
-impl Directory {
-    /// Opens the directory in which `target` lies. It needs the right to read it.
-    pub(crate) fn of(target: &Path) -> io::Result<Directory> {
-        let path = target
-            .parent()
-            .ok_or(io::ErrorKind::IsADirectory)?
-            .to_owned();
-        Ok(Directory {
-            #[cfg(unix)]
-            handle: File::open(&path)?,
-            path,
-        })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Waits until the names in the directory are on the disk.
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        #[cfg(unix)]
-        sync_directory(&self.handle)?;
-        Ok(())
-    }
-}
+/// What a draft may read and write before it has the mode of the file that it replaces, which may
+/// be private.
+const PRIVATE: u32 = 0o600;
 
 /// The new file. It goes away with this value unless it is published.
 #[derive(Debug)]
 pub(crate) struct Draft {
-    name: TempPath,
     file: LockedFile,
+    name: Unpublished,
 }
 
 impl Draft {
-    /// Makes an empty, locked file for `target` in `directory`. Where there are no locks, `need_lock` decides.
+    /// Makes an empty, locked file for the name `target` in `directory`. Where there are no locks,
+    /// `need_lock` decides.
     ///
-    /// A `private` one is for its owner alone until it gets the mode of the file that it replaces, which may be private.
+    /// A `private` one is for its owner alone until it gets the mode of the file that it replaces.
     pub(crate) fn new(
-        directory: &Directory,
-        target: &Path,
+        directory: &Arc<Directory>,
+        target: &OsStr,
         need_lock: bool,
         private: bool,
     ) -> Result<Draft, NotLocked> {
-        let name = target
-            .file_name()
-            .ok_or_else(|| NotLocked::Open(io::ErrorKind::IsADirectory.into()))?;
-        let mut made = None;
+        let mut made: Option<Draft> = None;
+        let mut others = Vec::new();
         for number in 0..MAX_DRAFTS {
-            let place = directory.path.join(draft_name(name, number));
-            let found = clear(&place).map_err(NotLocked::Io)?;
+            let name = room_name(target, number);
             if made.is_none() {
-                made = Draft::at(&place, need_lock, private)?;
-            } else if found == Found::Nothing {
+                match Draft::in_room(directory, &name, need_lock, private)? {
+                    Some(draft) => made = Some(draft),
+                    None => others.push(name),
+                }
+            } else if directory.look(&name).map_err(NotLocked::Io)?.is_some() {
+                others.push(name);
+            } else {
                 // Numbers are taken from below: behind a free one there are hardly others.
                 break;
             }
         }
-        made.ok_or_else(|| {
+        let made = made.ok_or_else(|| {
             NotLocked::Open(io::Error::other("too many temporary files stand beside it"))
-        })
+        })?;
+        for name in others {
+            // Nobody misses them if this fails.
+            let _ = clear(directory, &name, made.name.owner);
+        }
+        Ok(made)
     }
 
-    /// Makes the file at `place`, or `None` if somebody else has that name.
-    fn at(place: &Path, need_lock: bool, private: bool) -> Result<Option<Draft>, NotLocked> {
-        // Not `NamedTempFile`: its files are private (0600), and a new array gets 0666 less the umask, as in NumPy.
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true);
-        #[cfg(unix)]
-        if private {
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        }
-        #[cfg(not(unix))]
-        let _ = private;
-        let file = match options.open(place) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+    /// Makes the file in a room of that name, or `None` if somebody else has the name, or took the
+    /// room.
+    fn in_room(
+        directory: &Arc<Directory>,
+        name: &OsStr,
+        need_lock: bool,
+        private: bool,
+    ) -> Result<Option<Draft>, NotLocked> {
+        use io::ErrorKind::{AlreadyExists, NotADirectory, NotFound};
+        let room = match directory.create_directory(name) {
+            Ok(room) => room,
+            // Others may have removed it, or put something else there.
+            Err(error) if matches!(error.kind(), AlreadyExists | NotFound | NotADirectory) => {
+                return Ok(None);
+            }
             Err(error) => return Err(NotLocked::Open(error)),
         };
-        let name = TempPath::try_from_path(place).map_err(NotLocked::Io)?;
-        let id = FileId::of(&file.metadata().map_err(NotLocked::Io)?);
+        let mode = if private { PRIVATE } else { 0o666 };
+        let file = match room.create_file(DRAFT.as_ref(), mode) {
+            Ok(file) => file,
+            // Between its making and that of its file, another process took the room for a stale
+            // one.
+            Err(error) if error.kind() == NotFound => return Ok(None),
+            Err(error) => {
+                let _ = directory.remove_directory(name);
+                return Err(NotLocked::Open(error));
+            }
+        };
+        let metadata = file.metadata().map_err(NotLocked::Io)?;
+        let unpublished = Unpublished {
+            directory: Arc::clone(directory),
+            room,
+            room_name: name.to_owned(),
+            name: DRAFT.into(),
+            id: FileId::of(&metadata),
+            owner: owner_of(&metadata),
+        };
+        // Before it was opened, others may have put a room of theirs in its place.
+        if unpublished.room.itself().map_err(NotLocked::Io)?.owner != unpublished.owner {
+            return Ok(None);
+        }
         let locked = match need_lock {
             true => LockedFile::lock(file, true, Patience::None),
             false => Ok(LockedFile::lock_if_possible(file)),
         };
         match locked {
-            Ok(file) if file::names(place, id).map_err(NotLocked::Io)? => {
-                Ok(Some(Draft { name, file }))
-            }
-            // Between its creation and its lock another process took the file for a stale one.
-            Ok(_) | Err(NotLocked::Held(_)) => {
-                let _ = name.keep();
-                Ok(None)
-            }
+            Ok(file) if unpublished.is_there().map_err(NotLocked::Io)? => Ok(Some(Draft {
+                file,
+                name: unpublished,
+            })),
+            // The same, between the making of the file and its lock.
+            Ok(_) | Err(NotLocked::Held(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -132,15 +156,38 @@ impl Draft {
         self.file.file()
     }
 
+    /// Asks the system whether this user may replace the file `target`, before there is any work to
+    /// lose. It may not in a sticky directory, if neither the file nor the directory is its own;
+    /// and nothing can be given the name of a mount (`ResourceBusy`).
+    pub(crate) fn may_replace(&self, target: &OsStr) -> io::Result<()> {
+        let Unpublished {
+            directory,
+            room_name,
+            ..
+        } = &self.name;
+        if directory.is_mount(target) {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
+        if !directory.itself()?.is_sticky() {
+            return Ok(());
+        }
+        // A file never takes the place of a directory. Whether it might leave its own is checked
+        // first.
+        match directory.rename(target, directory, room_name) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Parts the file, which may be mapped now, from its name.
     pub(crate) fn into_parts(self) -> (LockedFile, Unpublished) {
-        (self.file, Unpublished { name: self.name })
+        (self.file, self.name)
     }
 }
 
-/// `.NAME.ndstore-N`. Of a NAME too long for that, as much as fits: two such names may then share their numbers, which
-/// the locks sort out.
-fn draft_name(name: &OsStr, number: u32) -> OsString {
+/// `.NAME.ndstore-N`. Of a NAME too long for that, as much as fits: two such names may then share
+/// their numbers, which the locks sort out.
+fn room_name(name: &OsStr, number: u32) -> OsString {
     let tail = format!(".ndstore-{number}");
     let room = MAX_NAME - 1 - tail.len();
     let mut draft = OsString::from(".");
@@ -154,133 +201,354 @@ fn draft_name(name: &OsStr, number: u32) -> OsString {
     draft
 }
 
-/// What stood under a temporary name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
-    Nothing,
-    /// A file that nobody locked. It is gone now.
-    Stale,
-    /// A file that somebody is at work on, or something that is none of ours.
-    Alive,
+/// What a draft is called while its name and that of the old file are swapped.
+fn swapped_name(new: FileId, old: FileId) -> OsString {
+    format!("{DRAFT}-{}-{}", new.number(), old.number()).into()
 }
 
-/// Removes the file at `place` if it is one that nobody locks.
-fn clear(place: &Path) -> io::Result<Found> {
-    match std::fs::symlink_metadata(place) {
-        Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => return Ok(Found::Alive),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return Err(error),
-    }
-    let Ok(file) = file::open(place, false) else {
-        return Ok(Found::Alive);
+/// Whether a file that is called so in a room is a draft, or the old file that a draft has
+/// replaced.
+fn is_ours(name: &OsStr, entry: &Entry) -> bool {
+    let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(DRAFT)) else {
+        return false;
     };
-    let Ok(lock) = LockedFile::lock(file, true, Patience::None) else {
-        return Ok(Found::Alive);
+    let numbers = || {
+        let (new, old) = rest.strip_prefix('-')?.split_once('-')?;
+        Some([new.parse().ok()?, old.parse().ok()?])
     };
-    // Under the lock: its maker may have published it, and somebody else may have the name now.
-    if !file::names(place, lock.id()?)? {
-        return Ok(Found::Alive);
-    }
-    Ok(if std::fs::remove_file(place).is_ok() {
-        Found::Stale
-    } else {
-        Found::Alive
-    })
+    let is_named = || numbers().is_some_and(|named: [u64; 2]| named.contains(&entry.id.number()));
+    entry.special.is_none() && (rest.is_empty() || is_named())
 }
 
-/// The temporary name of a file that is ready. Dropping it removes the file.
+/// Removes the room of this name, with the draft in it, if it is `owner`'s and nobody is at work
+/// there.
+fn clear(directory: &Directory, name: &OsStr, owner: u32) -> io::Result<()> {
+    let found = directory.look(name)?;
+    let is_room =
+        |entry: &Entry| entry.is_directory() && entry.owner == owner && !entry.others_may_write();
+    if !found.as_ref().is_some_and(is_room) {
+        return Ok(());
+    }
+    let room = directory.open_directory(name)?;
+    // Somebody may have put another one in its place.
+    if !is_room(&room.itself()?) {
+        return Ok(());
+    }
+    // There is never more than one.
+    for name in room.entries(1)?.unwrap_or_default() {
+        let Some(entry) = room.look(&name)?.filter(|entry| is_ours(&name, entry)) else {
+            return Ok(());
+        };
+        // For writing, because some network file systems lock exclusively only what is open for
+        // that.
+        let opened = room.open_file(&name, entry.id, true);
+        let file = opened.or_else(|_| room.open_file(&name, entry.id, false))?;
+        let Ok(_lock) = LockedFile::lock(file, true, Patience::None) else {
+            return Ok(());
+        };
+        // Under the lock: its maker may have published it.
+        if !room.names(&name, entry.id)? {
+            return Ok(());
+        }
+        room.remove_file(&name)?;
+    }
+    directory.remove_directory(name)
+}
+
+/// The name of a file that is ready. Dropping it removes the file, and the room.
 #[derive(Debug)]
 pub(crate) struct Unpublished {
-    name: TempPath,
+    directory: Arc<Directory>,
+    room: Directory,
+    room_name: OsString,
+    /// What it is called in the room.
+    name: OsString,
+    id: FileId,
+    /// Who has made it, as its file system sees it.
+    owner: u32,
 }
 
 impl Unpublished {
-    /// Gives the file the name `target`, in place of the file that has it.
-    pub(crate) fn replace(self, target: &Path) -> io::Result<()> {
-        self.name.persist(target).map_err(|refused| refused.error)
+    /// Whether the file is still called so in the room.
+    fn is_there(&self) -> io::Result<bool> {
+        self.room.names(&self.name, self.id)
     }
 
-    /// Gives the file the name `target` if nobody has it; else hands it back with `AlreadyExists`.
-    pub(crate) fn publish_new(self, target: &Path) -> Result<(), (Unpublished, io::Error)> {
-        self.name
-            .persist_noclobber(target)
-            .map_err(|refused| (Unpublished { name: refused.path }, refused.error))
-    }
-}
-
-/// Gives `new` what the user set on `old`: owner, mode, ACL and extended attributes.
-///
-/// Each as far as this process may: only root can give a file away, and some attributes belong to the system.
-#[cfg(unix)]
-pub(crate) fn preserve_attributes(old: &File, new: &File) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, fchown};
-    let (from, to) = (old.metadata()?, new.metadata()?);
-    if from.uid() != to.uid() || from.gid() != to.gid() {
-        // The group alone is often allowed where the owner is not.
-        let _ = fchown(new, Some(from.uid()), Some(from.gid()))
-            .or_else(|_| fchown(new, None, Some(from.gid())));
-    }
-    #[cfg(target_os = "linux")]
-    copy_xattrs(old, new)?;
-    // Last, for a change of owner clears the set-id bits.
-    new.set_permissions(from.permissions())
-}
-
-/// Gives `new` the permissions of `old`.
-#[cfg(not(unix))]
-pub(crate) fn preserve_attributes(old: &File, new: &File) -> io::Result<()> {
-    new.set_permissions(old.metadata()?.permissions())
-}
-
-/// Gives `new` the extended attributes of `old`, POSIX ACLs among them, and takes away what it has beyond them: a directory
-/// can have a default ACL, which the old file need not have.
-///
-/// Some attributes belong to the system, and some file systems have none: what may not be changed stays.
-#[cfg(target_os = "linux")]
-fn copy_xattrs(old: &File, new: &File) -> io::Result<()> {
-    use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
-    use rustix::io::Errno;
-    let refused = |error: &Errno| {
-        matches!(
-            *error,
-            Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NODATA
-        )
-    };
-    let tolerate = |result: Result<(), Errno>| match result {
-        Err(error) if !refused(&error) => Err(io::Error::from(error)),
-        _ => Ok(()),
-    };
-    let (wanted, found) = (xattr_names(old), xattr_names(new));
-    for name in found.iter().filter(|name| !wanted.contains(name)) {
-        tolerate(fremovexattr(new, name.as_c_str()))?;
-    }
-    let mut value = vec![0; MAX_XATTR];
-    for name in wanted {
-        if let Ok(len) = fgetxattr(old, name.as_c_str(), &mut value[..]) {
-            tolerate(fsetxattr(
-                new,
-                name.as_c_str(),
-                &value[..len],
-                XattrFlags::empty(),
-            ))?;
+    /// Gives the file the name `target` if nobody has it. False if somebody has.
+    pub(crate) fn publish_new(&mut self, target: &OsStr) -> io::Result<bool> {
+        match self.room.rename_new(&self.name, &self.directory, target) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                self.publish_claimed(target)
+            }
+            Err(error) => Err(error),
         }
     }
-    Ok(())
+
+    /// The same for file systems that have neither a rename that replaces nothing nor hard links:
+    /// an empty file claims the name, and is replaced. A process that dies in between leaves that.
+    fn publish_claimed(&mut self, target: &OsStr) -> io::Result<bool> {
+        let claim = match self.directory.create_file(target, PRIVATE) {
+            Ok(claim) => claim,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let id = FileId::of(&claim.metadata()?);
+        // Whoever else locks it replaces it.
+        let _locked = match LockedFile::lock(claim, true, Patience::None) {
+            Err(NotLocked::Held(_)) => return Ok(false),
+            locked => locked.ok(),
+        };
+        let replaced = self.replace(target, id);
+        if replaced.is_err() && self.directory.names(target, id)? {
+            self.directory.remove_file(target)?;
+        }
+        replaced
+    }
+
+    /// Gives the file the name `target` in place of the file `old`, which its caller has locked.
+    /// False, and nothing has changed, if the name stands for something else.
+    ///
+    /// Where two names can be swapped, it is looked at afterwards what was replaced, and put back
+    /// if that is not `old`. Elsewhere a moment is left between the look and the rename.
+    pub(crate) fn replace(&mut self, target: &OsStr, old: FileId) -> io::Result<bool> {
+        // What others have there is better left alone, so that nobody sees it go and come back.
+        if !self.directory.names(target, old)? {
+            return Ok(false);
+        }
+        #[cfg(target_os = "linux")]
+        match self.swap(target, old) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+            done => return done,
+        }
+        if !self.directory.names(target, old)? {
+            return Ok(false);
+        }
+        self.room.rename(&self.name, &self.directory, target)?;
+        Ok(true)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn swap(&mut self, target: &OsStr, old: FileId) -> io::Result<bool> {
+        self.rename_to(swapped_name(self.id, old))?;
+        match self.room.exchange(&self.name, &self.directory, target) {
+            Ok(()) => {}
+            // The name stands for nothing now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => {
+                self.rename_to(DRAFT.into())?;
+                return Err(error);
+            }
+        }
+        if self.room.names(&self.name, old)? {
+            // If it cannot be removed now, the next that makes a draft does it.
+            let _ = self.room.remove_file(&self.name);
+            return Ok(true);
+        }
+        self.put_back(target)?;
+        Ok(false)
+    }
+
+    fn rename_to(&mut self, name: OsString) -> io::Result<()> {
+        self.room.rename(&self.name, &self.room, &name)?;
+        self.name = name;
+        Ok(())
+    }
+
+    /// Gives the stranger's file in the room its name back.
+    #[cfg(target_os = "linux")]
+    fn put_back(&mut self, target: &OsStr) -> io::Result<()> {
+        let back = self.room.exchange(&self.name, &self.directory, target);
+        if back.is_ok() && self.is_there()? {
+            return Ok(());
+        }
+        // The draft was moved away as well. What is in the room stays there unless its name is
+        // free.
+        let place = self.room.path().join(&self.name);
+        match self.room.rename_new(&self.name, &self.directory, target) {
+            Ok(()) => Err(io::Error::other(
+                "others moved the new file away at the moment at which it got its name",
+            )),
+            Err(error) => Err(io::Error::other(format!(
+                "others changed again and again what the name stands for ({error}); one of their files is now {place:?}"
+            ))),
+        }
+    }
 }
 
-/// The kernel's own limit on the names of a file's extended attributes, and on each of their values.
-#[cfg(target_os = "linux")]
-const MAX_XATTR: usize = 1 << 16;
+impl Drop for Unpublished {
+    fn drop(&mut self) {
+        // Not what was swapped with it.
+        if self.is_there().is_ok_and(|is_there| is_there) {
+            let _ = self.room.remove_file(&self.name);
+        }
+        let _ = self.directory.remove_directory(&self.room_name);
+    }
+}
 
-/// The names of the extended attributes; none where the file system has no such thing.
-#[cfg(target_os = "linux")]
-fn xattr_names(file: &File) -> Vec<std::ffi::CString> {
-    let mut names = vec![0; MAX_XATTR];
-    let len = rustix::fs::flistxattr(file, &mut names[..]).unwrap_or(0);
-    let names = names[..len].split(|&byte| byte == 0);
-    names
-        .filter(|name| !name.is_empty())
-        .filter_map(|name| std::ffi::CString::new(name).ok())
-        .collect()
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    const TARGET: &str = "a.npy";
+
+    struct Scene {
+        dir: tempfile::TempDir,
+        directory: Arc<Directory>,
+    }
+
+    impl Scene {
+        fn new() -> Scene {
+            let dir = tempfile::tempdir().unwrap();
+            let (directory, name) = Directory::find(&dir.path().join(TARGET)).unwrap();
+            assert_eq!(name, TARGET);
+            let directory = Arc::new(directory);
+            Scene { dir, directory }
+        }
+
+        fn path(&self, name: &str) -> std::path::PathBuf {
+            self.dir.path().join(name)
+        }
+
+        /// Makes a file and says which one it is.
+        fn write(&self, name: &str) -> FileId {
+            fs::write(self.path(name), name).unwrap();
+            self.id(&self.path(name))
+        }
+
+        fn id(&self, path: &Path) -> FileId {
+            FileId::of(&fs::symlink_metadata(path).unwrap())
+        }
+
+        fn draft(&self) -> (LockedFile, Unpublished) {
+            let draft = Draft::new(&self.directory, TARGET.as_ref(), true, true);
+            draft.unwrap().into_parts()
+        }
+
+        /// How many rooms there are.
+        fn rooms(&self) -> usize {
+            let entries = fs::read_dir(self.dir.path()).unwrap();
+            entries
+                .filter(|entry| entry.as_ref().unwrap().path().is_dir())
+                .count()
+        }
+    }
+
+    #[test]
+    fn a_file_that_came_after_the_last_look_gets_its_name_back() {
+        let scene = Scene::new();
+        let (old, stranger) = (scene.write("old"), scene.write(TARGET));
+        let (file, mut name) = scene.draft();
+        assert!(!name.swap(TARGET.as_ref(), old).unwrap());
+        assert_eq!(scene.id(&scene.path(TARGET)), stranger);
+        assert!(name.is_there().unwrap());
+        // It is an old file now like any other.
+        assert!(name.replace(TARGET.as_ref(), stranger).unwrap());
+        let new = FileId::of(&file.file().metadata().unwrap());
+        assert_eq!(scene.id(&scene.path(TARGET)), new);
+        drop(name);
+        assert_eq!(scene.rooms(), 0);
+    }
+
+    #[test]
+    fn a_name_that_was_given_up_is_free() {
+        let scene = Scene::new();
+        let old = scene.write("old");
+        let (_file, mut name) = scene.draft();
+        assert!(!name.swap(TARGET.as_ref(), old).unwrap());
+        assert!(name.publish_new(TARGET.as_ref()).unwrap());
+        drop(name);
+        assert_eq!(scene.rooms(), 0);
+        assert!(scene.path(TARGET).exists() && scene.path("old").exists());
+    }
+
+    #[test]
+    fn a_process_that_dies_between_two_swaps_leaves_what_is_not_its_own() {
+        for dies_with in ["the draft", "the old file", "a stranger"] {
+            let scene = Scene::new();
+            let old = scene.write(TARGET);
+            let (file, mut name) = scene.draft();
+            name.rename_to(swapped_name(name.id, old)).unwrap();
+            if dies_with == "a stranger" {
+                fs::rename(scene.path(TARGET), scene.path("moved")).unwrap();
+                scene.write(TARGET);
+            }
+            if dies_with != "the draft" {
+                let swapped = name
+                    .room
+                    .exchange(&name.name, &scene.directory, TARGET.as_ref());
+                swapped.unwrap();
+            }
+            let left = name.room.path().join(&name.name);
+            let id = scene.id(&left);
+            drop(file);
+            std::mem::forget(name);
+
+            drop(scene.draft());
+            match dies_with {
+                "a stranger" => assert_eq!(scene.id(&left), id),
+                _ => assert_eq!(scene.rooms(), 0, "{dies_with} stayed"),
+            }
+            assert!(scene.path(TARGET).exists());
+        }
+    }
+
+    #[test]
+    fn a_file_is_not_lost_when_the_draft_is_moved_away_as_well() {
+        for name_is_free in [true, false] {
+            let scene = Scene::new();
+            let (old, stranger) = (scene.write("old"), scene.write(TARGET));
+            let (_file, mut name) = scene.draft();
+            name.rename_to(swapped_name(name.id, old)).unwrap();
+            let swapped = name
+                .room
+                .exchange(&name.name, &scene.directory, TARGET.as_ref());
+            swapped.unwrap();
+            fs::rename(scene.path(TARGET), scene.path("moved")).unwrap();
+            if !name_is_free {
+                scene.write(TARGET);
+            }
+            let error = name.put_back(TARGET.as_ref()).unwrap_err().to_string();
+            let room = name.room.path().to_owned();
+            drop(name);
+            if name_is_free {
+                assert_eq!(scene.id(&scene.path(TARGET)), stranger);
+                assert_eq!(scene.rooms(), 0);
+            } else {
+                // Wherever it ended up: both are there, and the error says where.
+                assert!(error.contains(room.to_str().unwrap()), "{error}");
+                let mut left = fs::read_dir(room).unwrap();
+                let left = left.next().unwrap().unwrap().path();
+                let found = [scene.id(&scene.path(TARGET)), scene.id(&left)];
+                assert!(found.contains(&stranger), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_file_is_called_in_a_room_says_whether_it_is_ours() {
+        let scene = Scene::new();
+        scene.write("file");
+        let entry = scene.directory.look("file".as_ref()).unwrap().unwrap();
+        let number = entry.id.number();
+        let ours = |name: &str| is_ours(name.as_ref(), &entry);
+        assert!(ours("ndstore-draft"));
+        assert!(ours(&format!("ndstore-draft-{number}-1")));
+        assert!(ours(&format!("ndstore-draft-1-{number}")));
+        for name in [
+            "ndstore-draft-",
+            "ndstore-draft-1-2",
+            "ndstore-drafts",
+            "a.npy",
+            "",
+        ] {
+            assert!(!ours(name), "{name}");
+        }
+        assert!(!ours(&format!("ndstore-draft-{number}")));
+        assert!(!ours(&format!("ndstore-draft-{number}-1-2")));
+    }
 }

@@ -22,29 +22,34 @@ pub(crate) fn open(path: &Path, write: bool) -> io::Result<File> {
 
 /// What a thing that is not a regular file is called, or `None` for a regular file.
 pub(crate) fn kind_of_special(metadata: &Metadata) -> Option<&'static str> {
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        return None;
-    }
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt;
-        if kind.is_fifo() {
-            return Some("a FIFO");
-        }
-        if kind.is_socket() {
-            return Some("a socket");
-        }
-        if kind.is_char_device() || kind.is_block_device() {
-            return Some("a device");
-        }
+    return special(rustix::fs::FileType::from_raw_mode(
+        std::os::unix::fs::MetadataExt::mode(metadata) as _,
+    ));
+    #[cfg(not(unix))]
+    match metadata.file_type() {
+        kind if kind.is_file() => None,
+        kind if kind.is_dir() => Some(DIRECTORY),
+        kind if kind.is_symlink() => Some("a symbolic link"),
+        _ => Some("not a regular file"),
     }
-    Some(if kind.is_dir() {
-        "a directory"
-    } else {
-        "not a regular file"
+}
+
+#[cfg(unix)]
+fn special(kind: rustix::fs::FileType) -> Option<&'static str> {
+    use rustix::fs::FileType;
+    Some(match kind {
+        FileType::RegularFile => return None,
+        FileType::Directory => DIRECTORY,
+        FileType::Symlink => "a symbolic link",
+        FileType::Fifo => "a FIFO",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice | FileType::BlockDevice => "a device",
+        FileType::Unknown => "not a regular file",
     })
 }
+
+const DIRECTORY: &str = "a directory";
 
 /// Which file a handle or a path stands for, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +70,97 @@ impl FileId {
         }
     }
 
+    #[cfg(unix)]
+    fn of_stat(found: &rustix::fs::Stat) -> FileId {
+        FileId {
+            device: found.st_dev as _,
+            inode: found.st_ino as _,
+        }
+    }
+
+    /// Its number within its file system.
+    pub(super) fn number(self) -> u64 {
+        #[cfg(unix)]
+        return self.inode;
+        #[cfg(not(unix))]
+        0
+    }
+
     /// Without inodes every file is taken for the same one: an open file cannot be replaced there.
     #[cfg(not(unix))]
     pub(crate) fn of(_: &Metadata) -> FileId {
         FileId {}
     }
+}
+
+/// What a name stands for itself, also if that is a symbolic link.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: FileId,
+    /// What it is if it is no regular file.
+    pub(crate) special: Option<&'static str>,
+    pub(super) owner: u32,
+    /// The permission bits.
+    mode: u32,
+}
+
+impl Entry {
+    #[cfg(unix)]
+    pub(super) fn of(found: &rustix::fs::Stat) -> Entry {
+        Entry {
+            id: FileId::of_stat(found),
+            special: special(rustix::fs::FileType::from_raw_mode(found.st_mode)),
+            owner: found.st_uid,
+            mode: found.st_mode as _,
+        }
+    }
+
+    /// Where there are neither owners nor modes, everything is everybody's.
+    #[cfg(not(unix))]
+    pub(super) fn of(metadata: &Metadata) -> Entry {
+        Entry {
+            id: FileId::of(metadata),
+            special: kind_of_special(metadata),
+            owner: owner_of(metadata),
+            mode: 0,
+        }
+    }
+
+    pub(super) fn is_directory(&self) -> bool {
+        self.special == Some(DIRECTORY)
+    }
+
+    /// Whether others than its owner may make and remove names in this directory.
+    pub(super) fn others_may_write(&self) -> bool {
+        self.mode & 0o022 != 0
+    }
+
+    /// Whether a name in this directory is its owner's alone to remove.
+    pub(super) fn is_sticky(&self) -> bool {
+        self.mode & 0o1000 != 0
+    }
+}
+
+/// The user whose file it is.
+pub(super) fn owner_of(metadata: &Metadata) -> u32 {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::uid(metadata);
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        0
+    }
+}
+
+/// How often a step is tried again that others have thwarted. Each time they have made, moved or removed a file in the moment
+/// between a look and a call, so a few times in a row are a rare chance, and this many are a name that never rests.
+pub(crate) const MAX_ROUNDS: usize = 100;
+
+/// Why a step is not tried once more.
+pub(crate) fn restless() -> io::Error {
+    io::Error::other(
+        "others change again and again what this name stands for; let them finish, or choose another name",
+    )
 }
 
 /// Whether `path` names the file `id`: false when it names another one, or nothing.
@@ -93,29 +184,29 @@ pub(crate) fn names_of(_: &Metadata) -> u64 {
     1
 }
 
-/// How many symbolic links in a row are followed, as on Linux.
-const MAX_LINKS: usize = 40;
-
-/// The absolute path of the file that a write to `path` would make or replace: symbolic links are followed, also one whose
-/// target does not exist yet.
-pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
-    let mut path = std::path::absolute(path)?;
-    for _ in 0..MAX_LINKS {
-        match path.canonicalize() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            found => return found,
-        }
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(io::ErrorKind::NotFound.into());
-        };
-        let parent = parent.canonicalize()?;
-        let place = parent.join(name);
-        match std::fs::read_link(&place) {
-            Ok(target) => path = parent.join(target),
-            Err(_) => return Ok(place),
-        }
+/// The path from the root, so that it stays right when the working directory changes.
+///
+/// Where the working directory has no name that leads back to it (it is too long, or a directory on the way is closed), this
+/// is the path as it was given, which is right until the working directory changes.
+pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let full = match std::path::absolute(path) {
+        Ok(full) => full,
+        Err(_) if path.is_relative() && !path.as_os_str().is_empty() => return Ok(path.to_owned()),
+        Err(error) => return Err(error),
+    };
+    if path.is_absolute() {
+        return Ok(full);
     }
-    Err(io::Error::other("too many symbolic links"))
+    let seen = |path: &Path| {
+        let found = std::fs::symlink_metadata(path);
+        found
+            .map(|found| FileId::of(&found))
+            .map_err(|error| error.raw_os_error())
+    };
+    Ok(match seen(path) == seen(&full) {
+        true => full,
+        false => path.to_owned(),
+    })
 }
 
 /// Reads until `buffer` is full or the file ends, and says how much it read.

@@ -1,5 +1,6 @@
 //! The lock that makes a map sound: `flock`, taken through fs2, held for as long as the file is.
 
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
@@ -7,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::directory::Directory;
 use super::file::{self, FileId};
 use crate::error::LockHolder;
 
@@ -101,7 +103,7 @@ impl LockedFile {
                 None => Ok(metadata),
             }
         };
-        loop {
+        for _ in 0..file::MAX_ROUNDS {
             let file = file::open(path, write).map_err(NotLocked::Open)?;
             let Some(patience) = patience else {
                 let metadata = regular(&file)?;
@@ -129,6 +131,40 @@ impl LockedFile {
                 return Ok((file, metadata));
             }
         }
+        Err(NotLocked::Io(file::restless()))
+    }
+
+    /// Opens and exclusively locks the file that is called `name`, to be replaced; `None` if there is none. `patience` as for
+    /// [`open`](LockedFile::open).
+    ///
+    /// What it is is found out before it is opened, and no link is followed.
+    pub(crate) fn open_in(
+        directory: &Directory,
+        name: &OsStr,
+        patience: Option<Patience>,
+    ) -> Result<Option<LockedFile>, NotLocked> {
+        for _ in 0..file::MAX_ROUNDS {
+            let Some(entry) = directory.look(name).map_err(NotLocked::Io)? else {
+                return Ok(None);
+            };
+            if let Some(found) = entry.special {
+                return Err(NotLocked::Special(found));
+            }
+            let file = match directory.open_file(name, entry.id, true) {
+                Ok(file) => file,
+                // It was moved away meanwhile, or a link came.
+                Err(_) if !directory.names(name, entry.id).map_err(NotLocked::Io)? => continue,
+                Err(error) => return Err(NotLocked::Open(error)),
+            };
+            let Some(patience) = patience else {
+                return Ok(Some(LockedFile::unlocked(file)));
+            };
+            let file = LockedFile::lock(file, true, patience)?;
+            if directory.names(name, entry.id).map_err(NotLocked::Io)? {
+                return Ok(Some(file));
+            }
+        }
+        Err(NotLocked::Io(file::restless()))
     }
 
     /// Locks an open file.
@@ -190,11 +226,6 @@ impl LockedFile {
             // Closing the file releases the lock as well, just not in the presence of a fork.
             let _ = fs2::FileExt::unlock(&self.file);
         }
-    }
-
-    /// The identity of the open file.
-    pub(crate) fn id(&self) -> io::Result<FileId> {
-        self.file.metadata().map(|metadata| FileId::of(&metadata))
     }
 }
 

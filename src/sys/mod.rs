@@ -4,8 +4,14 @@
 //! is the platform that is measured and proven; elsewhere the portable half of each function runs, as its docs say.
 
 mod allocate;
+mod attributes;
 mod cache;
 mod copy;
+#[cfg(unix)]
+mod directory;
+#[cfg(not(unix))]
+#[path = "no_directory.rs"]
+mod directory;
 mod draft;
 mod file;
 #[cfg(target_os = "linux")]
@@ -29,10 +35,14 @@ pub(crate) use allocate::{
     allocate, blocks, copies_on_write, file_size_limit, free_space, has_reserve, on_btrfs, reserve,
     total_free, write_in_place, write_zeros,
 };
+pub(crate) use attributes::{Heir, preserve_attributes};
 pub(crate) use cache::{drop_cached, is_cached, prefetch};
 pub(crate) use copy::{clone_file, copy_range, data_ranges};
-pub(crate) use draft::{Directory, Draft, Unpublished, preserve_attributes};
-pub(crate) use file::{FileId, kind_of_special, names, names_of, read_at, resolve, write_all_at};
+pub(crate) use directory::Directory;
+pub(crate) use draft::{Draft, Unpublished};
+pub(crate) use file::{
+    FileId, MAX_ROUNDS, absolute, kind_of_special, names_of, read_at, restless, write_all_at,
+};
 pub(crate) use guard::Guard;
 pub use lock::LockPolicy;
 pub(crate) use lock::{LockedFile, NotLocked, Patience};

@@ -14,17 +14,6 @@ pub(crate) fn sync_all(file: &File) -> io::Result<()> {
     retry(|| file.sync_all())
 }
 
-/// Waits until the names in a directory are on the disk.
-///
-/// File systems on which a directory cannot be synced (EINVAL) have no better way to offer, so that is not an error.
-#[cfg(unix)]
-pub(super) fn sync_directory(directory: &File) -> io::Result<()> {
-    match sync_all(directory) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        result => result,
-    }
-}
-
 /// Starts to write these bytes of the file to the disk and returns at once. It makes nothing durable: it only leaves less
 /// for the next sync to do.
 pub(crate) fn start_writeback(file: &File, range: Range<u64>) -> io::Result<()> {

@@ -275,29 +275,6 @@ fn temporary_files_of_a_killed_process_go_with_the_next_create() {
 }
 
 #[test]
-fn temporary_files_that_nobody_locks_go_and_others_stay() {
-    let (dir, path) = array();
-    let draft = |number: u32| dir.path().join(format!(".a.npy.ndstore-{number}"));
-    for number in 0..4 {
-        fs::write(draft(number), "left over").unwrap();
-    }
-    let others = dir.path().join(".b.npy.ndstore-0");
-    fs::write(&others, "of another file").unwrap();
-    let at_work = File::open(draft(1)).unwrap();
-    fs2::FileExt::lock_exclusive(&at_work).unwrap();
-
-    let mut store = Store::<f64, _>::create(&path, 5).unwrap();
-    let left = |mut found: Vec<PathBuf>| {
-        found.sort();
-        found
-    };
-    assert_eq!(left(drafts(dir.path())), [draft(1), others.clone()]);
-    fs2::FileExt::unlock(&at_work).unwrap();
-    store.resize(6).unwrap();
-    assert_eq!(drafts(dir.path()), [others]);
-}
-
-#[test]
 fn a_replaced_file_keeps_its_mode_and_owner() {
     let (dir, path) = array();
     for wanted in [0o640, 0o600, 0o666, 0o755] {

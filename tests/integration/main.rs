@@ -28,6 +28,8 @@ mod paths;
 #[cfg(unix)]
 mod poison;
 mod reduce;
+#[cfg(unix)]
+mod replace;
 mod resize;
 mod stream;
 #[cfg(unix)]

@@ -58,8 +58,15 @@ impl Peer {
 
     /// Starts a process that permissions can stop, which is another user's where this one is root's.
     pub(crate) fn unprivileged(path: &Path) -> Peer {
+        Peer::unprivileged_in(Path::new("/"), path)
+    }
+
+    /// The same in a working directory, from where the path goes.
+    pub(crate) fn unprivileged_in(dir: &Path, path: &Path) -> Peer {
         if !is_root() {
-            return Peer::at(path);
+            let mut command = Command::new(program());
+            command.current_dir(dir);
+            return Peer::start(command, path, None);
         }
         // The directory of the original may be closed to others.
         let home = open_dir();
@@ -68,7 +75,7 @@ impl Peer {
         let copied = Command::new("cp").arg(program()).arg(&copy).status();
         assert!(copied.unwrap().success());
         let mut command = Command::new(copy);
-        command.uid(NOBODY).gid(NOBODY);
+        command.uid(NOBODY).gid(NOBODY).current_dir(dir);
         Peer::start(command, path, Some(home))
     }
 
@@ -201,6 +208,14 @@ fn peer() {
                 let map = mapped_with(&MapOptions::new().guard(true), store);
                 map.guarded(|view| assert_ne!(view.sum(), 0.0))
             }),
+            ("create_at_once", _) => {
+                Store::<f64, _>::create_with(&path, number, 1, |_| panic!("it came to work"))
+                    .map(drop)
+            }
+            ("burrow", _) => {
+                burrow(number);
+                Ok(())
+            }
             ("create_from", _) => Store::create_from(&path, &Array::ones(number))
                 .map(|store| held = Held::Writer(mapped(store))),
             #[cfg(feature = "npz")]
@@ -209,6 +224,9 @@ fn peer() {
             ("archive_on", _) => archive_on(&path, number),
             ("checksums", _) => Store::<f64, Ix1>::open(&path).and_then(|s| s.write_checksums()),
             ("read_npy", _) => read_zeros(number),
+            ("verify", _) => Store::<f64, Ix1>::open(&path)
+                .and_then(|store| store.verify())
+                .map(|found| assert!(found.is_intact())),
             ("receive", _) => {
                 receive(&path, number).map(|store| held = Held::Writer(mapped(store)))
             }
@@ -232,6 +250,15 @@ fn peer() {
             Ok(()) => println!("{ANSWER}ok"),
             Err(error) => println!("{ANSWER}{error:?}"),
         }
+    }
+}
+
+/// Goes down so many directories with long names, which it makes.
+fn burrow(depth: usize) {
+    let name = "d".repeat(200);
+    for _ in 0..depth {
+        fs::create_dir(&name).unwrap();
+        std::env::set_current_dir(&name).unwrap();
     }
 }
 
