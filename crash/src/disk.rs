@@ -5,11 +5,15 @@
 use std::collections::BTreeMap;
 
 use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::log::{Attributes, Ino, Op};
 
 /// A lookup of this and a number is no lookup but an acknowledgement.
 pub(crate) const ACK: &str = "ack-";
+
+/// A lookup of this and a number says which state a process found that takes over.
+pub(crate) const FOUND: &str = "found-";
 
 /// What the file system can do beyond the common calls. A store gets by without either.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +42,8 @@ pub(crate) enum Fault {
     Nth { kind: Kind, n: u32 },
     /// The disk has room for so many bytes.
     Full { capacity: u64 },
+    /// The process is killed by the `n`th call that changes something, counted from 1, which is done.
+    Kill { n: u32 },
 }
 
 #[derive(Debug)]
@@ -64,6 +70,8 @@ pub(crate) struct Disk {
     pub(crate) peak: u64,
     /// How long the log was when the fault struck first.
     pub(crate) struck: Option<usize>,
+    /// Whom to kill.
+    victim: Option<Pid>,
     fault: Option<Fault>,
     calls: u32,
     inodes: BTreeMap<Ino, Inode>,
@@ -86,19 +94,32 @@ const FIRST_FILE: Ino = 2;
 const FIRST_DIRECTORY: Ino = 1 << 32;
 
 impl Disk {
-    pub(crate) fn new(abilities: Abilities, fault: Option<Fault>) -> Disk {
+    pub(crate) fn new(abilities: Abilities) -> Disk {
         Disk {
             abilities,
             log: Vec::new(),
             peak: 0,
             struck: None,
-            fault,
+            victim: None,
+            fault: None,
             calls: 0,
             inodes: BTreeMap::new(),
             names: BTreeMap::new(),
             directories: BTreeMap::new(),
             directories_made: 0,
         }
+    }
+
+    /// From now on this goes wrong, and nothing else.
+    pub(crate) fn set_fault(&mut self, fault: Option<Fault>) {
+        self.fault = fault;
+        self.calls = 0;
+        self.struck = None;
+    }
+
+    /// From now on this process works on the disk.
+    pub(crate) fn set_victim(&mut self, process: Pid) {
+        self.victim = Some(process);
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
@@ -136,8 +157,12 @@ impl Disk {
     }
 
     pub(crate) fn lookup(&mut self, name: &str) -> Result<Ino, Errno> {
-        if let Some(number) = name.strip_prefix(ACK).and_then(|text| text.parse().ok()) {
+        let number = |prefix| name.strip_prefix(prefix)?.parse().ok();
+        if let Some(number) = number(ACK) {
             self.log.push(Op::Ack(number));
+        }
+        if let Some(found) = number(FOUND) {
+            self.log.push(Op::Life { found });
         }
         let file = self.names.get(name).copied();
         file.or_else(|| self.directory_called(name))
@@ -170,6 +195,18 @@ impl Disk {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Logs what was done, and kills who did it if it is time. A process that is killed in a call sees no more of it: it is
+    /// gone when the call is answered.
+    fn done(&mut self, op: Op) {
+        self.log.push(op);
+        if let (Some(Fault::Kill { n }), Some(victim)) = (self.fault, self.victim) {
+            self.calls += 1;
+            if self.calls == n && kill_process(victim, Signal::KILL).is_ok() {
+                self.strike();
+            }
         }
     }
 
@@ -220,7 +257,7 @@ impl Disk {
             },
         );
         self.names.insert(name.to_owned(), ino);
-        self.log.push(Op::Create {
+        self.done(Op::Create {
             ino,
             name: name.to_owned(),
             attributes,
@@ -238,7 +275,7 @@ impl Disk {
             let inode = self.grow(ino, end)?;
             inode.bytes[offset as usize..end as usize].copy_from_slice(bytes);
         }
-        self.log.push(Op::Write {
+        self.done(Op::Write {
             ino,
             offset,
             bytes: bytes.to_vec(),
@@ -252,7 +289,7 @@ impl Disk {
         let inode = self.inode_mut(ino)?;
         inode.bytes.resize(len as usize, 0);
         inode.reserved = 0;
-        self.log.push(Op::SetLen { ino, len });
+        self.done(Op::SetLen { ino, len });
         Ok(())
     }
 
@@ -268,7 +305,7 @@ impl Disk {
         if !keep_size {
             self.grow(ino, granted)?;
         }
-        self.log.push(Op::Allocate {
+        self.done(Op::Allocate {
             ino,
             end: granted,
             keep_size,
@@ -282,7 +319,7 @@ impl Disk {
 
     pub(crate) fn set_attributes(&mut self, ino: Ino, attributes: Attributes) -> Result<(), Errno> {
         self.inode_mut(ino)?.attributes = attributes;
-        self.log.push(Op::SetAttributes { ino, attributes });
+        self.done(Op::SetAttributes { ino, attributes });
         Ok(())
     }
 
@@ -293,7 +330,7 @@ impl Disk {
         self.call(Kind::Name)?;
         self.inode_mut(ino)?.links += 1;
         self.names.insert(name.to_owned(), ino);
-        self.log.push(Op::Link {
+        self.done(Op::Link {
             ino,
             name: name.to_owned(),
         });
@@ -313,7 +350,7 @@ impl Disk {
         if let Some(replaced) = self.names.insert(to.to_owned(), ino) {
             self.inode_mut(replaced)?.links -= 1;
         }
-        self.log.push(Op::Rename {
+        self.done(Op::Rename {
             from: from.to_owned(),
             to: to.to_owned(),
         });
@@ -371,7 +408,7 @@ impl Disk {
         self.call(Kind::Name)?;
         self.names.remove(name);
         self.inode_mut(ino)?.links -= 1;
-        self.log.push(Op::Unlink {
+        self.done(Op::Unlink {
             name: name.to_owned(),
         });
         Ok(())
@@ -380,13 +417,13 @@ impl Disk {
     pub(crate) fn sync(&mut self, ino: Ino, data_only: bool) -> Result<(), Errno> {
         self.call(Kind::Sync)
             .inspect_err(|_| self.log.push(Op::SyncFailed { ino }))?;
-        self.log.push(Op::Sync { ino, data_only });
+        self.done(Op::Sync { ino, data_only });
         Ok(())
     }
 
     pub(crate) fn sync_directory(&mut self) -> Result<(), Errno> {
         self.call(Kind::Sync)?;
-        self.log.push(Op::SyncDirectory);
+        self.done(Op::SyncDirectory);
         Ok(())
     }
 }

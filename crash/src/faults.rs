@@ -8,8 +8,9 @@ use std::io;
 use crate::check::{Checker, DRAFT, Violation};
 use crate::disk::{Fault, Kind};
 use crate::model::Family;
+use crate::oracle::Oracle;
 use crate::power::{Cut, Tally, cut};
-use crate::rig::{Ending, Recording, record};
+use crate::rig::{Ending, Lived, Recording, record};
 use crate::script::Script;
 use crate::toy::Flaw;
 
@@ -97,20 +98,23 @@ fn strike(
     for found in broken_promises(&recording, failing) {
         outcome.tally.add_violation(found, &at);
     }
-    let Some(struck) = recording.struck else {
+    let Lived { ending, struck, .. } = recording.last();
+    let Some(struck) = *struck else {
         return Ok(false);
     };
     outcome.runs += 1;
-    outcome.refused += u64::from(recording.ending != Ending::Finished);
-    outcome.poisoned += u64::from(recording.ending == Ending::Poisoned);
+    outcome.refused += u64::from(*ending != Ending::Finished);
+    outcome.poisoned += u64::from(*ending == Ending::Poisoned);
     let how = Cut {
         unit: script.units[0],
         family: FAMILY,
         from: struck,
+        synced: false,
         first_only: false,
     };
     checker.start(0);
-    outcome.tally += cut(&recording.log, &script.states(), how, checker)?;
+    let oracle = Oracle::new(std::slice::from_ref(script));
+    outcome.tally += cut(&recording.log, oracle, how, checker)?;
     Ok(true)
 }
 
@@ -121,12 +125,13 @@ fn broken_promises(recording: &Recording, failing: Failing) -> Vec<Violation> {
         let detail = detail.to_owned();
         found.push(Violation { kind, detail });
     };
-    match &recording.ending {
+    let Lived { ending, struck, .. } = recording.last();
+    match ending {
         Ending::Failed(how) => add("it did not end well", how),
-        Ending::Finished if recording.struck.is_some() && failing == Failing::Calls(Kind::Sync) => {
+        Ending::Finished if struck.is_some() && failing == Failing::Calls(Kind::Sync) => {
             add("`Ok` after a failed sync", "every step was acknowledged");
         }
-        Ending::Refused | Ending::Poisoned if recording.struck.is_none() => {
+        Ending::Refused | Ending::Poisoned if struck.is_none() => {
             add("an error without a fault", "a step was refused");
         }
         _ => {}

@@ -40,6 +40,10 @@ impl Mounted {
         Ok(Mounted { disk, session })
     }
 
+    pub(crate) fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().expect("no request panicked")
+    }
+
     /// Unmounts, and hands the disk over.
     pub(crate) fn unmount(self) -> io::Result<Disk> {
         self.session.umount_and_join()?;

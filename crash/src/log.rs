@@ -75,7 +75,11 @@ pub(crate) enum Op {
         ino: Ino,
     },
     SyncDirectory,
-    /// The workload has been told that its step with this number is done.
+    /// Another process takes over, which found the state of this number among those that the one before it may have left.
+    Life {
+        found: usize,
+    },
+    /// The process has been told that its step with this number is done.
     Ack(usize),
 }
 
@@ -121,6 +125,7 @@ impl fmt::Display for Op {
             }
             Op::SyncFailed { ino } => write!(f, "sync {ino}, failed"),
             Op::SyncDirectory => write!(f, "fsync the directory"),
+            Op::Life { found } => write!(f, "== another process, which found state {found}"),
             Op::Ack(number) => write!(f, "== acknowledged {number}"),
         }
     }

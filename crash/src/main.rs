@@ -11,7 +11,9 @@ mod log;
 mod mapped;
 mod model;
 mod numpy;
+mod oracle;
 mod power;
+mod relay;
 mod report;
 mod rig;
 mod rng;
@@ -23,6 +25,7 @@ mod workloads;
 use std::path::Path;
 use std::process::ExitCode;
 
+use child::Past;
 use report::Plan;
 
 const USAGE: &str = "usage: ndstore-crash short [--require-numpy]
@@ -34,10 +37,20 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["child", subject, name, directory] => match workloads::find(name) {
-            Some(script) => child::run(rig::subject_of(subject), &script, Path::new(directory)),
-            None => refuse(&format!("there is no workload {name:?}")),
-        },
+        ["child", subject, directory, ref lives @ ..] => {
+            let parsed = lives.iter().map(|life| Past::parse(life)).collect();
+            let lives: Option<Vec<Past>> = parsed;
+            let scripts = lives
+                .as_ref()
+                .and_then(|lives| workloads::in_a_row(lives.iter().map(Past::script)));
+            match (lives, scripts) {
+                (Some(lives), Some(scripts)) => {
+                    let flaw = rig::subject_of(subject);
+                    child::run(flaw, &lives, &scripts, Path::new(directory))
+                }
+                _ => refuse("there is no such workload"),
+            }
+        }
         ["short"] => run(Plan::SHORT, false),
         ["short", "--require-numpy"] => run(Plan::SHORT, true),
         ["long"] => run(Plan::LONG, false),
@@ -84,7 +97,7 @@ fn show_log(name: &str) -> ExitCode {
             for op in &recording.log {
                 println!("{op}");
             }
-            println!("{:?}", recording.ending);
+            println!("{:?}", recording.last().ending);
             ExitCode::SUCCESS
         }
         Err(error) => refuse(&format!("the rig failed: {error}")),

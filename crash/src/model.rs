@@ -177,15 +177,13 @@ pub(crate) struct Family {
 }
 
 /// The disk at one moment, as the log has it so far.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Moment {
     unit: usize,
     at: usize,
     files: BTreeMap<Ino, FileState>,
     names: Names,
     pending_names: Vec<NameChange>,
-    /// The last acknowledgement.
-    pub(crate) acked: usize,
 }
 
 impl Moment {
@@ -197,7 +195,6 @@ impl Moment {
             files: BTreeMap::new(),
             names: Names::default(),
             pending_names: Vec::new(),
-            acked: 0,
         }
     }
 
@@ -288,8 +285,20 @@ impl Moment {
                     }
                 }
             }
-            Op::Ack(number) => self.acked = *number,
+            Op::Life { .. } | Op::Ack(_) => {}
         }
+    }
+
+    /// The same moment, after somebody else has synced every file and no directory.
+    pub(crate) fn synced(&self) -> Moment {
+        let mut synced = self.clone();
+        for &ino in self.files.keys() {
+            synced.advance(&Op::Sync {
+                ino,
+                data_only: false,
+            });
+        }
+        synced
     }
 
     fn file(&mut self, ino: Ino) -> &mut FileState {
@@ -543,6 +552,18 @@ mod tests {
         ];
         let found: Vec<_> = images(&log, 1).into_iter().flatten().collect();
         assert_eq!(found, [vec![0, 8], vec![7, 8]]);
+    }
+
+    #[test]
+    fn a_sync_of_somebody_else_settles_what_is_pending_and_leaves_names_alone() {
+        let mut moment = Moment::new(512);
+        for op in [create(), write(0, 7, 4)] {
+            moment.advance(&op);
+        }
+        let synced = moment.synced();
+        assert_eq!(synced.files[&2].durable.bytes, [7; 4]);
+        assert!(synced.files[&2].pending.is_empty() && synced.names.files.is_empty());
+        assert!(moment.files[&2].durable.bytes.is_empty());
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::ops::{AddAssign, ControlFlow};
 use crate::check::{Checker, Seen, Violation};
 use crate::log::Op;
 use crate::model::{Family, Moment};
+use crate::oracle::Oracle;
 use crate::rng::Rng;
-use crate::script::State;
 
 /// How to cut.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Cut {
     pub(crate) family: Family,
     /// The first moment at which the power fails, as a length of the log.
     pub(crate) from: usize,
+    /// Whether to cut a second time at each moment, after somebody else has synced the files.
+    pub(crate) synced: bool,
     /// Whether to go no further than the first violation.
     pub(crate) first_only: bool,
 }
@@ -39,6 +41,13 @@ impl Tally {
         self.violations.values().map(|(count, _)| count).sum()
     }
 
+    /// Says of which run the violations are.
+    pub(crate) fn label(&mut self, run: &str) {
+        for (_, first) in self.violations.values_mut() {
+            *first = format!("{run}: {first}");
+        }
+    }
+
     pub(crate) fn add_violation(&mut self, found: Violation, at: &str) {
         let first = || (0, format!("{at}: {}", found.detail));
         self.violations.entry(found.kind).or_insert_with(first).0 += 1;
@@ -57,11 +66,10 @@ impl AddAssign<Tally> for Tally {
     }
 }
 
-/// Cuts the power at every moment of `log`. What is found must be what the last acknowledgement says, or what the step after it
-/// leaves when it is done.
+/// Cuts the power at every moment of `log`. What is found must be what `oracle` allows, which follows the log.
 pub(crate) fn cut<'a>(
     log: impl IntoIterator<Item = &'a Op>,
-    states: &[State],
+    mut oracle: Oracle<'_>,
     cut: Cut,
     checker: &mut Checker,
 ) -> io::Result<Tally> {
@@ -73,34 +81,36 @@ pub(crate) fn cut<'a>(
     loop {
         if point >= cut.from {
             tally.points += 1;
-            let end = states.len().min(moment.acked + 2);
-            let allowed = &states[moment.acked..end];
-            let done = moment.images(cut.family, &mut rng, |image| {
-                tally.images += 1;
-                match checker.check(&image, allowed) {
-                    Ok(Ok(seen)) => {
-                        tally.distinct += u64::from(seen != Seen::Before);
-                        tally.numpy += u64::from(seen == Seen::ByNumpy);
-                    }
-                    Ok(Err(found)) => {
-                        let at = format!("after {point} operations, {} done", moment.acked);
-                        tally.add_violation(found, &at);
-                        if cut.first_only {
-                            return ControlFlow::Break(Ok(()));
+            let synced = cut.synced.then(|| moment.synced());
+            for moment in [&moment].into_iter().chain(&synced) {
+                let done = moment.images(cut.family, &mut rng, |image| {
+                    tally.images += 1;
+                    match checker.check(&image, oracle.allowed()) {
+                        Ok(Ok(seen)) => {
+                            tally.distinct += u64::from(seen != Seen::Before);
+                            tally.numpy += u64::from(seen == Seen::ByNumpy);
                         }
+                        Ok(Err(found)) => {
+                            let at = format!("after {point} operations, {} done", oracle.acked());
+                            tally.add_violation(found, &at);
+                            if cut.first_only {
+                                return ControlFlow::Break(Ok(()));
+                            }
+                        }
+                        Err(error) => return ControlFlow::Break(Err(error)),
                     }
-                    Err(error) => return ControlFlow::Break(Err(error)),
+                    ControlFlow::Continue(())
+                });
+                if let ControlFlow::Break(result) = done {
+                    return result.map(|()| tally);
                 }
-                ControlFlow::Continue(())
-            });
-            if let ControlFlow::Break(result) = done {
-                return result.map(|()| tally);
             }
         }
         let Some(op) = log.next() else {
             return Ok(tally);
         };
         moment.advance(op);
+        oracle.follow(op);
         point += 1;
     }
 }

@@ -9,7 +9,9 @@ use crate::faults::{Failing, Outcome, inject};
 use crate::log::Op;
 use crate::model::Family;
 use crate::numpy::Numpy;
+use crate::oracle::Oracle;
 use crate::power::{Cut, Tally, cut};
+use crate::relay::{self, Death, How};
 use crate::rig::{Ending, record};
 use crate::script::Script;
 use crate::toy::Flaw;
@@ -25,6 +27,10 @@ pub(crate) struct Plan {
     numpy: usize,
     /// Sizes of a disk that gets full.
     sizes: u64,
+    /// How many processes take over from one that died at some call, each in a run of its own.
+    turns: usize,
+    /// Runs of several processes that die at random.
+    relays: u64,
 }
 
 impl Plan {
@@ -33,12 +39,16 @@ impl Plan {
         random: 8,
         numpy: 50,
         sizes: 8,
+        turns: 1,
+        relays: 0,
     };
     pub(crate) const LONG: Plan = Plan {
         scripts: workloads::long,
         random: 32,
         numpy: 2000,
         sizes: 32,
+        turns: 6,
+        relays: 600,
     };
 }
 
@@ -51,10 +61,11 @@ pub(crate) fn run(plan: Plan, numpy: Option<Numpy>) -> io::Result<bool> {
     }
     let mut checker = Checker::new(numpy)?;
     let kept = power_cuts(plan, &mut checker)?;
+    let relayed = relays(plan, &mut checker)?;
     let found = flaws(&mut checker)?;
     let lies = lying_disks(plan, &mut checker)?;
     let failures = disk_errors(plan, &mut checker)?;
-    let right = kept && found && lies && failures;
+    let right = kept && relayed && found && lies && failures;
     println!(
         "{} in {:.0} s",
         if right { "All is well," } else { "NOT WELL," },
@@ -97,8 +108,8 @@ fn power_cuts(plan: Plan, checker: &mut Checker) -> io::Result<bool> {
     let mut right = true;
     for script in (plan.scripts)() {
         let recording = record(None, &script, None)?;
-        if recording.ending != Ending::Finished {
-            println!("    {}: {:?}", script.name, recording.ending);
+        if recording.last().ending != Ending::Finished {
+            println!("    {}: {:?}", script.name, recording.last().ending);
             right = false;
             continue;
         }
@@ -108,9 +119,11 @@ fn power_cuts(plan: Plan, checker: &mut Checker) -> io::Result<bool> {
                 unit,
                 family: family(plan),
                 from: 0,
+                synced: false,
                 first_only: false,
             };
-            let tally = cut(&recording.log, &script.states(), how, checker)?;
+            let oracle = Oracle::new(std::slice::from_ref(&script));
+            let tally = cut(&recording.log, oracle, how, checker)?;
             row(&script.name, &unit.to_string(), &tally);
             explain(&tally);
             total += tally;
@@ -121,6 +134,58 @@ fn power_cuts(plan: Plan, checker: &mut Checker) -> io::Result<bool> {
     Ok(right && total.violations() == 0)
 }
 
+/// Processes that take over from others that died.
+fn relays(plan: Plan, checker: &mut Checker) -> io::Result<bool> {
+    println!(
+        "| taken over from | that was | runs | crash points | images | distinct | by NumPy | violations | without the later syncs of directories | of files |\n\
+         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+    );
+    let row = |name: &str, death: &str, outcome: &relay::Outcome| {
+        let relay::Outcome {
+            runs,
+            tally,
+            names,
+            files,
+        } = outcome;
+        let (points, images, distinct) = (tally.points, tally.images, tally.distinct);
+        let (numpy, violations) = (tally.numpy, tally.violations());
+        println!(
+            "| {name} | {death} | {runs} | {points} | {images} | {distinct} | {numpy} | {violations} | {} of {} caught | {} of {} |",
+            names.0, names.1, files.0, files.1
+        );
+        explain(tally);
+    };
+    let mut total = relay::Outcome::default();
+    let how = How {
+        family: Family {
+            systematic: true,
+            random: plan.random / 4,
+        },
+        turns: plan.turns,
+        numpy: plan.numpy,
+    };
+    // Not those whose files are large.
+    let firsts = (plan.scripts)().into_iter();
+    for first in firsts.filter(|script| script.units.len() > 1) {
+        for death in Death::ALL {
+            let outcome = relay::deaths(None, &first, death, how, checker)?;
+            row(&first.name, death.name(), &outcome);
+            total += outcome;
+        }
+    }
+    let mut random = relay::Outcome::default();
+    for seed in 0..plan.relays {
+        random += relay::random(seed, how, checker)?;
+    }
+    if plan.relays > 0 {
+        row("several in a row, at random", "killed", &random);
+        total += random;
+    }
+    row("**all**", "", &total);
+    println!();
+    Ok(total.tally.violations() == 0 && total.names.0 > 0 && total.files.0 > 0)
+}
+
 /// The toy store with each flaw in turn: without one it must pass, with one it must not.
 fn flaws(checker: &mut Checker) -> io::Result<bool> {
     println!("| a store with a flaw | images | violations | |\n|---|---:|---:|---|");
@@ -128,16 +193,28 @@ fn flaws(checker: &mut Checker) -> io::Result<bool> {
     let mut right = true;
     for flaw in Flaw::ALL {
         let mut tally = Tally::default();
-        if !flaw.needs_fault() {
+        if flaw.needs_successor() || flaw == Flaw::Nothing {
+            let how = How {
+                family: family(Plan::SHORT),
+                turns: 1,
+                numpy: 0,
+            };
+            for death in Death::ALL {
+                tally += relay::deaths(Some(flaw), &script, death, how, checker)?.tally;
+            }
+        }
+        if !flaw.needs_fault() && !flaw.needs_successor() {
             let recording = record(Some(flaw), &script, None)?;
             checker.start(0);
             let how = Cut {
                 unit: 512,
                 family: family(Plan::SHORT),
                 from: 0,
+                synced: false,
                 first_only: false,
             };
-            tally += cut(&recording.log, &script.states(), how, checker)?;
+            let oracle = Oracle::new(std::slice::from_ref(&script));
+            tally += cut(&recording.log, oracle, how, checker)?;
         }
         if flaw.needs_fault() || flaw == Flaw::Nothing {
             tally += inject(Some(flaw), &script, Failing::Calls(Kind::Sync), checker)?.tally;
@@ -177,9 +254,11 @@ fn lying_disks(plan: Plan, checker: &mut Checker) -> io::Result<bool> {
                 unit: script.units[0],
                 family: family(Plan::SHORT),
                 from: 0,
+                synced: false,
                 first_only: true,
             };
-            let tally = cut(kept.map(|(_, op)| op), &script.states(), how, checker)?;
+            let oracle = Oracle::new(std::slice::from_ref(&script));
+            let tally = cut(kept.map(|(_, op)| op), oracle, how, checker)?;
             io::Result::Ok(tally.violations() > 0)
         };
         let is_directory = |op: &Op| matches!(op, Op::SyncDirectory);

@@ -33,10 +33,23 @@ pub(crate) enum Step {
     },
     /// An appender that gets so many rows and never publishes them.
     Abandon(usize),
+    /// To so many rows, or to those that there are.
     Truncate(usize),
     Resize(usize, usize),
-    /// Closes the file and opens it again for writing.
-    Reopen,
+    /// To the shape that it has.
+    ResizeToItself,
+    /// Opens the file for writing, which is closed first if it was open.
+    Open,
+}
+
+impl Step {
+    /// Whether the array is certain to be on the disk, in its shape, when this is done.
+    fn promises(&self) -> bool {
+        !matches!(
+            self,
+            Step::Fill | Step::FlushAsync | Step::Abandon(_) | Step::Open
+        )
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +61,8 @@ pub(crate) struct Script {
     /// How many bytes a disk writes as one, in several kinds of disk: the finest first.
     pub(crate) units: &'static [usize],
     pub(crate) steps: Vec<Step>,
+    /// The number of the first step, by which its elements are told from those of the scripts before this one.
+    pub(crate) first: usize,
 }
 
 /// The file that a script is about.
@@ -76,6 +91,17 @@ pub(crate) struct Expected {
 
 /// What may be found; `None` is no file.
 pub(crate) type State = Option<Expected>;
+
+/// What a script makes of a state.
+#[derive(Clone, Debug)]
+pub(crate) struct Chain {
+    /// What may be found after each acknowledgement, before the next step begins: the first is what was there.
+    pub(crate) states: Vec<State>,
+    /// The first state that is certain to be on the disk once it is acknowledged: all before it may give way to what was there.
+    pub(crate) promised: usize,
+    /// What was written to the view, and the state that this made.
+    pub(crate) fills: Vec<(usize, Array2<u64>)>,
+}
 
 /// The elements that a step writes: no two steps, and no two places, have the same.
 pub(crate) fn elements(step: usize, shape: (usize, usize)) -> Array2<u64> {
@@ -108,8 +134,36 @@ impl Expected {
     }
 
     /// What was written last.
-    fn newest(&self) -> &Array2<u64> {
+    pub(crate) fn newest(&self) -> &Array2<u64> {
         self.loose.last().unwrap_or(&self.sure)
+    }
+
+    /// How many other values an element may have.
+    pub(crate) fn doubts(&self) -> usize {
+        self.loose.len()
+    }
+
+    /// What a process finds that opens the file when another one has ended.
+    fn inherited(&self) -> Expected {
+        Expected {
+            seen: self.loose.is_empty(),
+            ..self.clone()
+        }
+    }
+
+    /// After somebody who took the array for one of other rows, but found the same in each, wrote to its view.
+    pub(crate) fn overwritten(&self, elements: &Array2<u64>) -> Expected {
+        let mut new = self.clone();
+        let axis = slowest(self.order);
+        let other = Axis(1 - axis.0);
+        if elements.len_of(other) == self.sure.len_of(other) {
+            let mut array = self.newest().clone();
+            let rows = ndarray::Slice::from(..elements.len_of(axis).min(array.len_of(axis)));
+            let written = elements.slice_axis(axis, rows);
+            array.slice_axis_mut(axis, rows).assign(&written);
+            new.loose.push(array);
+        }
+        new
     }
 
     /// Whether this is what was found.
@@ -138,13 +192,33 @@ impl Expected {
 }
 
 impl Script {
-    /// What may be found after each acknowledgement, before the next step begins: the first is the empty disk.
-    pub(crate) fn states(&self) -> Vec<State> {
-        let mut states = vec![None];
-        for (index, step) in self.steps.iter().enumerate() {
-            self.run(index, step, &mut states);
+    /// What the script makes of what it finds.
+    pub(crate) fn chain(&self, found: State) -> Chain {
+        let mut chain = Chain {
+            states: vec![found.as_ref().map(Expected::inherited)],
+            promised: usize::MAX,
+            fills: Vec::new(),
+        };
+        for (index, step) in self.numbered_steps() {
+            if step.promises() {
+                chain.promised = chain.promised.min(chain.states.len());
+            }
+            if chain.states.last().is_none_or(Option::is_none) && matches!(step, Step::Open) {
+                // There is nothing to go on with.
+                break;
+            }
+            self.run(index, step, &mut chain.states);
+            if let (Step::Fill, Some(Some(filled))) = (step, chain.states.last()) {
+                let made = chain.states.len() - 1;
+                chain.fills.push((made, filled.newest().clone()));
+            }
         }
-        states
+        chain
+    }
+
+    /// The steps, and the number by which the elements of each are told from those of all others.
+    pub(crate) fn numbered_steps(&self) -> impl Iterator<Item = (usize, &Step)> {
+        (self.first..).zip(&self.steps)
     }
 
     fn run(&self, index: usize, step: &Step, states: &mut Vec<State>) {
@@ -157,6 +231,7 @@ impl Script {
             let rows = ndarray::Slice::from(rows.clone());
             array.slice_axis(slowest(order), rows).to_owned()
         };
+        let len = |array: &Array2<u64>| array.len_of(slowest(order));
         let made = |array| Expected::new(array, order, attributes);
         let new = match *step {
             Step::Foreign(rows, columns) => {
@@ -175,7 +250,9 @@ impl Script {
             }
             Step::Flush if array().seen => made(array().newest().clone()),
             Step::FlushRows(ref rows) if array().seen => {
-                let flushed = rows_of(array().newest(), rows);
+                let len = len(array().newest());
+                let rows = rows.start.min(len)..rows.end.min(len);
+                let flushed = rows_of(array().newest(), &rows);
                 array().map(|old| {
                     let mut new = old.clone();
                     let rows = ndarray::Slice::from(rows.clone());
@@ -186,10 +263,7 @@ impl Script {
             Step::Flush | Step::FlushRows(_) | Step::FlushAsync | Step::Abandon(_) => {
                 array().clone()
             }
-            Step::Reopen => Expected {
-                seen: array().loose.is_empty(),
-                ..array().clone()
-            },
+            Step::Open => array().inherited(),
             Step::Append(rows) => {
                 array().with_rows(&elements(index, rows_shape(dim(), rows, order)))
             }
@@ -201,7 +275,8 @@ impl Script {
                 }
                 return;
             }
-            Step::Truncate(rows) => array().map(|old| rows_of(old, &(0..rows))),
+            Step::Truncate(rows) => array().map(|old| rows_of(old, &(0..rows.min(len(old))))),
+            Step::ResizeToItself => array().clone(),
             Step::Resize(rows, columns) => {
                 let resized = array().map(|old| {
                     let mut new = Array2::zeros((rows, columns));
@@ -235,6 +310,7 @@ mod tests {
                 noreplace: true,
             },
             units: &[],
+            first: 0,
             steps: vec![
                 Step::CreateFrom(2, 2),
                 Step::Fill,
@@ -242,7 +318,7 @@ mod tests {
                 Step::Flush,
             ],
         };
-        let states = script.states();
+        let states = script.chain(None).states;
         let matches = |state: usize, found: &Array2<u64>| {
             let expected: &Expected = states[state].as_ref().unwrap();
             expected.matches(found.view(), Order::C)

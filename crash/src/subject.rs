@@ -77,7 +77,11 @@ impl<'a> Subject<'a> {
                 store.view_mut().assign(&array);
             }
             Step::Flush => self.opened().flush()?,
-            Step::FlushRows(ref rows) => self.opened().flush_rows(rows.clone())?,
+            Step::FlushRows(ref rows) => {
+                let store = self.opened();
+                let len = store.view().len_of(slowest(order));
+                store.flush_rows(rows.start.min(len)..rows.end.min(len))?;
+            }
             Step::FlushAsync => self.opened().flush_async()?,
             Step::Append(rows) => {
                 let store = self.opened();
@@ -107,9 +111,18 @@ impl<'a> Subject<'a> {
                     appender.push(&row)?;
                 }
             }
-            Step::Truncate(rows) => self.opened().truncate(rows)?,
+            Step::Truncate(rows) => {
+                let store = self.opened();
+                let len = store.view().len_of(slowest(order));
+                store.truncate(rows.min(len))?;
+            }
             Step::Resize(rows, columns) => self.opened().resize((rows, columns))?,
-            Step::Reopen => self.reopen(&options)?,
+            Step::ResizeToItself => {
+                let store = self.opened();
+                let shape = store.view().dim();
+                store.resize(shape)?;
+            }
+            Step::Open => self.reopen(&options)?,
         }
         acknowledge();
         Ok(())

@@ -35,10 +35,18 @@ pub(crate) enum Flaw {
     DeafToErrors,
     /// A sync that failed is tried again.
     RetriedSync,
+    /// Who opens a file cuts it behind a header that need not be on the disk.
+    CutBehindCache,
+    /// Who opens a file syncs the header before it cuts, but does not write it again: a sync that failed may have left it clean.
+    CutBehindCleanPage,
+    /// Who opens a file and flushes takes the header that it reads for durable.
+    InheritedHeader,
+    /// Who opens a file takes its name for durable.
+    InheritedName,
 }
 
 impl Flaw {
-    pub(crate) const ALL: [Flaw; 10] = [
+    pub(crate) const ALL: [Flaw; 14] = [
         Flaw::Nothing,
         Flaw::UnsyncedRows,
         Flaw::UnsyncedHeader,
@@ -49,11 +57,26 @@ impl Flaw {
         Flaw::ResizeInPlace,
         Flaw::DeafToErrors,
         Flaw::RetriedSync,
+        Flaw::CutBehindCache,
+        Flaw::CutBehindCleanPage,
+        Flaw::InheritedHeader,
+        Flaw::InheritedName,
     ];
 
     /// Whether it shows only where calls fail.
     pub(crate) fn needs_fault(self) -> bool {
         matches!(self, Flaw::DeafToErrors | Flaw::RetriedSync)
+    }
+
+    /// Whether it shows only where a process takes over what another one left.
+    pub(crate) fn needs_successor(self) -> bool {
+        matches!(
+            self,
+            Flaw::CutBehindCache
+                | Flaw::CutBehindCleanPage
+                | Flaw::InheritedHeader
+                | Flaw::InheritedName
+        )
     }
 }
 
@@ -70,6 +93,10 @@ impl fmt::Display for Flaw {
             Flaw::ResizeInPlace => "resize in place",
             Flaw::DeafToErrors => "failed sync ignored",
             Flaw::RetriedSync => "failed sync retried",
+            Flaw::CutBehindCache => "cut behind a cached header",
+            Flaw::CutBehindCleanPage => "cut behind a synced header",
+            Flaw::InheritedHeader => "header found, not written",
+            Flaw::InheritedName => "name found, not synced",
         })
     }
 }
@@ -82,15 +109,19 @@ pub(crate) struct Toy {
     path: PathBuf,
     file: Option<File>,
     array: Array2<u64>,
+    /// Whether header and name are those that somebody else left.
+    inherited: bool,
 }
 
 impl Toy {
-    pub(crate) fn new(flaw: Flaw, path: &Path) -> Toy {
+    /// A toy that makes a file, or opens the one with this array.
+    pub(crate) fn new(flaw: Flaw, path: &Path, found: Option<Array2<u64>>) -> Toy {
         Toy {
             flaw,
             path: path.to_owned(),
             file: None,
-            array: Array2::zeros((0, 0)),
+            inherited: found.is_some(),
+            array: found.unwrap_or_default(),
         }
     }
 
@@ -98,20 +129,31 @@ impl Toy {
     pub(crate) fn run(&mut self, index: usize, step: &Step) -> io::Result<()> {
         let dim = self.array.dim();
         match *step {
+            Step::Open => {
+                let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+                self.file = Some(file);
+                Ok(())
+            }
             Step::Create(rows, columns) => self.create(Array2::zeros((rows, columns))),
             Step::CreateFrom(rows, columns) => self.create(elements(index, (rows, columns))),
             Step::Fill => {
                 self.array = elements(index, dim);
                 self.write_rows(0)
             }
-            Step::Flush => self.sync(),
+            Step::Flush => {
+                if self.inherited && self.flaw != Flaw::InheritedHeader {
+                    self.write_header()?;
+                }
+                self.sync()?;
+                self.sync_name()
+            }
             Step::Append(rows) => {
                 let rows = elements(index, (rows, dim.1));
                 let new = concatenate![Axis(0), self.array, rows];
                 self.append(new)
             }
             Step::Truncate(rows) => {
-                let new = self.array.slice(s![..rows, ..]).to_owned();
+                let new = self.array.slice(s![..rows.min(dim.0), ..]).to_owned();
                 self.truncate(new)
             }
             Step::Resize(rows, columns) => {
@@ -139,13 +181,40 @@ impl Toy {
             self.sync()?;
         }
         std::fs::rename(&draft, &self.path)?;
+        self.inherited = false;
         if self.flaw != Flaw::UnsyncedDirectory {
             sync_directory(&self.path)?;
         }
         Ok(())
     }
 
+    /// Makes sure of a name that somebody else gave the file.
+    fn sync_name(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.inherited) && self.flaw != Flaw::InheritedName {
+            sync_directory(&self.path)?;
+        }
+        Ok(())
+    }
+
+    /// Cuts off rows that no header names: those of somebody who was killed.
+    fn cut(&mut self) -> io::Result<()> {
+        let end = (HEADER + self.array.len() * 8) as u64;
+        if self.file().metadata()?.len() <= end {
+            return Ok(());
+        }
+        if self.inherited {
+            if !matches!(self.flaw, Flaw::CutBehindCache | Flaw::CutBehindCleanPage) {
+                self.write_header()?;
+            }
+            if self.flaw != Flaw::CutBehindCache {
+                self.sync()?;
+            }
+        }
+        self.file().set_len(end)
+    }
+
     fn append(&mut self, new: Array2<u64>) -> io::Result<()> {
+        self.cut()?;
         let old = std::mem::replace(&mut self.array, new);
         if self.flaw == Flaw::HeaderFirst {
             self.write_header()?;
@@ -161,7 +230,7 @@ impl Toy {
         if self.flaw != Flaw::UnsyncedHeader {
             self.sync()?;
         }
-        Ok(())
+        self.sync_name()
     }
 
     fn truncate(&mut self, new: Array2<u64>) -> io::Result<()> {
@@ -173,6 +242,7 @@ impl Toy {
         }
         self.write_header()?;
         self.sync()?;
+        self.sync_name()?;
         self.file().set_len(len)?;
         self.sync()
     }

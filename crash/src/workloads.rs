@@ -22,7 +22,7 @@ const UNITS: &[usize] = &[512, 4096];
 /// For files so large that smaller units would make too many images.
 const LARGE_UNITS: &[usize] = &[1 << 16];
 
-fn script(name: &str, steps: Vec<Step>) -> Script {
+pub(crate) fn script(name: &str, steps: Vec<Step>) -> Script {
     Script {
         name: name.to_owned(),
         order: Order::C,
@@ -30,6 +30,7 @@ fn script(name: &str, steps: Vec<Step>) -> Script {
         abilities: ABLE,
         units: UNITS,
         steps,
+        first: 0,
     }
 }
 
@@ -43,7 +44,7 @@ pub(crate) fn short() -> Vec<Script> {
         steps
     };
     vec![
-        script("create", vec![Create(10, 60), Reopen]),
+        script("create", vec![Create(10, 60), Open]),
         Script {
             abilities: UNABLE,
             ..script("create, no fallocate", vec![Create(10, 60), Create(4, 60)])
@@ -87,7 +88,7 @@ pub(crate) fn short() -> Vec<Script> {
                     CreateFrom(50, 3),
                     Append(2),
                     Append(1),
-                    Reopen,
+                    Open,
                     Append(4),
                     Append(1),
                 ],
@@ -202,12 +203,12 @@ pub(crate) fn long() -> Vec<Script> {
 }
 
 /// How many random scripts a long run has.
-const RANDOM: u64 = 60;
+pub(crate) const RANDOM: u64 = 60;
 
 const RANDOM_NAME: &str = "random ";
 
 /// A script of random steps, the same for the same seed.
-fn random(seed: u64) -> Script {
+pub(crate) fn random(seed: u64) -> Script {
     let mut rng = Rng::new(seed);
     let order = [Order::C, Order::F][rng.below(2)];
     let (mut rows, mut columns) = (2 + rng.below(6), 20 + rng.below(50));
@@ -255,7 +256,7 @@ fn random(seed: u64) -> Script {
                 let (rows, columns) = shape(rows, columns);
                 Step::Resize(rows, columns)
             }
-            _ => Step::Reopen,
+            _ => Step::Open,
         });
     }
     Script {
@@ -282,6 +283,65 @@ pub(crate) fn toy() -> Script {
     script("toy", steps)
 }
 
+/// What a process does that takes over a file which another one left.
+pub(crate) fn successors() -> Vec<Script> {
+    use Step::*;
+    vec![
+        script("then flush", vec![Open, Flush, Fill, Flush]),
+        script("then fill", vec![Open, Fill, Flush, Append(1)]),
+        script("then flush rows", vec![Open, Fill, FlushRows(0..2), Flush]),
+        script("then append", vec![Open, Append(2), Append(1)]),
+        script("then abandon", vec![Open, Abandon(3), Append(1)]),
+        script(
+            "then log",
+            vec![
+                Open,
+                Log {
+                    rows: 1,
+                    flushes: 2,
+                },
+            ],
+        ),
+        script("then truncate", vec![Open, Truncate(2), Append(2)]),
+        script("then resize", vec![Open, Fill, Resize(4, 50)]),
+        script(
+            "then resize to itself",
+            vec![Open, ResizeToItself, Append(1)],
+        ),
+        script("then open again", vec![Open, Open, Append(1), Open, Flush]),
+        script("then create", vec![Create(3, 40), Append(1)]),
+    ]
+}
+
+/// What the toy store can take over.
+pub(crate) fn toy_successors() -> Vec<Script> {
+    use Step::*;
+    vec![
+        script("then the toy flushes", vec![Open, Fill, Flush]),
+        script("then the toy appends", vec![Open, Append(2), Append(1)]),
+        script("then the toy truncates", vec![Open, Truncate(2), Append(2)]),
+    ]
+}
+
+/// The scripts of these names as the lives of processes that take over from each other.
+pub(crate) fn in_a_row<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Vec<Script>> {
+    let scripts: Option<Vec<_>> = names.into_iter().map(find).collect();
+    let mut scripts = scripts?;
+    let Script { order, compact, .. } = *scripts.first()?;
+    for (position, script) in scripts.iter_mut().enumerate() {
+        *script = Script {
+            order,
+            compact,
+            first: position * MOST_STEPS,
+            ..script.clone()
+        };
+    }
+    Some(scripts)
+}
+
+/// No script has as many steps.
+const MOST_STEPS: usize = 1000;
+
 /// The script of this name.
 pub(crate) fn find(name: &str) -> Option<Script> {
     match name.strip_prefix(RANDOM_NAME).map(str::parse) {
@@ -289,6 +349,8 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         None => long()
             .into_iter()
             .chain([toy()])
+            .chain(successors())
+            .chain(toy_successors())
             .find(|script| script.name == name),
     }
 }

@@ -8,12 +8,12 @@ use std::io;
 use ndarray::{ArrayRef, Dimension};
 
 use super::file::{Array, ArrayFile};
+use super::head::NewHeader;
 use super::open::check_size;
 use super::typed::Store;
 use super::write::{self, Writer};
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
-use crate::header;
 use crate::shape::{self, Order};
 use crate::sys;
 
@@ -70,28 +70,6 @@ impl ArrayFile {
             });
         }
         Ok(())
-    }
-
-    /// Whether the header is one that this crate writes, and the bytes behind the array so its own unpublished rows.
-    fn is_native(&self, context: Context<'_>) -> Result<bool> {
-        let Array {
-            dtype,
-            order,
-            shape,
-            raw,
-            ..
-        } = &self.array;
-        let wide = shape::wide(shape);
-        let is_ours = |found: Vec<u8>| header::is_native(&found, dtype, *order, &wide);
-        Ok(!raw && self.read_header(context).is_ok_and(is_ours))
-    }
-
-    /// The bytes of the file before the array.
-    pub(super) fn read_header(&self, context: Context<'_>) -> Result<Vec<u8>> {
-        let mut header = vec![0; self.array.offset as usize];
-        let read = sys::read_at(self.file(), &mut header, 0).map_err(|error| context.io(error))?;
-        header.truncate(read);
-        Ok(header)
     }
 
     /// Writes `nbytes` of rows behind the array and the rows that are there already, by way of `write`. No header names
@@ -154,6 +132,8 @@ impl ArrayFile {
         }
         // Only if there is something, for cutting a file where it ends gives back what is reserved behind it.
         if found > start {
+            // Header before data: the disk may still have a header that names these rows, of a truncate that was killed.
+            self.secure(op)?;
             let cut = self.file().set_len(start);
             cut.map_err(|error| self.context(op).io(error))?;
             self.reserved = 0;
@@ -244,23 +224,8 @@ impl ArrayFile {
         sys::sync_data(self.file()).map_err(|error| self.poisoned_by(context, error))
     }
 
-    /// What the header has to become, if it has room for it in place.
-    fn header_with(&self, context: Context<'_>, shape: &[usize]) -> Result<NewHeader> {
-        if self.array.raw {
-            return Ok(NewHeader::None);
-        }
-        let wide = shape::wide(shape);
-        let header = header::with_shape(&self.read_header(context)?, self.array.order, &wide);
-        let header = header.map_err(|source| Error::Header {
-            path: context.path(),
-            op: context.op,
-            source,
-        })?;
-        Ok(header.map_or(NewHeader::Rewrite, NewHeader::InPlace))
-    }
-
-    /// Gives the array another shape: first the map, if there is one, then the header, durably. After a failure it has the old one, unless
-    /// the store is poisoned.
+    /// Gives the array another shape: first the map, if there is one, then the header, durably. After a failure it has the old
+    /// one, unless the store is poisoned.
     fn change_shape(
         &mut self,
         context: Context<'_>,
@@ -285,26 +250,7 @@ impl ArrayFile {
         resized.map_err(|error| context.step("map").io(error))
     }
 
-    /// Writes the header that names the shape, durably.
-    fn write_header(&mut self, context: Context<'_>, header: NewHeader) -> Result<()> {
-        match header {
-            NewHeader::None => Ok(()),
-            NewHeader::InPlace(header) => {
-                // By `pwrite`, never through a map: the sector that changes goes to the disk as one. And nothing but what
-                // changes, because others read the header meanwhile.
-                let file = self.file();
-                sys::write_all_at(file, &header.bytes, header.offset)
-                    .and_then(|()| sys::sync_data(file))
-                    .map_err(|error| self.poisoned_by(context, error))
-            }
-            NewHeader::Rewrite => {
-                let shape = self.array.shape.clone();
-                self.rewrite(&shape, &[])
-            }
-        }
-    }
-
-    fn poisoned_by(&self, context: Context<'_>, error: io::Error) -> Error {
+    pub(super) fn poisoned_by(&self, context: Context<'_>, error: io::Error) -> Error {
         self.poison();
         context.io(error)
     }
@@ -343,16 +289,6 @@ impl Drop for ArrayFile {
     fn drop(&mut self) {
         self.settle();
     }
-}
-
-/// What becomes of a header when the shape changes.
-enum NewHeader {
-    /// There is none: the length of the file tells.
-    None,
-    /// What changes lies in one sector.
-    InPlace(header::Change),
-    /// It has no room, so the whole file is written anew.
-    Rewrite,
 }
 
 impl<A: Element, D: Dimension> Store<A, D> {

@@ -222,11 +222,7 @@ pub(super) fn create(
         file.release();
     }
     let Layout { array, .. } = layout;
-    Ok(ArrayFile::new(
-        file,
-        array,
-        path.clone(),
-        Access::ReadWrite,
-        options,
-    ))
+    let file = ArrayFile::new(file, array, path.clone(), Access::ReadWrite, options);
+    file.set_secured();
+    Ok(file)
 }

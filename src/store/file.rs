@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::ops::{Range, RangeBounds};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::mode::Mode;
@@ -37,6 +38,8 @@ pub(crate) struct ArrayFile {
     pub(super) unpublished: u64,
     /// Up to here blocks were reserved, or 0.
     pub(super) reserved: u64,
+    /// Whether header and name are as somebody else left them, so that the disk need not have them.
+    pub(super) inherited: AtomicBool,
     poison: Poison,
 }
 
@@ -98,6 +101,7 @@ impl ArrayFile {
             drop_trailing: options.drop_trailing,
             unpublished: 0,
             reserved: 0,
+            inherited: AtomicBool::new(true),
             poison: Poison::default(),
         }
     }
@@ -273,7 +277,7 @@ impl ArrayFile {
     }
 
     /// Runs a step that writes to the disk. The kernel reports a lost write once, so its failure poisons the store.
-    fn write_step(
+    pub(super) fn write_step(
         &self,
         op: &'static str,
         step: impl FnOnce() -> std::io::Result<()>,
@@ -293,9 +297,22 @@ impl ArrayFile {
     }
 
     pub(super) fn flush(&self) -> Result<()> {
-        self.write_step("flush", || match &self.map {
+        self.flush_part(|| self.sync_elements())
+    }
+
+    /// Waits until the disk has all elements.
+    pub(super) fn sync_elements(&self) -> std::io::Result<()> {
+        match &self.map {
             Some(map) => map.flush(),
             None => sys::sync_data(self.file()),
+        }
+    }
+
+    /// Syncs by way of `flush`, or all there is if nothing was ever synced by this store.
+    fn flush_part(&self, flush: impl FnOnce() -> std::io::Result<()>) -> Result<()> {
+        self.write_step("flush", || match self.is_inherited() {
+            true => self.take_over(),
+            false => flush(),
         })
     }
 
@@ -316,7 +333,7 @@ impl ArrayFile {
             rows,
         })?;
         let row = self.array.nbytes().checked_div(rows).unwrap_or(0);
-        self.write_step("flush", || match &self.map {
+        self.flush_part(|| match &self.map {
             Some(map) => map.flush_range(range.start * row..range.end * row),
             // Without a map the system makes no part of a file durable by itself.
             None => sys::sync_data(self.file()),

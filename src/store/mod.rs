@@ -8,6 +8,7 @@ mod cow;
 mod create;
 mod file;
 mod fill;
+mod head;
 mod mapped;
 mod mode;
 mod new_file;

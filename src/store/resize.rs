@@ -38,7 +38,8 @@ impl ArrayFile {
             });
         }
         if new_shape == &shape[..] {
-            return Ok(());
+            // Somebody else may have given it that shape, without a sync.
+            return self.secure("resize");
         }
         self.rewrite(new_shape, fill)
     }
@@ -95,8 +96,9 @@ impl ArrayFile {
             self.file.release();
         }
         self.array = layout.array;
-        if synced.is_err() {
-            self.poison();
+        match synced {
+            Ok(()) => self.set_secured(),
+            Err(_) => self.poison(),
         }
         synced
     }

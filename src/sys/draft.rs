@@ -33,6 +33,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::directory::Directory;
@@ -51,6 +52,24 @@ const DRAFT: &str = "ndstore-draft";
 /// What a draft may read and write before it has the mode of the file that it replaces, which may
 /// be private.
 const PRIVATE: u32 = 0o600;
+
+/// Waits until the name `path` of an open file is on the disk, with symbolic links followed.
+///
+/// Where its directory cannot be opened, because this user may not read it or because it was moved,
+/// the whole file system is synced, which takes no name.
+pub(crate) fn sync_name(path: &Path, named: &File) -> io::Result<()> {
+    let directory = Directory::find(path).and_then(|(directory, _)| directory.readable());
+    match directory {
+        Ok(directory) => directory.sync(),
+        #[cfg(target_os = "linux")]
+        Err(_) => super::sync::retry(|| Ok(rustix::fs::syncfs(named)?)),
+        #[cfg(not(target_os = "linux"))]
+        Err(error) => {
+            let _ = named;
+            Err(error)
+        }
+    }
+}
 
 /// The new file. It goes away with this value unless it is published.
 #[derive(Debug)]

@@ -39,7 +39,7 @@ pub(crate) use attributes::{Heir, preserve_attributes};
 pub(crate) use cache::{drop_cached, is_cached, prefetch};
 pub(crate) use copy::{clone_file, copy_range, data_ranges};
 pub(crate) use directory::Directory;
-pub(crate) use draft::{Draft, Unpublished};
+pub(crate) use draft::{Draft, Unpublished, sync_name};
 pub(crate) use file::{
     FileId, MAX_ROUNDS, absolute, kind_of_special, names_of, read_at, restless, write_all_at,
 };

@@ -37,6 +37,8 @@ mod stress;
 mod support;
 mod support_numpy;
 mod table;
+#[cfg(unix)]
+mod take_over;
 mod targets;
 mod vectors;
 #[cfg(unix)]

@@ -1,0 +1,150 @@
+//! The header of an open file: read, changed in place, and made sure of.
+//!
+//! A header that was read need not be on the disk, and neither need the name by which the file was opened. Whoever wrote them
+//! may have died before the sync, or been told alone that it failed: then the page with the header is clean, no later sync
+//! writes it, and a power cut undoes it. So a store that opened its file writes the header again and syncs file and directory,
+//! once, before it cuts anything off behind that header or says `Ok` about the file.
+//!
+//! No file system tells whether a name is durable, and its times are those of memory: one more sync is the test. Readers do
+//! nothing of this, and neither does a store whose file it made itself.
+
+use std::io;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::file::{Array, ArrayFile};
+use crate::error::{Context, Error, Result};
+use crate::header;
+use crate::shape;
+use crate::sys;
+
+/// What becomes of a header when the shape changes.
+pub(super) enum NewHeader {
+    /// There is none: the length of the file tells.
+    None,
+    /// What changes lies in one sector.
+    InPlace(header::Change),
+    /// It has no room, so the whole file is written anew.
+    Rewrite,
+}
+
+impl ArrayFile {
+    /// The bytes of the file before the array.
+    pub(super) fn read_header(&self, context: Context<'_>) -> Result<Vec<u8>> {
+        self.header_bytes().map_err(|error| context.io(error))
+    }
+
+    fn header_bytes(&self) -> io::Result<Vec<u8>> {
+        let mut header = vec![0; self.array.offset as usize];
+        let read = sys::read_at(self.file(), &mut header, 0)?;
+        header.truncate(read);
+        Ok(header)
+    }
+
+    /// Whether the header is one that this crate writes, and the bytes behind the array so its own unpublished rows.
+    pub(super) fn is_native(&self, context: Context<'_>) -> Result<bool> {
+        let Array {
+            dtype,
+            order,
+            shape,
+            raw,
+            ..
+        } = &self.array;
+        let wide = shape::wide(shape);
+        let is_ours = |found: Vec<u8>| header::is_native(&found, dtype, *order, &wide);
+        Ok(!raw && self.read_header(context).is_ok_and(is_ours))
+    }
+
+    /// What the header has to become, if it has room for it in place.
+    pub(super) fn header_with(&self, context: Context<'_>, shape: &[usize]) -> Result<NewHeader> {
+        if self.array.raw {
+            return Ok(NewHeader::None);
+        }
+        let wide = shape::wide(shape);
+        let header = header::with_shape(&self.read_header(context)?, self.array.order, &wide);
+        let header = header.map_err(|source| Error::Header {
+            path: context.path(),
+            op: context.op,
+            source,
+        })?;
+        Ok(header.map_or(NewHeader::Rewrite, NewHeader::InPlace))
+    }
+
+    /// Writes the header that names the shape of the map, durably.
+    pub(super) fn write_header(&mut self, context: Context<'_>, header: NewHeader) -> Result<()> {
+        match header {
+            NewHeader::None => self.secure_name(context)?,
+            NewHeader::InPlace(header) => {
+                // The name first, for a failure then leaves the array as it was.
+                self.secure_name(context)?;
+                self.rewrite_inherited()
+                    .and_then(|()| self.overwrite(&header.bytes, header.offset))
+                    .and_then(|()| sys::sync_data(self.file()))
+                    .map_err(|error| self.poisoned_by(context, error))?;
+            }
+            NewHeader::Rewrite => {
+                let shape = self.array.shape.clone();
+                return self.rewrite(&shape, &[]);
+            }
+        }
+        self.set_secured();
+        Ok(())
+    }
+
+    /// Writes bytes of the header. By `pwrite`, never through a map, so that the sector that changes goes to the disk as one. And
+    /// where it changes, nothing but what changes, because others read the header meanwhile.
+    fn overwrite(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        // Past the limit the kernel would send SIGXFSZ, although the file is no shorter.
+        if sys::file_size_limit().is_some_and(|limit| limit < offset + bytes.len() as u64) {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        sys::write_all_at(self.file(), bytes, offset)
+    }
+
+    /// Whether header and name are still those that somebody else left. Changes while the poison is held, or the store borrowed
+    /// exclusively.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.inherited.load(Relaxed)
+    }
+
+    /// The disk has the header, and the name.
+    pub(super) fn set_secured(&self) {
+        self.inherited.store(false, Relaxed);
+    }
+
+    /// Makes sure that the disk has the header and the name by which the file was opened.
+    pub(super) fn secure(&self, op: &'static str) -> Result<()> {
+        self.write_step(op, || match self.is_inherited() {
+            true => self.take_over(),
+            false => Ok(()),
+        })
+    }
+
+    /// Writes the header again and syncs everything: header, elements, name. A part of a [step](ArrayFile::write_step).
+    pub(super) fn take_over(&self) -> io::Result<()> {
+        self.rewrite_inherited()?;
+        self.sync_elements()?;
+        sys::sync_name(&self.path, self.file())?;
+        self.set_secured();
+        Ok(())
+    }
+
+    /// Writes a header that somebody else left as it was read, because a write of it that failed may have reached the disk in part.
+    fn rewrite_inherited(&self) -> io::Result<()> {
+        // Only the header of a whole file ever changes in place. In a forked child it is the business of the parent, which may
+        // be writing another one.
+        let changes = self.is_whole && !self.array.raw && self.file.is_ours();
+        match changes && self.is_inherited() {
+            true => self.overwrite(&self.header_bytes()?, 0),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes sure of the name alone, where the header is about to be written.
+    fn secure_name(&self, context: Context<'_>) -> Result<()> {
+        if !self.is_inherited() {
+            return Ok(());
+        }
+        let synced = sys::sync_name(&self.path, self.file());
+        synced.map_err(|error| self.poisoned_by(context.step("sync the directory of"), error))
+    }
+}
