@@ -96,7 +96,7 @@ pub enum Error {
     /// The file system has no locks.
     #[error(
         "cannot {op} {path:?}: its file system has no `flock` ({source}); if nobody else writes the file, \
-         open it with the unsafe `Options::no_lock`"
+         open it with `Options::no_lock`"
     )]
     LockUnsupported {
         /// The file.

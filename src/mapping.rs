@@ -1,7 +1,8 @@
 //! `Mapping`: a map of part of a file, and what keeps the file open and locked under it.
 //!
-//! This is where memory safety is decided. It promises that its bytes stay readable, and writable where they are lent so,
-//! for as long as it lives, to whoever promised that nobody else gets at the file. It knows nothing of headers, dtypes or shapes.
+//! This is where memory safety is decided. It promises that its bytes stay readable, and writable
+//! where they are lent so, for as long as it lives, to whoever promised that nobody else gets at
+//! the file. It knows nothing of headers, dtypes or shapes.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -42,7 +43,8 @@ pub enum Advice {
     Sequential,
     /// Here and there: the kernel reads just the pages that are touched.
     Random,
-    /// All of it, soon: the kernel starts to read in now what its read-ahead window holds, some MiB from the start.
+    /// All of it, soon: the kernel starts to read in now what its read-ahead window holds, some MiB
+    /// from the start.
     WillNeed,
 }
 
@@ -57,17 +59,21 @@ enum Map {
 ///
 /// # Invariants
 ///
-/// 1. The map covers exactly the `nbytes` from `offset` that [`Mapping::new`], [`Mapping::renew`] or, later,
-///    [`Mapping::resize`] was given, and the file was at least that long when it was mapped.
-/// 2. The file is not shortened by way of this crate to less than the map: whoever shortens it resizes the map first.
-/// 3. `map` is dropped before `file`, of which this value is an owner: unmapped, then unlocked, then closed. Fields drop in
-///    the order of their declaration.
-/// 4. `guard` covers the pages of the map, or nothing: it is lifted before the map changes or goes, and set when that is
-///    done. In between this value is borrowed exclusively, so nobody can run into a fault.
+/// 1. The map covers exactly the `nbytes` from `offset` that [`Mapping::new`], [`Mapping::renew`]
+///    or, later, [`Mapping::resize`] was given, and the file was at least that long when it was
+///    mapped.
+/// 2. The file is not shortened by way of this crate to less than the map: whoever shortens it
+///    resizes the map first.
+/// 3. `map` is dropped before `file`, of which this value is an owner: unmapped, then unlocked,
+///    then closed. Fields drop in the order of their declaration.
+/// 4. `guard` covers the pages of the map, or nothing: it is lifted before the map changes or goes,
+///    and set when that is done. In between this value is borrowed exclusively, so nobody can run
+///    into a fault.
 ///
-/// That nobody else shortens or changes the file meanwhile is the promise of whoever called [`Mapping::new`]: the one `unsafe` call
-/// of the crate, [`Store::map`](crate::Store::map), passes it on. The lock makes it true among stores. Where it does not
-/// hold after all, the guard keeps every byte readable: zeros then stand for what the file has lost.
+/// That nobody else shortens or changes the file meanwhile is the promise of whoever called
+/// [`Mapping::new`]: the one `unsafe` call of the crate, [`Store::map`](crate::Store::map), passes
+/// it on. The lock makes it true among stores. Where it does not hold after all, the guard keeps
+/// every byte readable: zeros then stand for what the file has lost.
 pub(crate) struct Mapping {
     guard: Option<Guard>,
     map: Map,
@@ -79,14 +85,15 @@ pub(crate) struct Mapping {
 }
 
 impl Map {
-    /// Maps `nbytes`, at least one, of a file that the caller found to be that long. See [`Mapping`].
+    /// Maps `nbytes`, at least one, of a file that the caller found to be that long. See
+    /// [`Mapping`].
     fn new(file: &File, access: Access, offset: u64, nbytes: usize) -> io::Result<Map> {
         let mut options = MmapOptions::new();
         options.offset(offset).len(nbytes);
         Ok(match access {
             Access::ReadOnly => {
-                // SAFETY: the file is long enough, by `Mapping::check_end`. It stays so, unchanged, by invariant 2 and
-                // by the promise of the caller of `Mapping::new`.
+                // SAFETY: the file is long enough, by `Mapping::check_end`. It stays so, unchanged,
+                // by invariant 2 and by the promise of the caller of `Mapping::new`.
                 Map::ReadOnly(unsafe { options.map(file)? })
             }
             Access::ReadWrite => {
@@ -139,12 +146,14 @@ impl Map {
 impl Mapping {
     /// Maps `nbytes` of the file from `offset`, which need not be a multiple of the page size.
     ///
-    /// `UnexpectedEof` if the file ends before that. A file opened for reading only cannot be mapped `ReadWrite`.
+    /// `UnexpectedEof` if the file ends before that. A file opened for reading only cannot be
+    /// mapped `ReadWrite`.
     ///
     /// # Safety
     ///
-    /// As long as this value lives, or one that was [renewed](Mapping::renew) from it, nobody writes to its file or cuts it but by way of
-    /// an [`ArrayFile`](crate::store::ArrayFile) that is borrowed exclusively meanwhile.
+    /// As long as this value lives, or one that was [renewed](Mapping::renew) from it, nobody
+    /// writes to its file or cuts it but by way of an [`ArrayFile`](crate::store::ArrayFile) that
+    /// is borrowed exclusively meanwhile.
     pub(crate) unsafe fn new(
         file: Arc<LockedFile>,
         access: Access,
@@ -166,8 +175,8 @@ impl Mapping {
         })
     }
 
-    /// As [`new`](Mapping::new), of the file that takes this one's place: what was promised of this one holds for it as well. It is
-    /// read and guarded as this one.
+    /// As [`new`](Mapping::new), of the file that takes this one's place: what was promised of this
+    /// one holds for it as well. It is read and guarded as this one.
     pub(crate) fn renew(
         &self,
         file: Arc<LockedFile>,
@@ -183,10 +192,11 @@ impl Mapping {
         Ok(renewed)
     }
 
-    /// Makes the map `nbytes` long, after the file was made long enough or before it is cut. It may move.
+    /// Makes the map `nbytes` long, after the file was made long enough or before it is cut. It may
+    /// move.
     ///
-    /// `UnexpectedEof` if the file ends before that. After a failure the map is as it was. Keeps the invariants: the
-    /// length is checked against the file, and the guard goes with the map.
+    /// `UnexpectedEof` if the file ends before that. After a failure the map is as it was. Keeps
+    /// the invariants: the length is checked against the file, and the guard goes with the map.
     pub(crate) fn resize(&mut self, nbytes: usize) -> io::Result<()> {
         check_end(self.file.file(), self.offset, nbytes)?;
         if let Some(guard) = &mut self.guard {
@@ -202,13 +212,14 @@ impl Mapping {
         resized
     }
 
-    /// [`resize`](Mapping::resize) of a map that nothing guards, to what its file was found to have.
+    /// [`resize`](Mapping::resize) of a map that nothing guards, to what its file was found to
+    /// have.
     fn remap(&mut self, nbytes: usize) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         if let (Map::Writable(map), 1..) = (&mut self.map, nbytes) {
             let options = memmap2::RemapOptions::new().may_move(true);
-            // SAFETY: the file is long enough, by `check_end`, and stays so as at `Map::new`. Nobody holds a
-            // reference into the map, for they all borrow from `self`.
+            // SAFETY: the file is long enough, by `check_end`, and stays so as at `Map::new`.
+            // Nobody holds a reference into the map, for they all borrow from `self`.
             return unsafe { map.remap(nbytes, options) };
         }
         self.map = match nbytes {
@@ -218,7 +229,8 @@ impl Mapping {
         Ok(())
     }
 
-    /// Guards the map from now on: what its file has lost reads as zeros, and [`Guard::has_faulted`] tells.
+    /// Guards the map from now on: what its file has lost reads as zeros, and
+    /// [`Guard::has_faulted`] tells.
     ///
     /// `Unsupported` where there is no such thing.
     pub(crate) fn guard(&mut self) -> io::Result<()> {
@@ -235,9 +247,9 @@ impl Mapping {
             Map::Writable(map) => (map, true),
         };
         if let Some(guard) = &mut self.guard {
-            // SAFETY: `map` is of that part of that file, by invariant 1, and its pages are its own. By invariants 3 and 4 the
-            // guard is lifted or dropped before the map changes, and the file is closed last. Who touches the bytes borrows
-            // from `self`.
+            // SAFETY: `map` is of that part of that file, by invariant 1, and its pages are its
+            // own. By invariants 3 and 4 the guard is lifted or dropped before the map changes, and
+            // the file is closed last. Who touches the bytes borrows from `self`.
             unsafe { guard.protect(bytes, writable, self.file.file(), self.offset) };
         }
     }
@@ -259,7 +271,8 @@ impl Mapping {
 
     /// Waits until all bytes are on the disk.
     pub(crate) fn flush(&self) -> io::Result<()> {
-        // On Linux `fdatasync` writes the pages of shared maps as well; elsewhere that takes an `msync`.
+        // On Linux `fdatasync` writes the pages of shared maps as well; elsewhere that takes an
+        // `msync`.
         #[cfg(not(target_os = "linux"))]
         if let Map::Writable(map) = &self.map {
             map.flush()?;

@@ -16,8 +16,8 @@ use crate::shape::Order;
 
 /// An N-dimensional array in a file, of any dtype and rank.
 ///
-/// It tells what the array is and reads its bytes; [`downcast`](AnyStore::downcast) makes it a typed [`Store`]. What a
-/// store promises is said [there](Store).
+/// It tells what the array is and reads its bytes; [`downcast`](AnyStore::downcast) makes it a
+/// typed [`Store`]. What a store promises is said [there](Store).
 ///
 /// # Examples
 ///
@@ -57,12 +57,13 @@ impl AnyStore {
         AnyStore::open_mode(path, Mode::ReadWrite)
     }
 
-    /// Opens an existing file in a mode that is known only at run time. [`Options::open_any`] does so with options.
+    /// Opens an existing file in a mode that is known only at run time. [`Options::open_any`] does
+    /// so with options.
     ///
     /// # Errors
     ///
-    /// As [`open`](AnyStore::open); [`Error::InvalidOption`] for [`Mode::Write`], which needs a type and a shape, and for
-    /// [`Mode::CopyOnWrite`], which needs a map.
+    /// As [`open`](AnyStore::open); [`Error::InvalidOption`] for [`Mode::Write`], which needs a
+    /// type and a shape, and for [`Mode::CopyOnWrite`], which needs a map.
     pub fn open_mode(path: impl AsRef<Path>, mode: Mode) -> Result<AnyStore> {
         Options::new().open_any(path, mode)
     }
@@ -71,8 +72,9 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// If it is not an array of `A` and `D`, or was opened in another mode than `M`: the error has the store in it,
-    /// lock and all, and turns into an [`Error`] where only the reason is of interest.
+    /// If it is not an array of `A` and `D`, or was opened in another mode than `M`: the error has
+    /// the store in it, lock and all, and turns into an [`Error`] where only the reason is of
+    /// interest.
     #[expect(
         clippy::result_large_err,
         reason = "what is refused is handed back, once"
@@ -151,8 +153,8 @@ impl AnyStore {
         self.flush()
     }
 
-    /// The element at an index, to be printed. It takes the memory that an element takes, which in a file of strings or void can be
-    /// 2 GiB.
+    /// The element at an index, to be printed. It takes the memory that an element takes, which in
+    /// a file of strings or void can be 2 GiB.
     ///
     /// # Errors
     ///
@@ -182,11 +184,13 @@ impl AnyStore {
         Ok(AnyElement::new(dtype, bytes))
     }
 
-    /// Reads bytes of the elements, in the order of the file: as many as `into` has, from the one at `start` on.
+    /// Reads bytes of the elements, in the order of the file: as many as `into` has, from the one
+    /// at `start` on.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if there are not as many; [`Error::Truncated`] if somebody cut the file, [`Error::Io`].
+    /// [`Error::InvalidOption`] if there are not as many; [`Error::Truncated`] if somebody cut the
+    /// file, [`Error::Io`].
     ///
     /// # Examples
     ///

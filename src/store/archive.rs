@@ -48,7 +48,8 @@ impl NewFile {
     }
 }
 
-/// Creates a file without a name on the disk of `path`, which goes when the array does, and opens it for reading.
+/// Creates a file without a name on the disk of `path`, which goes when the array does, and opens
+/// it for reading.
 pub(crate) fn create_nameless(
     path: &Path,
     dtype: DType,

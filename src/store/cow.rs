@@ -20,8 +20,9 @@ use crate::shape::Order;
 
 /// An array in a file, mapped for changes that never reach the file: NumPy's mode `c`.
 ///
-/// [`Store::open_cow`] and [`Store::map_cow`] make one. Each page that is written to is copied; the file is open for reading, under a
-/// shared lock. No swap is reserved, so an array larger than memory opens, of which no more can be changed than memory holds.
+/// [`Store::open_cow`] and [`Store::map_cow`] make one. Each page that is written to is copied; the
+/// file is open for reading, under a shared lock. No swap is reserved, so an array larger than
+/// memory opens, of which no more can be changed than memory holds.
 ///
 /// It lends no [`Store`]: that reads the file, where the changes are not.
 ///
@@ -73,8 +74,8 @@ impl<A: Element, D: Dimension> CopyOnWrite<A, D> {
         &self.store
     }
 
-    /// Runs `read` over the view and returns what it returns, if all that it saw was in the file. See
-    /// [`Mapped::guarded`](super::Mapped::guarded).
+    /// Runs `read` over the view and returns what it returns, if all that it saw was in the file.
+    /// See [`Mapped::guarded`](super::Mapped::guarded).
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! `ArrayFile`: an open array whose dtype and rank are values, not types. Both faces of a store stand on it.
+//! `ArrayFile`: an open array whose dtype and rank are values, not types. Both faces of a store
+//! stand on it.
 
 use std::fmt;
 use std::fs::File;
@@ -17,14 +18,16 @@ use crate::sys::{self, Guard, LockedFile};
 
 /// An array in a file.
 ///
-/// If there is a map it holds exactly the elements of `array`. Whoever changes one of them keeps it so.
+/// If there is a map it holds exactly the elements of `array`. Whoever changes one of them keeps it
+/// so.
 pub(crate) struct ArrayFile {
-    /// There is one if somebody promised what it takes (see [`Mapping`]): in a `Mapped` and a `CopyOnWrite`, never in a store that
-    /// is given away by value or can be borrowed mutably.
+    /// There is one if somebody promised what it takes (see [`Mapping`]): in a `Mapped` and a
+    /// `CopyOnWrite`, never in a store that is given away by value or can be borrowed mutably.
     pub(super) map: Option<Mapping>,
     pub(super) file: Arc<LockedFile>,
     pub(crate) array: Array,
-    /// Whether `path` names the file of this array and of no other: not in an archive, nor unpacked from one.
+    /// Whether `path` names the file of this array and of no other: not in an archive, nor unpacked
+    /// from one.
     pub(super) is_whole: bool,
     /// Absolute, as of opening: a later change of directory does not matter.
     pub(super) path: PathBuf,
@@ -43,10 +46,12 @@ pub(crate) struct ArrayFile {
     poison: Poison,
 }
 
-/// How many bytes are read at a time where they all pass: few enough to stay in the processor's cache.
+/// How many bytes are read at a time where they all pass: few enough to stay in the processor's
+/// cache.
 const PIECE: usize = 256 << 10;
 
-/// Whether a write to the disk failed. Held while one is under way: the kernel tells only one of two threads that sync.
+/// Whether a write to the disk failed. Held while one is under way: the kernel tells only one of
+/// two threads that sync.
 #[derive(Default)]
 struct Poison(Mutex<bool>);
 
@@ -75,7 +80,8 @@ impl Array {
         self.offset + bytes.start as u64..self.offset + bytes.end as u64
     }
 
-    /// How many bytes the elements take. The shape was checked, so it is no more than an `isize` holds.
+    /// How many bytes the elements take. The shape was checked, so it is no more than an `isize`
+    /// holds.
     pub(crate) fn nbytes(&self) -> usize {
         self.shape.iter().product::<usize>() * self.dtype.itemsize()
     }
@@ -131,7 +137,8 @@ impl ArrayFile {
         self.map.as_ref().map_or(&[], Mapping::as_bytes)
     }
 
-    /// The elements of a copy-on-write array, whose changes are in its map alone. `None` for any other.
+    /// The elements of a copy-on-write array, whose changes are in its map alone. `None` for any
+    /// other.
     pub(crate) fn private_bytes(&self) -> Option<&[u8]> {
         (self.access == Access::CopyOnWrite).then(|| self.mapped_bytes())
     }
@@ -181,8 +188,8 @@ impl ArrayFile {
         *self.poison.lock() = true;
     }
 
-    /// Overwrites bytes of the elements, the first of which lies `position` bytes behind the first of all. To be called by
-    /// whoever has the store exclusively.
+    /// Overwrites bytes of the elements, the first of which lies `position` bytes behind the first
+    /// of all. To be called by whoever has the store exclusively.
     ///
     /// A file that is cut is refused: to write behind its end would make it look whole.
     pub(crate) fn write_at(&self, op: &'static str, position: u64, bytes: &[u8]) -> Result<()> {
@@ -203,7 +210,8 @@ impl ArrayFile {
         self.guarding().is_some()
     }
 
-    /// Refuses to go on with a store whose guard found it faulted, or that is cut. Asks nothing of a store without a guard.
+    /// Refuses to go on with a store whose guard found it faulted, or that is cut. Asks nothing of
+    /// a store without a guard.
     pub(crate) fn check_guard(&self, op: &'static str) -> Result<()> {
         match self.is_guarded() {
             true => self.check_faults(op),
@@ -211,8 +219,9 @@ impl ArrayFile {
         }
     }
 
-    /// Refuses a store whose views showed zeros that are not in the file. One that is found to be cut, also within a page,
-    /// where there is no fault to tell, counts as faulted for ever if it has a guard.
+    /// Refuses a store whose views showed zeros that are not in the file. One that is found to be
+    /// cut, also within a page, where there is no fault to tell, counts as faulted for ever if it
+    /// has a guard.
     pub(crate) fn check_faults(&self, op: &'static str) -> Result<()> {
         let (found, expected) = (self.file_len(op)?, self.extent().end);
         if let (Some(guard), true) = (self.guarding(), found < expected) {
@@ -276,7 +285,8 @@ impl ArrayFile {
         }
     }
 
-    /// Runs a step that writes to the disk. The kernel reports a lost write once, so its failure poisons the store.
+    /// Runs a step that writes to the disk. The kernel reports a lost write once, so its failure
+    /// poisons the store.
     pub(super) fn write_step(
         &self,
         op: &'static str,

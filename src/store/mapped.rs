@@ -1,5 +1,5 @@
-//! `Mapped`: a store and a map of it, and the promise that it takes. The only room of stores that says `unsafe`: it passes the
-//! promise on to `mapping.rs`, and no pointer is touched here.
+//! `Mapped`: a store and a map of it, and the promise that it takes. The only room of stores that
+//! says `unsafe`: it passes the promise on to `mapping.rs`, and no pointer is touched here.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -24,12 +24,13 @@ use crate::shape::Order;
 
 /// A [`Store`] and a map of its elements, which are there as if they were in memory.
 ///
-/// [`Store::map`] makes one. Everything that a store does it does as well: it lends the store for what takes `&self`, and has
-/// the other methods of its own, after which the map shows what the file has. Nobody gets the store to change, or to exchange it
-/// for another one, under the map.
+/// [`Store::map`] makes one. Everything that a store does it does as well: it lends the store for
+/// what takes `&self`, and has the other methods of its own, after which the map shows what the
+/// file has. Nobody gets the store to change, or to exchange it for another one, under the map.
 ///
-/// What takes `view`s is as fast as memory where the file is in the page cache. Where it is not, each page that is touched is read by a
-/// page fault: [`MapOptions::advice`] and [`Store::out_of_core`] are for that.
+/// What takes `view`s is as fast as memory where the file is in the page cache. Where it is not,
+/// each page that is touched is read by a page fault: [`MapOptions::advice`] and
+/// [`Store::out_of_core`] are for that.
 ///
 /// # Examples
 ///
@@ -74,7 +75,8 @@ pub struct Mapped<A, D, M = ReadWrite> {
     store: Store<A, D, M>,
 }
 
-/// A map of a [`Store`] whose dtype and rank are known only at run time. [`AnyStore::map`] makes one.
+/// A map of a [`Store`] whose dtype and rank are known only at run time. [`AnyStore::map`] makes
+/// one.
 pub struct AnyMapped {
     store: AnyStore,
 }
@@ -120,18 +122,22 @@ impl MapOptions {
         MapOptions { advice, ..self }
     }
 
-    /// Survives what cuts the file while it is mapped, and disks that fail to read it: instead of a SIGBUS that kills the process,
-    /// elements that are gone read as zero, and the store is [`Error::Faulted`] from then on.
+    /// Survives what cuts the file while it is mapped, and disks that fail to read it: instead of a
+    /// SIGBUS that kills the process, elements that are gone read as zero, and the store is
+    /// [`Error::Faulted`] from then on.
     ///
-    /// Whoever truncates a file without its lock breaks the promise that [`Store::map`] takes, and this makes it an error that a
-    /// long-running process can report. Ask with [`Mapped::guarded`] or [`Mapped::check_faults`] before relying on what a view
-    /// showed; flush, append, resize and everything else that can fail asks by itself. A writable store writes nothing any more,
-    /// for what is put into the zeros never reaches the file.
+    /// Whoever truncates a file without its lock breaks the promise that [`Store::map`] takes, and
+    /// this makes it an error that a long-running process can report. Ask with [`Mapped::guarded`]
+    /// or [`Mapped::check_faults`] before relying on what a view showed; flush, append, resize and
+    /// everything else that can fail asks by itself. A writable store writes nothing any more, for
+    /// what is put into the zeros never reaches the file.
     ///
-    /// The first such map installs a handler of SIGBUS in the process, which stays. It passes on every SIGBUS that is not about
-    /// a map with a guard: to the handler that was there before, or to the default, which kills. A handler that something
-    /// else installs later must call the one that it replaces, or there is no guard. Nor is there one for a thread that
-    /// blocks SIGBUS. Costs two system calls the first time, later none until a fault, and one with each flush or check.
+    /// The first such map installs a handler of SIGBUS in the process, which stays. It passes on
+    /// every SIGBUS that is not about a map with a guard: to the handler that was there before, or
+    /// to the default, which kills. A handler that something else installs later must call the one
+    /// that it replaces, or there is no guard. Nor is there one for a thread that blocks SIGBUS.
+    /// Costs two system calls the first time, later none until a fault, and one with each flush or
+    /// check.
     ///
     /// Linux only: elsewhere mapping is [`Error::Unsupported`].
     pub fn guard(self, guard: bool) -> MapOptions {
@@ -193,7 +199,8 @@ impl MapOptions {
     }
 }
 
-/// Refuses elements that do not lie at a multiple of their alignment. A map lies in memory as its file lies in pages.
+/// Refuses elements that do not lie at a multiple of their alignment. A map lies in memory as its
+/// file lies in pages.
 fn check_alignment<A: Element>(context: Context<'_>, array: &Array) -> Result<()> {
     if array.nbytes() == 0 || array.offset.is_multiple_of(align_of::<A>() as u64) {
         return Ok(());
@@ -223,8 +230,8 @@ impl ArrayFile {
     ///
     /// # Safety
     ///
-    /// As long as this value lives nobody writes to its file or cuts it, nor one that a resize puts in its place, but by way of this
-    /// value when it is borrowed exclusively.
+    /// As long as this value lives nobody writes to its file or cuts it, nor one that a resize puts
+    /// in its place, but by way of this value when it is borrowed exclusively.
     unsafe fn map(&mut self, access: Access, options: &MapOptions) -> Result<()> {
         let op = "map";
         let Array { offset, .. } = self.array;
@@ -284,27 +291,29 @@ const MAPPED: &str =
     "the map holds the elements of the shape, by `ArrayFile`, and they are aligned";
 
 impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
-    /// Maps the array into memory: [`view`](Mapped::view) then shows it in place, without a copy. [`MapOptions`] has more to say
-    /// about it.
+    /// Maps the array into memory: [`view`](Mapped::view) then shows it in place, without a copy.
+    /// [`MapOptions`] has more to say about it.
     ///
     /// Costs a system call, whatever the size.
     ///
     /// # Safety
     ///
-    /// As long as the map lives, nobody writes to the file or cuts it without its lock: neither another process (NumPy, `cp`) nor this
-    /// one (`std::fs::write`), nor a store that was opened with [`Options::no_lock`](super::Options::no_lock). All other stores keep
-    /// to the lock.
+    /// As long as the map lives, nobody writes to the file or cuts it without its lock: neither
+    /// another process (NumPy, `cp`) nor this one (`std::fs::write`), nor a store that was opened
+    /// with [`Options::no_lock`](super::Options::no_lock). All other stores keep to the lock.
     ///
-    /// Where somebody does write, elements change under a reference that Rust takes for constant, which is undefined behaviour. Where
-    /// somebody cuts the file, touching what is gone kills the process with SIGBUS, or with [`MapOptions::guard`] is an error.
+    /// Where somebody does write, elements change under a reference that Rust takes for constant,
+    /// which is undefined behaviour. Where somebody cuts the file, touching what is gone kills the
+    /// process with SIGBUS, or with [`MapOptions::guard`] is an error.
     ///
-    /// Of a store without a lock this one promises that nobody writes to any of its elements while one of its views is alive, and
-    /// that nobody else touches those that it writes itself.
+    /// Of a store without a lock this one promises that nobody writes to any of its elements while
+    /// one of its views is alive, and that nobody else touches those that it writes itself.
     ///
     /// # Errors
     ///
     /// - [`Misaligned`](Error::Misaligned) if the elements cannot be viewed in place.
-    /// - [`Truncated`](Error::Truncated) if somebody cut the file, [`Io`](Error::Io) if the system refuses.
+    /// - [`Truncated`](Error::Truncated) if somebody cut the file, [`Io`](Error::Io) if the system
+    ///   refuses.
     ///
     /// The store is closed then.
     pub unsafe fn map(self) -> Result<Mapped<A, D, M>> {
@@ -314,7 +323,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
 }
 
 impl<A: Element, D: Dimension> Store<A, D, ReadOnly> {
-    /// Maps the array into memory for changes that stay there: NumPy's mode `c`. See [`CopyOnWrite`].
+    /// Maps the array into memory for changes that stay there: NumPy's mode `c`. See
+    /// [`CopyOnWrite`].
     ///
     /// # Safety
     ///
@@ -330,8 +340,8 @@ impl<A: Element, D: Dimension> Store<A, D, ReadOnly> {
 }
 
 impl<A: Element, D: Dimension> Store<A, D> {
-    /// Opens an existing file whose changes stay in memory, NumPy's mode `c`: [`open`](Store::open), then
-    /// [`map_cow`](Store::map_cow).
+    /// Opens an existing file whose changes stay in memory, NumPy's mode `c`:
+    /// [`open`](Store::open), then [`map_cow`](Store::map_cow).
     ///
     /// # Safety
     ///
@@ -392,7 +402,8 @@ impl<A: Element, D: Dimension> Mapped<A, D> {
         unsafe { Store::open(path)?.map() }
     }
 
-    /// Opens an existing file for reading and writing and maps it: [`Store::open_rw`], then [`Store::map`].
+    /// Opens an existing file for reading and writing and maps it: [`Store::open_rw`], then
+    /// [`Store::map`].
     ///
     /// # Safety
     ///
@@ -430,25 +441,28 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
         self.store.file.mapped_bytes()
     }
 
-    /// Runs `read` over the view and returns what it returns, if all that it saw was in the file: [`view`](Mapped::view), then
-    /// [`check_faults`](Mapped::check_faults), in one, for a map with [`MapOptions::guard`].
+    /// Runs `read` over the view and returns what it returns, if all that it saw was in the file:
+    /// [`view`](Mapped::view), then [`check_faults`](Mapped::check_faults), in one, for a map with
+    /// [`MapOptions::guard`].
     ///
-    /// What `read` did meanwhile is done: a file that it wrote with [`create_from`](Store::create_from) may hold zeros.
+    /// What `read` did meanwhile is done: a file that it wrote with
+    /// [`create_from`](Store::create_from) may hold zeros.
     ///
     /// # Errors
     ///
-    /// [`Error::Faulted`] if the file was cut, or its disk failed, at any time before `read` was done;
-    /// [`InvalidOption`](Error::InvalidOption) for a map without a guard.
+    /// [`Error::Faulted`] if the file was cut, or its disk failed, at any time before `read` was
+    /// done; [`InvalidOption`](Error::InvalidOption) for a map without a guard.
     pub fn guarded<R>(&self, read: impl FnOnce(ArrayView<'_, A, D>) -> R) -> Result<R> {
         self.store.file.guarded(|| read(self.view()))
     }
 
-    /// Says whether every element that a view showed was in the file: whether it was cut, or its disk failed, while it was
-    /// mapped. Costs one system call.
+    /// Says whether every element that a view showed was in the file: whether it was cut, or its
+    /// disk failed, while it was mapped. Costs one system call.
     ///
-    /// With [`MapOptions::guard`] what it says counts for all that was read before it, save for one thing: where the new end of the
-    /// file is within a page, the rest of that page reads as zero without a fault, and once the file is as long again nothing
-    /// tells. Without a guard it looks at the length of the file alone: whoever reads what is gone does not live to ask.
+    /// With [`MapOptions::guard`] what it says counts for all that was read before it, save for one
+    /// thing: where the new end of the file is within a page, the rest of that page reads as zero
+    /// without a fault, and once the file is as long again nothing tells. Without a guard it looks
+    /// at the length of the file alone: whoever reads what is gone does not live to ask.
     ///
     /// # Errors
     ///
@@ -484,7 +498,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
 
     /// Writes a region past the map, which shows it then. See [`Store::write`].
     ///
-    /// Where the disk is full or the file was cut this is an error; writing by way of a view is a SIGBUS.
+    /// Where the disk is full or the file was cut this is an error; writing by way of a view is a
+    /// SIGBUS.
     ///
     /// # Errors
     ///
@@ -526,11 +541,13 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
 }
 
 impl<A: Element, D: Dimension> Mapped<A, D> {
-    /// Gives the array another shape by rewriting its file, and maps the new one. See [`Store::resize`].
+    /// Gives the array another shape by rewriting its file, and maps the new one. See
+    /// [`Store::resize`].
     ///
     /// # Errors
     ///
-    /// As [`Store::resize`]; [`Error::Io`] if the new file cannot be mapped, which then takes nobody's place.
+    /// As [`Store::resize`]; [`Error::Io`] if the new file cannot be mapped, which then takes
+    /// nobody's place.
     pub fn resize(&mut self, shape: impl IntoDimension<Dim = D>) -> Result<()> {
         self.store.resize(shape)
     }
@@ -548,7 +565,8 @@ impl<A: Element, D: Dimension> Mapped<A, D> {
     ///
     /// # Errors
     ///
-    /// As [`Store::append`]; [`Error::Io`] if they cannot be mapped, and then they are not appended.
+    /// As [`Store::append`]; [`Error::Io`] if they cannot be mapped, and then they are not
+    /// appended.
     pub fn append(&mut self, rows: &ArrayRef<A, D>) -> Result<()> {
         self.store.append(rows)
     }
@@ -562,7 +580,8 @@ impl<A: Element, D: Dimension> Mapped<A, D> {
         self.store.push(row)
     }
 
-    /// A writer that gathers rows and publishes them together; each time they are mapped. See [`Store::appender`].
+    /// A writer that gathers rows and publishes them together; each time they are mapped. See
+    /// [`Store::appender`].
     ///
     /// # Errors
     ///

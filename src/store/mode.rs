@@ -20,7 +20,8 @@ pub enum Mode {
     Read,
     /// `r+`: an existing file, for reading and writing.
     ReadWrite,
-    /// `w+`: a new file, in place of an old one. The store that comes of it reports `r+`, as NumPy's does.
+    /// `w+`: a new file, in place of an old one. The store that comes of it reports `r+`, as
+    /// NumPy's does.
     Write,
     /// `c`: an existing file, whose changes stay in memory.
     CopyOnWrite,
@@ -46,7 +47,8 @@ impl fmt::Display for Mode {
 impl FromStr for Mode {
     type Err = Error;
 
-    /// Reads NumPy's short and long names. Anything else (`w`, `a`, `rw`) is [`Error::InvalidMode`].
+    /// Reads NumPy's short and long names. Anything else (`w`, `a`, `rw`) is
+    /// [`Error::InvalidMode`].
     fn from_str(text: &str) -> Result<Mode, Error> {
         match text {
             "r" | "readonly" => Ok(Mode::Read),

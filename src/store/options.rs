@@ -22,7 +22,8 @@ use crate::sys::LockPolicy;
 ///
 /// # Examples
 ///
-/// A headerless file, as `np.memmap('raw.bin', '<f4', 'r', offset=8, shape=(2, 3), order='F')` reads it:
+/// A headerless file, as `np.memmap('raw.bin', '<f4', 'r', offset=8, shape=(2, 3), order='F')`
+/// reads it:
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -73,13 +74,15 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults: C order, fail at once where the lock is taken, a header of 4096 bytes, blocks allocated.
+    /// The defaults: C order, fail at once where the lock is taken, a header of 4096 bytes, blocks
+    /// allocated.
     pub fn new() -> Options {
         Options::default()
     }
 
-    /// Sets the order of the elements in the file. It goes before the order of the shape, and is the only way to tell
-    /// the order of a new array that is empty or has a single column. Of a file with a header, it must be the order.
+    /// Sets the order of the elements in the file. It goes before the order of the shape, and is
+    /// the only way to tell the order of a new array that is empty or has a single column. Of a
+    /// file with a header, it must be the order.
     pub fn order(self, order: Order) -> Options {
         Options {
             order: Some(order),
@@ -87,8 +90,8 @@ impl Options {
         }
     }
 
-    /// Sets the shape to expect in a file that is opened. A raw file without it is one-dimensional, as long as the file;
-    /// of a file with a header, it must be the shape.
+    /// Sets the shape to expect in a file that is opened. A raw file without it is one-dimensional,
+    /// as long as the file; of a file with a header, it must be the shape.
     pub fn shape(self, shape: impl IntoDimension) -> Options {
         let shape = shape.into_dimension().slice().to_vec();
         Options {
@@ -105,15 +108,17 @@ impl Options {
         }
     }
 
-    /// Takes no lock, and heeds none: for writers of disjoint rows in several processes, a common use of `np.memmap`.
+    /// Takes no lock, and heeds none: for writers of disjoint rows in several processes, a common
+    /// use of `np.memmap`.
     ///
-    /// What another process writes meanwhile is seen, or seen in part. Whoever maps such a store promises what the lock would
-    /// have made sure of among stores.
+    /// What another process writes meanwhile is seen, or seen in part. Whoever maps such a store
+    /// promises what the lock would have made sure of among stores.
     pub fn no_lock(self) -> Options {
         Options { lock: None, ..self }
     }
 
-    /// Takes the file for a raw one: no header, the data start at byte `offset`. The dtype is that of the element type.
+    /// Takes the file for a raw one: no header, the data start at byte `offset`. The dtype is that
+    /// of the element type.
     pub fn raw(self, offset: u64) -> Options {
         Options {
             raw: Some(offset),
@@ -121,7 +126,8 @@ impl Options {
         }
     }
 
-    /// Sets the dtype of a raw file that [`open_any`](Options::open_any) opens. A typed store has the one of its element type.
+    /// Sets the dtype of a raw file that [`open_any`](Options::open_any) opens. A typed store has
+    /// the one of its element type.
     pub fn dtype(self, dtype: DType) -> Options {
         Options {
             dtype: Some(dtype),
@@ -129,21 +135,23 @@ impl Options {
         }
     }
 
-    /// Writes the header as `np.save` does: as short as it can be (128 bytes, mostly) instead of 4096, for readers
-    /// that cannot take more. The data then do not start on a page.
+    /// Writes the header as `np.save` does: as short as it can be (128 bytes, mostly) instead of
+    /// 4096, for readers that cannot take more. The data then do not start on a page.
     pub fn compact(self, compact: bool) -> Options {
         Options { compact, ..self }
     }
 
-    /// Leaves holes in a new file, as NumPy does, instead of allocating its blocks: an array may then be larger than the
-    /// disk, and to write into a hole of a full disk is an error, or, by way of a map, a SIGBUS that kills the process. A file that has holes keeps them when it
-    /// is resized.
+    /// Leaves holes in a new file, as NumPy does, instead of allocating its blocks: an array may
+    /// then be larger than the disk, and to write into a hole of a full disk is an error, or, by
+    /// way of a map, a SIGBUS that kills the process. A file that has holes keeps them when it is
+    /// resized.
     pub fn sparse(self, sparse: bool) -> Options {
         Options { sparse, ..self }
     }
 
-    /// Lets [`append`](Store::append), [`truncate`](Store::truncate) and [`resize`](Store::resize) drop bytes that stand
-    /// behind the array in a file which this crate did not write. In one that it did, they are rows that were never published, and go anyway.
+    /// Lets [`append`](Store::append), [`truncate`](Store::truncate) and [`resize`](Store::resize)
+    /// drop bytes that stand behind the array in a file which this crate did not write. In one that
+    /// it did, they are rows that were never published, and go anyway.
     pub fn drop_trailing(self, drop: bool) -> Options {
         Options {
             drop_trailing: drop,
@@ -151,8 +159,8 @@ impl Options {
         }
     }
 
-    /// Sets how many characters a header may have. 10,000 unless told otherwise, as in NumPy; only records with
-    /// hundreds of fields need more.
+    /// Sets how many characters a header may have. 10,000 unless told otherwise, as in NumPy; only
+    /// records with hundreds of fields need more.
     pub fn max_header_size(self, characters: usize) -> Options {
         Options {
             max_header_size: characters,
@@ -160,7 +168,8 @@ impl Options {
         }
     }
 
-    /// Sets how many bytes the elements of an array may have that comes by stream. No limit unless told otherwise.
+    /// Sets how many bytes the elements of an array may have that comes by stream. No limit unless
+    /// told otherwise.
     pub fn max_nbytes(self, nbytes: u64) -> Options {
         Options {
             max_nbytes: nbytes,
@@ -168,10 +177,11 @@ impl Options {
         }
     }
 
-    /// Makes the end of the stream a part of the array that comes by it: anything else behind its last element is an error.
+    /// Makes the end of the stream a part of the array that comes by it: anything else behind its
+    /// last element is an error.
     ///
-    /// Decompressors check their sum at the end of the stream, so this is what makes that check count. Without it reading
-    /// stops at the last element, and another array may follow.
+    /// Decompressors check their sum at the end of the stream, so this is what makes that check
+    /// count. Without it reading stops at the last element, and another array may follow.
     pub fn expect_end(self, expect_end: bool) -> Options {
         Options { expect_end, ..self }
     }
@@ -204,7 +214,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// As [`AnyStore::open_mode`]; [`Error::InvalidOption`] for a raw file without [`dtype`](Options::dtype).
+    /// As [`AnyStore::open_mode`]; [`Error::InvalidOption`] for a raw file without
+    /// [`dtype`](Options::dtype).
     pub fn open_any(&self, path: impl AsRef<Path>, mode: Mode) -> Result<AnyStore> {
         let path = path.as_ref();
         let refused = |reason| {
@@ -265,7 +276,8 @@ impl Options {
         self.create_zeros(path.as_ref(), shape, Existing::Refuse)
     }
 
-    /// Creates a file with the elements of `array`, in place of an old one. See [`Store::create_from`].
+    /// Creates a file with the elements of `array`, in place of an old one. See
+    /// [`Store::create_from`].
     ///
     /// # Errors
     ///

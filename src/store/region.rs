@@ -1,8 +1,9 @@
-//! Regions: which elements slice arguments pick, and how to go over the file for them. Pure arithmetic.
+//! Regions: which elements slice arguments pick, and how to go over the file for them. Pure
+//! arithmetic.
 //!
-//! [`Region`] checks the arguments, as ndarray's own slicing does by panics. [`Lattice`] is where the elements lie in the file, and
-//! [`read`] and [`write`] cut it into pieces that are worth a request each. Where the elements come from and go to is the
-//! caller's business.
+//! [`Region`] checks the arguments, as ndarray's own slicing does by panics. [`Lattice`] is where
+//! the elements lie in the file, and [`read`] and [`write`] cut it into pieces that are worth a
+//! request each. Where the elements come from and go to is the caller's business.
 
 use std::ops::Range;
 
@@ -42,7 +43,8 @@ pub(super) enum Misfit {
 }
 
 impl<'a> Region<'a> {
-    /// What the arguments pick of an array of this shape. It is what ndarray picks; where that panics, a misfit.
+    /// What the arguments pick of an array of this shape. It is what ndarray picks; where that
+    /// panics, a misfit.
     pub(super) fn new(
         arguments: &'a [SliceInfoElem],
         shape: &[usize],
@@ -109,8 +111,9 @@ impl<'a> Region<'a> {
         lattice
     }
 
-    /// Takes an array of the region's shape for one whose indices are those of the [lattice](Region::lattice): an axis for each
-    /// of the file's, the slowest first, and ascending.
+    /// Takes an array of the region's shape for one whose indices are those of the
+    /// [lattice](Region::lattice): an axis for each of the file's, the slowest first, and
+    /// ascending.
     pub(super) fn in_file<S: RawData>(
         &self,
         mut array: ArrayBase<S, IxDyn>,
@@ -162,7 +165,8 @@ fn pick(argument: &SliceInfoElem, axis_len: usize) -> Result<Option<Pick>, Misfi
                 let (wide, apart) = (end - start, step.unsigned_abs());
                 let len = wide.div_ceil(apart);
                 let start = match step {
-                    // The first one is the last of the range, and the last one that many steps before it.
+                    // The first one is the last of the range, and the last one that many steps
+                    // before it.
                     ..0 if len > 0 => end - 1 - (len - 1) * apart,
                     _ => start,
                 };
@@ -243,9 +247,26 @@ impl Lattice {
             .map_or(Block::ELEMENT, |axis| axis.block)
     }
 
-    /// Calls `each` with all elements, in the order of the file, in pieces as large as they may be: of at most `most` elements with
-    /// holes of at most `hole` between them, or of any number without a hole. If `each` says that it cannot take one of the
-    /// latter, it comes again in pieces of at most `most`.
+    /// The holes between the neighbours along each axis.
+    pub(super) fn holes(&self) -> impl Iterator<Item = usize> {
+        let inner = self.axes.iter().skip(1).map(|axis| axis.block.span);
+        let axes = self.axes.iter().zip(inner.chain([Block::ELEMENT.span]));
+        let axes = axes.filter(|(axis, _)| axis.len > 1);
+        axes.map(|(axis, inner)| axis.stride - inner)
+    }
+
+    /// The places of the first element, of one in the middle and of the last.
+    pub(super) fn sample(&self) -> impl Iterator<Item = usize> {
+        let last = self.block(0).span - 1;
+        [0, last / 2, last]
+            .map(|place| self.start + place)
+            .into_iter()
+    }
+
+    /// Calls `each` with all elements, in the order of the file, in pieces as large as they may be:
+    /// of at most `most` elements with holes of at most `hole` between them, or of any number
+    /// without a hole. If `each` says that it cannot take one of the latter, it comes again in
+    /// pieces of at most `most`.
     fn pieces<E>(
         &self,
         most: usize,
@@ -307,7 +328,8 @@ impl Lattice {
         Ok(())
     }
 
-    /// The place of each element of a piece in a buffer that has the piece from its first element to its last.
+    /// The place of each element of a piece in a buffer that has the piece from its first element
+    /// to its last.
     fn in_buffer(&self, piece: &Piece<'_>) -> StrideShape<IxDyn> {
         let lens: Vec<_> = piece.indices.iter().map(Range::len).collect();
         let strides: Vec<_> = self.axes.iter().map(|axis| axis.stride).collect();
@@ -320,10 +342,11 @@ impl Lattice {
     }
 }
 
-/// Fills `into`, whose indices are those of the lattice, by way of `fetch`, which reads elements from a place in the file.
+/// Fills `into`, whose indices are those of the lattice, by way of `fetch`, which reads elements
+/// from a place in the file.
 ///
-/// What has no holes is read to where it belongs, if it is in one piece there, too. All else goes through a buffer of `most` elements, with
-/// holes of up to `hole` elements read along.
+/// What has no holes is read to where it belongs, if it is in one piece there, too. All else goes
+/// through a buffer of `most` elements, with holes of up to `hole` elements read along.
 pub(super) fn read<A: Element, E>(
     lattice: &Lattice,
     mut into: ArrayViewMutD<'_, A>,
@@ -354,10 +377,12 @@ pub(super) fn read<A: Element, E>(
     })
 }
 
-/// Writes `values`, whose indices are those of the lattice, by way of `put`, which writes bytes to the place of an element.
+/// Writes `values`, whose indices are those of the lattice, by way of `put`, which writes bytes to
+/// the place of an element.
 ///
-/// What has no holes is written as it is. Elements with holes of up to `hole` elements between them are put where they belong in
-/// what `fetch` reads, and that is written back, `most` elements at a time: with a hole of 0 no byte is written but theirs.
+/// What has no holes is written as it is. Elements with holes of up to `hole` elements between them
+/// are put where they belong in what `fetch` reads, and that is written back, `most` elements at a
+/// time: with a hole of 0 no byte is written but theirs.
 pub(super) fn write<A: Element, E>(
     lattice: &Lattice,
     values: ArrayViewD<'_, A>,

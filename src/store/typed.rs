@@ -20,35 +20,42 @@ use crate::shape::Order;
 
 /// An N-dimensional array in a file: what `np.memmap` is to Python.
 ///
-/// `A` is the type of the elements, `D` the dimension ([`Ix2`](type@ndarray::Ix2), or [`IxDyn`](type@IxDyn) for a rank
-/// known only at run time), `M` the access: [`ReadOnly`] or [`ReadWrite`]. The constructors stand on
-/// `Store<A, D>` and return the access that they open. [`Options`] has more of them; [`AnyStore`](crate::AnyStore) opens
-/// an array whose type is not known.
+/// `A` is the type of the elements, `D` the dimension ([`Ix2`](type@ndarray::Ix2), or
+/// [`IxDyn`](type@IxDyn) for a rank known only at run time), `M` the access: [`ReadOnly`] or
+/// [`ReadWrite`]. The constructors stand on `Store<A, D>` and return the access that they open.
+/// [`Options`] has more of them; [`AnyStore`](crate::AnyStore) opens an array whose type is not
+/// known.
 ///
-/// A store owns the file and its lock. It reads and writes elements by system calls, into memory of its own or of the caller:
-/// [`read`](Store::read), [`write`](Store::write), [`get`](Store::get), [`set`](Store::set), and everything that is built on
-/// them. [`map`](Store::map) makes a [`Mapped`] of it, which lends views of the file itself.
+/// A store owns the file and its lock. It reads and writes elements by system calls, into memory of
+/// its own or of the caller: [`read`](Store::read), [`write`](Store::write), [`get`](Store::get),
+/// [`set`](Store::set), and everything that is built on them. [`map`](Store::map) makes a
+/// [`Mapped`] of it, which lends views of the file itself.
 ///
 /// # Safety
 ///
-/// **No safe call of a store can cause undefined behaviour, whatever is in the file and whatever anybody does to it meanwhile.**
-/// A file that somebody cuts is an error ([`Error::Truncated`]), and elements that somebody writes at the same time come as they
-/// were before or after, each byte by itself. Any number of stores read a file at a time, or one writes it, in this process and all
-/// others: they take its lock ([`flock`]). NumPy, `cp` and `std::fs` ask nobody, which is why mapping is `unsafe`: a view shows the
-/// file as it is, and Rust takes what a reference points at for constant.
+/// **No safe call of a store can cause undefined behaviour, whatever is in the file and whatever
+/// anybody does to it meanwhile.** A file that somebody cuts is an error ([`Error::Truncated`]),
+/// and elements that somebody writes at the same time come as they were before or after, each byte
+/// by itself. Any number of stores read a file at a time, or one writes it, in this process and all
+/// others: they take its lock ([`flock`]). NumPy, `cp` and `std::fs` ask nobody, which is why
+/// mapping is `unsafe`: a view shows the file as it is, and Rust takes what a reference points at
+/// for constant.
 ///
 /// # What it promises
 ///
-/// - Opening checks the header, the length of the file and the element type, and reads nothing else, whatever the size of the
-///   array. Nothing is allocated because a file says so.
-/// - A file is created and resized under another name, made durable, and then takes the place of the old one. A crash, a
-///   full disk or an error on the way leaves the old file as it was, every byte, its mode and its owner.
-/// - The blocks of a new file are allocated, so that a full disk is an error when it is created and not when it is filled, which
-///   by way of a map is a SIGBUS; [`Options::sparse`] does without. (A file that NumPy made may have holes:
-///   [`is_allocated`](Store::is_allocated) tells, [`allocate`](Store::allocate) mends.)
-/// - When [`flush`](Store::flush) returns `Ok` the elements are on the disk. Until then they may reach it in any order, or
-///   not at all. Dropping a store flushes nothing; what was written stays in the page cache and outlives the process, but
-///   not a power cut, and nobody is told if the disk then fails to take it.
+/// - Opening checks the header, the length of the file and the element type, and reads nothing
+///   else, whatever the size of the array. Nothing is allocated because a file says so.
+/// - A file is created and resized under another name, made durable, and then takes the place of
+///   the old one. A crash, a full disk or an error on the way leaves the old file as it was, every
+///   byte, its mode and its owner.
+/// - The blocks of a new file are allocated, so that a full disk is an error when it is created and
+///   not when it is filled, which by way of a map is a SIGBUS; [`Options::sparse`] does without. (A
+///   file that NumPy made may have holes: [`is_allocated`](Store::is_allocated) tells,
+///   [`allocate`](Store::allocate) mends.)
+/// - When [`flush`](Store::flush) returns `Ok` the elements are on the disk. Until then they may
+///   reach it in any order, or not at all. Dropping a store flushes nothing; what was written stays
+///   in the page cache and outlives the process, but not a power cut, and nobody is told if the
+///   disk then fails to take it.
 /// - After one failed write to the disk every later flush and resize is [`Error::Poisoned`].
 ///
 /// [`flock`]: https://man7.org/linux/man-pages/man2/flock.2.html
@@ -101,16 +108,19 @@ pub struct Store<A, D, M = ReadWrite> {
 impl<A: Element, D: Dimension> Store<A, D> {
     /// Opens an existing file for reading: NumPy's mode `r`.
     ///
-    /// Takes a shared lock: other readers may have the file open. Any NPY file will do, of any version and with a header
-    /// of any length, whose dtype is `A`'s.
+    /// Takes a shared lock: other readers may have the file open. Any NPY file will do, of any
+    /// version and with a header of any length, whose dtype is `A`'s.
     ///
     /// # Errors
     ///
-    /// - [`NotFound`](Error::NotFound), [`PermissionDenied`](Error::PermissionDenied), [`NotAFile`](Error::NotAFile).
-    /// - [`Locked`](Error::Locked) if a writer has the file open, [`LockUnsupported`](Error::LockUnsupported).
-    /// - [`Header`](Error::Header) if NumPy would not read the header either, or the dtype is `object`.
-    /// - [`DTypeMismatch`](Error::DTypeMismatch), [`NdimMismatch`](Error::NdimMismatch) if the array is not one of `A`
-    ///   and `D`.
+    /// - [`NotFound`](Error::NotFound), [`PermissionDenied`](Error::PermissionDenied),
+    ///   [`NotAFile`](Error::NotAFile).
+    /// - [`Locked`](Error::Locked) if a writer has the file open,
+    ///   [`LockUnsupported`](Error::LockUnsupported).
+    /// - [`Header`](Error::Header) if NumPy would not read the header either, or the dtype is
+    ///   `object`.
+    /// - [`DTypeMismatch`](Error::DTypeMismatch), [`NdimMismatch`](Error::NdimMismatch) if the
+    ///   array is not one of `A` and `D`.
     /// - [`Truncated`](Error::Truncated) if the file ends before the array,
     ///   [`ShapeTooLarge`](Error::ShapeTooLarge) if no address space could hold it.
     pub fn open(path: impl AsRef<Path>) -> Result<Store<A, D, ReadOnly>> {
@@ -119,8 +129,8 @@ impl<A: Element, D: Dimension> Store<A, D> {
 
     /// Opens an existing file for reading and writing: NumPy's mode `r+`.
     ///
-    /// Takes the exclusive lock. Unlike NumPy it never extends a file that is too short, and so never takes lost data for
-    /// zeros.
+    /// Takes the exclusive lock. Unlike NumPy it never extends a file that is too short, and so
+    /// never takes lost data for zeros.
     ///
     /// # Errors
     ///
@@ -131,19 +141,23 @@ impl<A: Element, D: Dimension> Store<A, D> {
 
     /// Creates a file of zeros, in place of an old one: NumPy's mode `w+`.
     ///
-    /// `shape` is what ndarray takes: `(3, 4)` for C order, `(3, 4).f()` for Fortran order. Takes the exclusive lock, of
-    /// the old file as well. The new file is durable when this returns; the old one keeps every byte unless it does, and
-    /// hands on its mode and owner. Other hard links to it keep the old array. Costs the allocation of the blocks,
-    /// a few system calls, and two syncs.
+    /// `shape` is what ndarray takes: `(3, 4)` for C order, `(3, 4).f()` for Fortran order. Takes
+    /// the exclusive lock, of the old file as well. The new file is durable when this returns; the
+    /// old one keeps every byte unless it does, and hands on its mode and owner. Other hard links
+    /// to it keep the old array. Costs the allocation of the blocks, a few system calls, and two
+    /// syncs.
     ///
     /// # Errors
     ///
-    /// - [`NotFound`](Error::NotFound) if there is no such directory, [`PermissionDenied`](Error::PermissionDenied) if
-    ///   the old file or the directory cannot be written, [`NotAFile`](Error::NotAFile).
+    /// - [`NotFound`](Error::NotFound) if there is no such directory,
+    ///   [`PermissionDenied`](Error::PermissionDenied) if the old file or the directory cannot be
+    ///   written, [`NotAFile`](Error::NotAFile).
     /// - [`Locked`](Error::Locked) if anybody has the old file open.
-    /// - [`NoSpace`](Error::NoSpace), [`FileTooLarge`](Error::FileTooLarge), [`ShapeTooLarge`](Error::ShapeTooLarge).
+    /// - [`NoSpace`](Error::NoSpace), [`FileTooLarge`](Error::FileTooLarge),
+    ///   [`ShapeTooLarge`](Error::ShapeTooLarge).
     ///
-    /// Only where the very last step failed, the sync of the directory ([`Error::Io`]), is the old file gone.
+    /// Only where the very last step failed, the sync of the directory ([`Error::Io`]), is the old
+    /// file gone.
     pub fn create(
         path: impl AsRef<Path>,
         shape: impl ShapeBuilder<Dim = D>,
@@ -155,7 +169,8 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// As [`create`](Store::create); [`AlreadyExists`](Error::AlreadyExists) if the path names anything.
+    /// As [`create`](Store::create); [`AlreadyExists`](Error::AlreadyExists) if the path names
+    /// anything.
     pub fn create_new(
         path: impl AsRef<Path>,
         shape: impl ShapeBuilder<Dim = D>,
@@ -163,11 +178,12 @@ impl<A: Element, D: Dimension> Store<A, D> {
         Options::new().create_new(path, shape)
     }
 
-    /// Creates a file with the elements of `array`, in place of an old one: NumPy's `w+` followed by `m[:] = array`, or
-    /// `np.save`.
+    /// Creates a file with the elements of `array`, in place of an old one: NumPy's `w+` followed
+    /// by `m[:] = array`, or `np.save`.
     ///
-    /// The array may have any strides. The file is in Fortran order if that is how the elements lie in memory and C order
-    /// is not, as with `np.save`; [`Options::order`] sets it. The elements are durable when this returns.
+    /// The array may have any strides. The file is in Fortran order if that is how the elements lie
+    /// in memory and C order is not, as with `np.save`; [`Options::order`] sets it. The elements
+    /// are durable when this returns.
     ///
     /// # Errors
     ///
@@ -210,7 +226,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         Self::check_array(context, &file.array)
     }
 
-    /// Checks that an array is one of `A` and `D`: of a new file, before it takes the place of an old one.
+    /// Checks that an array is one of `A` and `D`: of a new file, before it takes the place of an
+    /// old one.
     pub(crate) fn check_array(context: Context<'_>, array: &Array) -> Result<D> {
         assert_element::<A>();
         let dtype = A::dtype();
@@ -222,22 +239,25 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
 
     /// Waits until every change is on the disk.
     ///
-    /// That includes what was changed by way of a map: a [`Mapped`] lends its store for this, too, and where the system does not
-    /// write the pages of a map with those of its file this does it. On a read-only store there is nothing to write, and it does
-    /// nothing, as in NumPy.
+    /// That includes what was changed by way of a map: a [`Mapped`] lends its store for this, too,
+    /// and where the system does not write the pages of a map with those of its file this does it.
+    /// On a read-only store there is nothing to write, and it does nothing, as in NumPy.
     ///
     /// # Errors
     ///
-    /// What the disk reports, as [`Error::Io`]. The kernel reports a lost write once, so the store is then poisoned and
-    /// every later flush is [`Error::Poisoned`]. With [`MapOptions::guard`], [`Error::Faulted`] if the file was cut, or could
-    /// not be read, since it was mapped; so do all other calls that can fail.
+    /// What the disk reports, as [`Error::Io`]. The kernel reports a lost write once, so the store
+    /// is then poisoned and every later flush is [`Error::Poisoned`]. With [`MapOptions::guard`],
+    /// [`Error::Faulted`] if the file was cut, or could not be read, since it was mapped; so do all
+    /// other calls that can fail.
     pub fn flush(&self) -> Result<()> {
         self.file.flush()
     }
 
-    /// Starts to write every change to the disk and returns: the [`flush`](Store::flush) that follows has less to do.
+    /// Starts to write every change to the disk and returns: the [`flush`](Store::flush) that
+    /// follows has less to do.
     ///
-    /// Makes nothing durable. On Linux it is `sync_file_range`, for `msync(MS_ASYNC)` does nothing there.
+    /// Makes nothing durable. On Linux it is `sync_file_range`, for `msync(MS_ASYNC)` does nothing
+    /// there.
     ///
     /// # Errors
     ///
@@ -246,14 +266,15 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         self.file.flush_async()
     }
 
-    /// Waits until the changes to these rows are on the disk. Of a [`Mapped`] it leaves the others alone; without a map the system
-    /// writes them as well.
+    /// Waits until the changes to these rows are on the disk. Of a [`Mapped`] it leaves the others
+    /// alone; without a map the system writes them as well.
     ///
     /// A row is one index of the slowest axis: the first in C order, the last in Fortran order.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Store::flush); [`RowsOutOfBounds`](Error::RowsOutOfBounds) for rows that the array does not have.
+    /// As [`flush`](Store::flush); [`RowsOutOfBounds`](Error::RowsOutOfBounds) for rows that the
+    /// array does not have.
     pub fn flush_rows(&self, rows: impl RangeBounds<usize>) -> Result<()> {
         self.file.flush_rows(rows)
     }
@@ -267,8 +288,9 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         self.flush()
     }
 
-    /// Whether every element has a block of its own on the disk, so that writing to it needs no room: true of a new file
-    /// unless it is sparse, often false of one that NumPy made or that a snapshot shares blocks with.
+    /// Whether every element has a block of its own on the disk, so that writing to it needs no
+    /// room: true of a new file unless it is sparse, often false of one that NumPy made or that a
+    /// snapshot shares blocks with.
     ///
     /// # Errors
     ///
@@ -329,21 +351,26 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
 }
 
 impl<A: Element, D: Dimension> Store<A, D> {
-    /// Gives the array another shape by rewriting its file. Elements keep their index; new ones are zero.
+    /// Gives the array another shape by rewriting its file. Elements keep their index; new ones are
+    /// zero.
     ///
-    /// Any axes may grow and shrink at the same time, as in HDF5 and Zarr and unlike `ndarray.resize` of NumPy. The new
-    /// file is made beside the old one, durable, and then takes its name, mode and owner, so this needs room for both,
-    /// and a failure leaves file and store as they were. Where elements stay contiguous the kernel copies them, and a file
-    /// system with reflinks shares them instead. A symbolic link is followed; other hard links keep the old array.
+    /// Any axes may grow and shrink at the same time, as in HDF5 and Zarr and unlike
+    /// `ndarray.resize` of NumPy. The new file is made beside the old one, durable, and then takes
+    /// its name, mode and owner, so this needs room for both, and a failure leaves file and store
+    /// as they were. Where elements stay contiguous the kernel copies them, and a file system with
+    /// reflinks shares them instead. A symbolic link is followed; other hard links keep the old
+    /// array.
     ///
     /// # Errors
     ///
-    /// - [`NdimMismatch`](Error::NdimMismatch) if `shape` has another rank, which only [`IxDyn`](type@IxDyn) can.
+    /// - [`NdimMismatch`](Error::NdimMismatch) if `shape` has another rank, which only
+    ///   [`IxDyn`](type@IxDyn) can.
     /// - [`Moved`](Error::Moved) if the path no longer names the file of this store.
     /// - [`TrailingBytes`](Error::TrailingBytes) if something else stands behind the array.
     /// - Those of [`create`](Store::create), and [`Poisoned`](Error::Poisoned).
     ///
-    /// If the very last step fails, the sync of the directory ([`Error::Io`]), the store is on the new file and poisoned.
+    /// If the very last step fails, the sync of the directory ([`Error::Io`]), the store is on the
+    /// new file and poisoned.
     pub fn resize(&mut self, shape: impl IntoDimension<Dim = D>) -> Result<()> {
         self.resize_with(shape, A::zeroed())
     }
@@ -360,14 +387,16 @@ impl<A: Element, D: Dimension> Store<A, D> {
         resized
     }
 
-    /// Takes over the shape of the file, which may have changed even if an operation failed: in its last step.
+    /// Takes over the shape of the file, which may have changed even if an operation failed: in its
+    /// last step.
     pub(super) fn update_dim(&mut self) {
         for (axis, &found) in self.dim.slice_mut().iter_mut().zip(&self.file.array.shape) {
             *axis = found;
         }
     }
 
-    /// Gives every element a block of its own on the disk, as in a file that this crate created. Elements keep their value.
+    /// Gives every element a block of its own on the disk, as in a file that this crate created.
+    /// Elements keep their value.
     ///
     /// # Errors
     ///

@@ -28,6 +28,7 @@ mod paths;
 #[cfg(unix)]
 mod poison;
 mod reduce;
+mod regions;
 #[cfg(unix)]
 mod replace;
 mod resize;

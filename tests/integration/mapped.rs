@@ -21,8 +21,9 @@ pub(crate) fn mapped_with<A: Element, D: Dimension, M: AccessMode>(
     options: &MapOptions,
     store: Store<A, D, M>,
 ) -> Mapped<A, D, M> {
-    // SAFETY: the files of tests are in directories of their own, where nobody but the test that made them gets at them. One that
-    // cuts a file that is mapped does so to see that the guard, or a signal, ends what would go wrong.
+    // SAFETY: the files of tests are in directories of their own, where nobody but the test that
+    // made them gets at them. One that cuts a file that is mapped does so to see that the guard, or
+    // a signal, ends what would go wrong.
     unsafe { options.map(store) }.unwrap()
 }
 

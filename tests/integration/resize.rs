@@ -577,3 +577,27 @@ fn impossible_shapes_are_refused_and_change_nothing() {
         array![[1.0], [3.0], [0.0]].into_dyn()
     );
 }
+
+#[test]
+fn a_resize_that_cannot_be_mapped_leaves_file_and_map_as_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    // So many KiB of addresses: enough for the program, and not for the array.
+    let mut peer = Peer::under("ulimit -v 4000000", &path);
+    peer.ask("create_sparse 1000").unwrap();
+    peer.ask("overwrite 3").unwrap();
+    let before = trace(&path);
+    let error = peer.ask("resize 1000000000").unwrap_err();
+    assert!(
+        error.starts_with("Io {") && error.contains("\"map\""),
+        "{error}"
+    );
+    assert_eq!(trace(&path), before);
+    assert_no_drafts(dir.path());
+    peer.ask("overwrite 4").unwrap();
+    peer.ask("append 2").unwrap();
+    peer.finish();
+    let store = Store::<f64, Ix1>::open(&path).unwrap();
+    assert_eq!(store.shape(), [1002]);
+    assert_eq!(store.read(s![998..]).unwrap(), array![4.0, 4.0, 0.0, 1.0]);
+}
