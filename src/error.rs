@@ -80,8 +80,8 @@ pub enum Error {
         found: &'static str,
     },
 
-    /// Another store holds the file's lock.
-    #[error("cannot {op} {path:?}: its {} lock is held by {holder}; close that store, or wait with `Options::lock`", if *exclusive { "exclusive" } else { "shared" })]
+    /// Somebody else has the file open in a way that stands in the way.
+    #[error("cannot {op} {path:?}: {holder} {hold}; {remedy}")]
     Locked {
         /// The file.
         path: PathBuf,
@@ -89,8 +89,12 @@ pub enum Error {
         op: &'static str,
         /// Whether the lock that was asked for is the exclusive one, of a writer.
         exclusive: bool,
-        /// Who holds it.
+        /// Who has it.
         holder: LockHolder,
+        /// How it is had.
+        hold: LockHold,
+        /// The way out.
+        remedy: &'static str,
     },
 
     /// The file system has no locks.
@@ -118,7 +122,8 @@ pub enum Error {
         op: &'static str,
     },
 
-    /// The file is mounted by itself, as containers do with single files: no other file can have its name.
+    /// The file is mounted by itself, as containers do with single files: no other file can have
+    /// its name.
     #[error(
         "cannot {op} {path:?}: it is mounted by itself, and no new file can take the name of a mount; write to it in place with `Store::open_rw`, or mount its directory instead"
     )]
@@ -568,8 +573,37 @@ impl std::fmt::Display for LockHolder {
         match self {
             LockHolder::ThisProcess => f.write_str("another store in this very process"),
             LockHolder::Process(id) => write!(f, "process {id}"),
-            LockHolder::Unknown => f.write_str("another store"),
+            LockHolder::Unknown => f.write_str("somebody"),
         }
+    }
+}
+
+/// How a lock that was refused is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockHold {
+    /// By a store that reads, in the way of writers alone.
+    Shared,
+    /// By a store that writes.
+    Exclusive,
+    /// By a lease, as file servers take on behalf of other machines, and give back when they are
+    /// asked to.
+    Lease,
+    /// Not yet: by a store that began to wait for it earlier.
+    Waiting,
+    /// The operating system does not tell.
+    Unknown,
+}
+
+impl std::fmt::Display for LockHold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            LockHold::Shared => "has it open to read, and a writer must be alone",
+            LockHold::Exclusive => "has it open to write, alone",
+            LockHold::Lease => "has a lease on it, as a file server takes (Samba, NFS)",
+            LockHold::Waiting => "waits for it and comes first",
+            LockHold::Unknown => "has it open",
+        })
     }
 }
 

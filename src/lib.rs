@@ -102,8 +102,8 @@ pub use element::{
     Text, Timedelta64, Void, unit,
 };
 pub use error::{
-    ChecksumError, DescrError, Error, ExchangeError, HeaderError, LockHolder, NpzError, Result,
-    TextError, TimeError,
+    ChecksumError, DescrError, Error, ExchangeError, HeaderError, LockHold, LockHolder, NpzError,
+    Result, TextError, TimeError,
 };
 pub use exchange::{
     MemoryOrder, from_bytes, from_bytes_as, from_file, read_npy, to_bytes, to_file, view_bytes,

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::file::{Array, ArrayFile};
 use super::options::Options;
 use crate::dtype::DType;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, LockHold, LockHolder, Result};
 use crate::header::{BLOCK, Header, extent};
 use crate::mapping::Access;
 use crate::shape;
@@ -64,11 +64,13 @@ pub(crate) fn lock(
 pub(super) fn refusal(context: Context<'_>, write: bool, refused: NotLocked) -> Error {
     let Context { op, .. } = context;
     match refused {
-        NotLocked::Held(holder) => Error::Locked {
+        NotLocked::Held(holder, hold) => Error::Locked {
             path: context.path(),
             op,
             exclusive: write,
             holder,
+            hold,
+            remedy: lock_remedy(holder, hold),
         },
         NotLocked::Unsupported(source) => Error::LockUnsupported {
             path: context.path(),
@@ -94,6 +96,15 @@ pub(super) fn refusal(context: Context<'_>, write: bool, refused: NotLocked) -> 
             ),
             None => context.io(error),
         },
+    }
+}
+
+/// The way out for who met a lock. To wait for oneself would take for ever.
+fn lock_remedy(holder: LockHolder, hold: LockHold) -> &'static str {
+    match (holder, hold) {
+        (LockHolder::ThisProcess, _) => "drop or close that store first",
+        (_, LockHold::Lease) => "it was asked to give it back: wait for that with `Options::lock`",
+        (_, _) => "close that store, or wait with `Options::lock`",
     }
 }
 

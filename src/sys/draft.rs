@@ -166,7 +166,7 @@ impl Draft {
                 name: unpublished,
             })),
             // The same, between the making of the file and its lock.
-            Ok(_) | Err(NotLocked::Held(_)) => Ok(None),
+            Ok(_) | Err(NotLocked::Held(..)) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -316,7 +316,7 @@ impl Unpublished {
         let id = FileId::of(&claim.metadata()?);
         // Whoever else locks it replaces it.
         let _locked = match LockedFile::lock(claim, true, Patience::None) {
-            Err(NotLocked::Held(_)) => return Ok(false),
+            Err(NotLocked::Held(..)) => return Ok(false),
             locked => locked.ok(),
         };
         let replaced = self.replace(target, id);

@@ -30,6 +30,49 @@ pub(crate) fn sync_file_range(file: &File, range: Range<u64>, flags: u32) -> io:
     }
 }
 
+/// Locks these bytes for reading, or unlocks them, by a lock of the open file (`F_OFD_SETLK`). An
+/// error if somebody has one for writing.
+#[cfg(target_pointer_width = "64")]
+pub(super) fn lock_bytes(file: &File, bytes: Range<u64>, lock: bool) -> io::Result<()> {
+    let kind = if lock { libc::F_RDLCK } else { libc::F_UNLCK };
+    range_lock(file, libc::F_OFD_SETLK, kind, bytes).map(drop)
+}
+
+/// The bytes of a lock that another open file, or another process, has on some of these bytes
+/// (`F_OFD_GETLK`).
+#[cfg(target_pointer_width = "64")]
+pub(super) fn locked_bytes(file: &File, bytes: Range<u64>) -> io::Result<Option<Range<u64>>> {
+    // A length of 0 would mean "to the end of everything".
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let found = range_lock(file, libc::F_OFD_GETLK, libc::F_WRLCK, bytes)?;
+    let start = found.l_start as u64;
+    let end = match found.l_len {
+        0 => u64::MAX,
+        len => start + len as u64,
+    };
+    Ok((i32::from(found.l_type) != libc::F_UNLCK).then_some(start..end))
+}
+
+#[cfg(target_pointer_width = "64")]
+fn range_lock(file: &File, command: i32, kind: i32, bytes: Range<u64>) -> io::Result<libc::flock> {
+    // SAFETY: a struct of numbers.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind as _;
+    lock.l_whence = libc::SEEK_SET as _;
+    lock.l_start = bytes.start as _;
+    lock.l_len = (bytes.end - bytes.start) as _;
+    retry(|| {
+        // SAFETY: reads and writes `lock` alone, on a descriptor that `file` keeps open.
+        match unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) } {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    })?;
+    Ok(lock)
+}
+
 /// One extent of a file, as `FS_IOC_FIEMAP` reports it (`struct fiemap_extent` of linux/fiemap.h).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,9 +10,15 @@ use std::time::{Duration, Instant};
 
 use super::directory::Directory;
 use super::file::{self, FileId};
-use crate::error::LockHolder;
+use super::turn::Turn;
+use crate::error::{LockHold, LockHolder};
 
 /// What to do when another store holds the lock.
+///
+/// Stores that wait get the file in the order in which they came, readers beside each other. On
+/// Linux that holds towards stores that do not wait as well: one that comes later is refused for a
+/// while though it could have the file, so that a writer gets in among readers who come and go all
+/// the time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockPolicy {
@@ -54,7 +60,7 @@ pub(crate) enum NotLocked {
     /// It is no regular file but this.
     Special(&'static str),
     /// Somebody else holds the lock.
-    Held(LockHolder),
+    Held(LockHolder, LockHold),
     /// The file system has no locks.
     Unsupported(io::Error),
     /// A failure in between.
@@ -104,7 +110,8 @@ impl LockedFile {
             }
         };
         for _ in 0..file::MAX_ROUNDS {
-            let file = file::open(path, write).map_err(NotLocked::Open)?;
+            let open = || file::open(path, write);
+            let file = without_lease(path, patience, open)?;
             let Some(patience) = patience else {
                 let metadata = regular(&file)?;
                 return Ok((LockedFile::unlocked(file), metadata));
@@ -114,15 +121,8 @@ impl LockedFile {
                 regular(&file)?;
             }
             let file = LockedFile::lock(file, write, patience).map_err(|refused| {
-                // What it is comes before who has it.
-                match std::fs::metadata(path)
-                    .ok()
-                    .as_ref()
-                    .and_then(file::kind_of_special)
-                {
-                    Some(found) => NotLocked::Special(found),
-                    None => refused,
-                }
+                // Report "not a regular file" before "locked".
+                special(path).map_or(refused, NotLocked::Special)
             })?;
             let metadata = regular(&file.file)?;
             let current = passing && file::names_of(&metadata) > 0
@@ -134,8 +134,8 @@ impl LockedFile {
         Err(NotLocked::Io(file::restless()))
     }
 
-    /// Opens and exclusively locks the file that is called `name`, to be replaced; `None` if there is none. `patience` as for
-    /// [`open`](LockedFile::open).
+    /// Opens and exclusively locks the file that is called `name`, to be replaced; `None` if there
+    /// is none. `patience` as for [`open`](LockedFile::open).
     ///
     /// What it is is found out before it is opened, and no link is followed.
     pub(crate) fn open_in(
@@ -150,11 +150,16 @@ impl LockedFile {
             if let Some(found) = entry.special {
                 return Err(NotLocked::Special(found));
             }
-            let file = match directory.open_file(name, entry.id, true) {
+            let open = || directory.open_file(name, entry.id, true);
+            let file = match without_lease(&directory.path().join(name), patience, open) {
                 Ok(file) => file,
                 // It was moved away meanwhile, or a link came.
-                Err(_) if !directory.names(name, entry.id).map_err(NotLocked::Io)? => continue,
-                Err(error) => return Err(NotLocked::Open(error)),
+                Err(NotLocked::Open(_))
+                    if !directory.names(name, entry.id).map_err(NotLocked::Io)? =>
+                {
+                    continue;
+                }
+                Err(refused) => return Err(refused),
             };
             let Some(patience) = patience else {
                 return Ok(Some(LockedFile::unlocked(file)));
@@ -173,30 +178,36 @@ impl LockedFile {
         exclusive: bool,
         patience: Patience,
     ) -> Result<LockedFile, NotLocked> {
-        let mut pause = FIRST_PAUSE;
+        let mut turn = Turn::new(&file, exclusive);
+        let mut pauses = Pauses::new(patience);
         loop {
-            let attempt = super::sync::retry(|| match (patience, exclusive) {
-                (Patience::Forever, true) => fs2::FileExt::lock_exclusive(&file),
-                (Patience::Forever, false) => fs2::FileExt::lock_shared(&file),
-                (_, true) => fs2::FileExt::try_lock_exclusive(&file),
-                (_, false) => fs2::FileExt::try_lock_shared(&file),
-            });
-            match attempt.map_err(refusal) {
-                Ok(()) => return Ok(LockedFile::new(file, true)),
-                Err(Some(refused)) => return Err(refused),
-                Err(None) => {}
+            let has_come = turn.has_come();
+            if has_come {
+                let attempt = super::sync::retry(|| match exclusive {
+                    true => fs2::FileExt::try_lock_exclusive(&file),
+                    false => fs2::FileExt::try_lock_shared(&file),
+                });
+                match attempt.map_err(refusal) {
+                    Ok(()) => break,
+                    Err(Some(refused)) => return Err(refused),
+                    Err(None) => {}
+                }
             }
-            let left = match patience {
-                Patience::Until(deadline) => deadline.saturating_duration_since(Instant::now()),
-                Patience::None | Patience::Forever => Duration::ZERO,
+            // `flock` can neither wait with a limit nor give way, so this asks again, ever more
+            // rarely.
+            let Some(pause) = pauses.next() else {
+                let (holder, hold) = holder(&file);
+                let in_the_way = exclusive || hold == LockHold::Exclusive;
+                return Err(match has_come || in_the_way && hold != LockHold::Unknown {
+                    true => NotLocked::Held(holder, hold),
+                    false => NotLocked::Held(LockHolder::Unknown, LockHold::Waiting),
+                });
             };
-            if left.is_zero() {
-                return Err(NotLocked::Held(holder(&file)));
-            }
-            // `flock` cannot wait with a limit, so this asks again, ever more rarely.
-            std::thread::sleep(pause.min(left));
-            pause = longer(pause);
+            turn.wait();
+            std::thread::sleep(pause);
         }
+        drop(turn);
+        Ok(LockedFile::new(file, true))
     }
 
     /// Locks an open file exclusively, if nothing stands in the way.
@@ -239,8 +250,59 @@ impl Drop for LockedFile {
 const FIRST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-fn longer(pause: Duration) -> Duration {
-    (pause * 2).min(LONGEST_PAUSE)
+/// The pauses between attempts, each twice as long as the one before, for as long as there is
+/// patience.
+struct Pauses {
+    patience: Patience,
+    longest: Duration,
+}
+
+impl Pauses {
+    fn new(patience: Patience) -> Pauses {
+        let longest = FIRST_PAUSE;
+        Pauses { patience, longest }
+    }
+
+    fn next(&mut self) -> Option<Duration> {
+        let left = match self.patience {
+            Patience::None => Duration::ZERO,
+            Patience::Forever => LONGEST_PAUSE,
+            Patience::Until(deadline) => deadline.saturating_duration_since(Instant::now()),
+        };
+        let pause = self.longest.min(left);
+        self.longest = (2 * self.longest).min(LONGEST_PAUSE);
+        (!pause.is_zero()).then_some(pause)
+    }
+}
+
+/// Opens a file that `path` names. While it is under a lease, which the kernel asks back for
+/// whoever wants to open it, that is refused.
+fn without_lease(
+    path: &Path,
+    patience: Option<Patience>,
+    open: impl Fn() -> io::Result<File>,
+) -> Result<File, NotLocked> {
+    let mut pauses = Pauses::new(patience.unwrap_or(Patience::None));
+    loop {
+        match open() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if let Some(found) = special(path) {
+                    return Err(NotLocked::Special(found));
+                }
+                let Some(pause) = pauses.next() else {
+                    return Err(leased(path));
+                };
+                std::thread::sleep(pause);
+            }
+            opened => return opened.map_err(NotLocked::Open),
+        }
+    }
+}
+
+/// What the path names, if that is no regular file.
+fn special(path: &Path) -> Option<&'static str> {
+    let metadata = std::fs::metadata(path).ok()?;
+    file::kind_of_special(&metadata)
 }
 
 /// Why a file cannot be locked at all, or `None` if somebody else has the lock.
@@ -282,18 +344,45 @@ fn is_lockless(error: &io::Error) -> bool {
     }
 }
 
-/// Who holds a lock on `file`, as far as the kernel tells.
-#[cfg(not(target_os = "linux"))]
-fn holder(_: &File) -> LockHolder {
-    LockHolder::Unknown
+/// Who holds a lease on the file that `path` names, as far as the kernel tells.
+fn leased(path: &Path) -> NotLocked {
+    let known = (|| {
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            // To be looked at alone, which no lease hinders.
+            let flags = rustix::fs::OFlags::PATH.bits().cast_signed();
+            let file = std::fs::OpenOptions::new()
+                .read(true)
+                .custom_flags(flags)
+                .open(path);
+            lock_of(&file.ok()?, "LEASE").map(|(holder, _)| holder)
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = path;
+            None
+        }
+    })();
+    NotLocked::Held(known.unwrap_or(LockHolder::Unknown), LockHold::Lease)
 }
 
-/// Who holds a lock on `file`, as far as the kernel tells: `/proc/locks` lists process, device and inode of each.
+/// Who holds a lock on `file` and how, as far as the kernel tells.
+fn holder(file: &File) -> (LockHolder, LockHold) {
+    #[cfg(target_os = "linux")]
+    let known = lock_of(file, "FLOCK");
+    #[cfg(not(target_os = "linux"))]
+    let (known, _) = (None, file);
+    known.unwrap_or((LockHolder::Unknown, LockHold::Unknown))
+}
+
+/// Who holds a lock of this kind on `file`, and how: `/proc/locks` lists kind, process, device and
+/// inode of each.
 ///
 /// The device there is the file system's own, which on btrfs is not the one that `stat` reports, so it is looked up by way
 /// of the mount that the file was opened through.
 #[cfg(target_os = "linux")]
-fn holder(file: &File) -> LockHolder {
+fn lock_of(file: &File, kind: &str) -> Option<(LockHolder, LockHold)> {
     let find = || {
         use std::os::fd::AsRawFd;
         use std::os::unix::fs::MetadataExt;
@@ -314,30 +403,37 @@ fn holder(file: &File) -> LockHolder {
         std::io::Read::read_to_string(&mut File::open("/proc/locks").ok()?, &mut locks).ok()?;
         locks
             .lines()
-            .find_map(|line| lock_owner(line, device, inode))
+            .find_map(|line| lock_in(line, kind, device, inode))
     };
     // Long lists take several reads, so a second look.
-    match find().or_else(find) {
-        Some(id) if id == std::process::id() => LockHolder::ThisProcess,
-        Some(id) => LockHolder::Process(id),
-        None => LockHolder::Unknown,
+    let (process, hold) = find().or_else(find)?;
+    match process == std::process::id() {
+        true => Some((LockHolder::ThisProcess, hold)),
+        false => Some((LockHolder::Process(process), hold)),
     }
 }
 
-/// The process in a line of `/proc/locks` (`1: FLOCK  ADVISORY  WRITE 359 fe:00:13 0 EOF`), if it is a lock on this file.
+/// The process in a line of `/proc/locks` (`1: FLOCK  ADVISORY  WRITE 359 fe:00:13 0 EOF`) and how
+/// it holds the lock, if it is one of this kind on this file.
 ///
 /// `device` is `major:minor` in decimal, as in mountinfo; the line has it in hexadecimal.
 #[cfg(target_os = "linux")]
-fn lock_owner(line: &str, device: &str, inode: u64) -> Option<u32> {
+fn lock_in(line: &str, kind: &str, device: &str, inode: u64) -> Option<(u32, LockHold)> {
     let words: Vec<_> = line.split_ascii_whitespace().collect();
-    let [_, "FLOCK", _, _, process, place, ..] = words[..] else {
+    let [_, found, _, access, process, place, ..] = words[..] else {
         return None;
     };
     let mut place = place.split(':');
     let hex = |text: &str| u64::from_str_radix(text, 16).ok();
     let (major, minor) = (hex(place.next()?)?, hex(place.next()?)?);
     let this = format!("{major}:{minor}") == device && place.next()?.parse() == Ok(inode);
-    this.then(|| process.parse().ok()).flatten()
+    let hold = match access {
+        "WRITE" => LockHold::Exclusive,
+        "READ" => LockHold::Shared,
+        _ => LockHold::Unknown,
+    };
+    let process = process.parse().ok()?;
+    (found == kind && this).then_some((process, hold))
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -367,38 +463,45 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_a_limit() {
-        let mut pause = FIRST_PAUSE;
-        for _ in 0..6 {
-            assert_eq!(longer(pause), pause + pause);
-            pause = longer(pause);
+    fn pauses_double_up_to_a_limit_for_as_long_as_there_is_patience() {
+        let mut pauses = Pauses::new(Patience::Forever);
+        let mut expected = FIRST_PAUSE;
+        for _ in 0..10 {
+            assert_eq!(pauses.next(), Some(expected));
+            expected = (2 * expected).min(LONGEST_PAUSE);
         }
-        assert_eq!(longer(pause), LONGEST_PAUSE);
-        assert_eq!(longer(LONGEST_PAUSE), LONGEST_PAUSE);
+        assert_eq!(expected, LONGEST_PAUSE);
+        assert_eq!(Pauses::new(Patience::None).next(), None);
+        assert_eq!(Pauses::new(Patience::Until(Instant::now())).next(), None);
+        let soon = Patience::Until(Instant::now() + Duration::from_secs(60));
+        assert_eq!(Pauses::new(soon).next(), Some(FIRST_PAUSE));
     }
 
     #[test]
     fn the_owner_of_a_lock_is_read_from_its_line() {
         let line = "17: FLOCK  ADVISORY  WRITE 4242 fe:1f:131072 0 EOF";
-        assert_eq!(lock_owner(line, "254:31", 131_072), Some(4242));
-        assert_eq!(lock_owner(line, "254:31", 131_073), None);
-        assert_eq!(lock_owner(line, "254:30", 131_072), None);
-        assert_eq!(
-            lock_owner(
+        let found = |device, inode| lock_in(line, "FLOCK", device, inode);
+        assert_eq!(found("254:31", 131_072), Some((4242, LockHold::Exclusive)));
+        assert_eq!(found("254:31", 131_073), None);
+        assert_eq!(found("254:30", 131_072), None);
+        let lease = "3: LEASE  BREAKING  READ  77 fe:1f:131072 0 EOF";
+        for (line, kind, expected) in [
+            (lease, "LEASE", Some((77, LockHold::Shared))),
+            (lease, "FLOCK", None),
+            (line, "LEASE", None),
+            (
                 "18: -> FLOCK ADVISORY WRITE 1 fe:1f:131072 0 EOF",
-                "254:31",
-                131_072
+                "FLOCK",
+                None,
             ),
-            None
-        );
-        assert_eq!(
-            lock_owner(
+            (
                 "19: POSIX  ADVISORY  WRITE 1 fe:1f:131072 0 EOF",
-                "254:31",
-                131_072
+                "FLOCK",
+                None,
             ),
-            None
-        );
-        assert_eq!(lock_owner("", "254:31", 131_072), None);
+            ("", "FLOCK", None),
+        ] {
+            assert_eq!(lock_in(line, kind, "254:31", 131_072), expected, "{line}");
+        }
     }
 }

@@ -28,6 +28,7 @@ mod memory;
 #[cfg(unix)]
 mod send;
 mod sync;
+mod turn;
 
 #[cfg(target_os = "linux")]
 pub(crate) use allocate::unshare;

@@ -4,12 +4,14 @@ use std::any::Any;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
 use ndstore::{
-    AnyStore, Error, LockHolder, LockPolicy, Mode, Options, ReadWrite, Result, Store, Writable,
+    AnyStore, Error, LockHold, LockHolder, LockPolicy, Mode, Options, ReadWrite, Result, Store,
+    Writable,
 };
 
 use super::mapped::copy_on_write;
@@ -123,10 +125,26 @@ fn a_refusal_says_who_holds_the_lock_and_what_to_do() {
     let _held = Store::<f64, Ix1>::open(&path).unwrap();
     let message = Store::<f64, Ix1>::open_rw(&path).unwrap_err().to_string();
     let expected = format!(
-        "cannot open {path:?}: its exclusive lock is held by another store in this very process; \
-         close that store, or wait with `Options::lock`"
+        "cannot open {path:?}: another store in this very process has it open to read, and a writer must be alone; \
+         drop or close that store first"
     );
     assert_eq!(message, expected);
+
+    let (_dir, path) = array();
+    let mut peer = Peer::at(&path);
+    let id = peer.id();
+    for (order, has) in [
+        ("open", "has it open to read, and a writer must be alone"),
+        ("open_rw", "has it open to write, alone"),
+    ] {
+        peer.ask(order).unwrap();
+        let message = Store::<f64, Ix1>::open_rw(&path).unwrap_err().to_string();
+        let expected = format!(
+            "cannot open {path:?}: process {id} {has}; close that store, or wait with `Options::lock`"
+        );
+        assert_eq!(message, expected);
+        peer.ask("drop").unwrap();
+    }
 }
 
 #[test]
@@ -419,8 +437,13 @@ fn waiting_at_most_gives_up_at_its_limit_and_changes_nothing() {
 fn wait_through(path: &Path, change: impl FnOnce()) -> (Peer, Result<(), String>) {
     let mut peer = Peer::at(path);
     peer.begin("wait");
-    let waits = format!(" -> FLOCK  ADVISORY  WRITE {} ", peer.id());
-    wait_until(|| fs::read_to_string("/proc/locks").unwrap().contains(&waits));
+    let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
+    // What it claims its turn by: a lock on a byte that no file has.
+    let claim = |line: &str| line.contains("OFDLCK") && line.contains(&format!(":{inode} "));
+    wait_until(|| {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().any(claim)
+    });
     change();
     let answer = peer.answer();
     (peer, answer)
@@ -597,4 +620,179 @@ fn without_a_lock_none_is_taken_and_none_heeded() {
     drop(std::mem::replace(&mut locked, free.open_rw(&path).unwrap()));
     other.resize(9).unwrap();
     assert_eq!(Store::<f64, Ix1>::open_rw(&path).unwrap().shape(), [9]);
+}
+
+/// Has `count` threads open the file again and again, each for `stay`, until `work` is done.
+/// Returns how often each got in, and what `work` returned.
+fn amid<R>(
+    count: usize,
+    stay: Duration,
+    open: impl Fn() -> Option<Box<dyn Any>> + Sync,
+    work: impl FnOnce() -> R,
+) -> (Vec<usize>, R) {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..count)
+            .map(|index| {
+                let (over, open) = (&over, &open);
+                scope.spawn(move || {
+                    // Each at another time, so that the file is never free.
+                    thread::sleep(stay * index as u32 / count as u32);
+                    let mut entries = 0;
+                    while !over.load(Ordering::Relaxed) {
+                        match open() {
+                            Some(store) => {
+                                entries += 1;
+                                thread::sleep(stay);
+                                drop(store);
+                            }
+                            None => thread::sleep(Duration::from_millis(1)),
+                        }
+                    }
+                    entries
+                })
+            })
+            .collect();
+        thread::sleep(4 * stay);
+        // The threads end whatever comes of it.
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        over.store(true, Ordering::Relaxed);
+        let entries = threads.into_iter().map(|thread| thread.join().unwrap());
+        let entries = entries.collect();
+        (
+            entries,
+            done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        )
+    })
+}
+
+fn boxed<S: 'static>(opened: Result<S>) -> Option<Box<dyn Any>> {
+    match opened {
+        Ok(store) => Some(Box::new(store)),
+        Err(Error::Locked { .. }) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+fn a_writer_that_waits_gets_in_among_readers_that_come_all_the_time() {
+    let (_dir, path) = array();
+    let stay = Duration::from_millis(50);
+    let patient = Options::new().lock(LockPolicy::WaitAtMost(Duration::from_secs(10)));
+    // Those that fail at once and try again, and those that wait themselves.
+    for readers in [Options::new(), patient.clone()] {
+        let (entries, waits) = amid(
+            6,
+            stay,
+            || boxed(readers.open::<f64, Ix1>(&path)),
+            || {
+                [(); 3].map(|()| {
+                    let start = Instant::now();
+                    patient.open_rw::<f64, Ix1>(&path).unwrap();
+                    start.elapsed()
+                })
+            },
+        );
+        assert!(waits.iter().all(|wait| wait.as_secs() < 5), "{waits:?}");
+        assert!(entries.iter().all(|&times| times > 2), "{entries:?}");
+    }
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+fn a_reader_that_waits_gets_in_among_writers_that_come_all_the_time() {
+    let (_dir, path) = array();
+    let stay = Duration::from_millis(10);
+    let patient = Options::new().lock(LockPolicy::WaitAtMost(Duration::from_secs(10)));
+    for writers in [Options::new(), patient.clone()] {
+        let (entries, waits) = amid(
+            6,
+            stay,
+            || boxed(writers.open_rw::<f64, Ix1>(&path)),
+            || {
+                [(); 10].map(|()| {
+                    thread::sleep(2 * stay);
+                    let start = Instant::now();
+                    patient.open::<f64, Ix1>(&path).unwrap();
+                    start.elapsed()
+                })
+            },
+        );
+        assert!(waits.iter().all(|wait| wait.as_secs() < 5), "{waits:?}");
+        assert!(entries.iter().sum::<usize>() > 6, "{entries:?}");
+    }
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+fn a_writer_that_waits_for_a_reader_that_stays_does_not_keep_others_out() {
+    let (_dir, path) = array();
+    let _stays = Store::<f64, Ix1>::open(&path).unwrap();
+    let patient = Options::new().lock(LockPolicy::WaitAtMost(Duration::from_secs(2)));
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| patient.open_rw::<f64, Ix1>(&path).map(drop));
+        let mut refused = 0;
+        while !writer.is_finished() {
+            match Store::<f64, Ix1>::open(&path) {
+                Ok(_) if refused > 0 => break,
+                Ok(_) => {}
+                Err(Error::Locked { hold, holder, .. }) => {
+                    assert_eq!((hold, holder), (LockHold::Waiting, LockHolder::Unknown));
+                    refused += 1;
+                }
+                Err(error) => panic!("{error}"),
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        assert!(refused > 0, "the writer comes first for a while");
+        assert!(!writer.is_finished(), "others come in while it waits");
+        let refused = writer.join().unwrap();
+        assert_locked(refused, &path, true, LockHolder::ThisProcess);
+    });
+    // Nothing is left of its claim.
+    Store::<f64, Ix1>::open(&path).unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_under_a_lease_is_waited_for_and_said_to_be_under_one() {
+    let (_dir, path) = array();
+    let mut peer = Peer::at(&path);
+    for (lease, write) in [("lease_rw", false), ("lease_rw", true), ("lease", true)] {
+        let open = |options: &Options| match write {
+            true => options.open_rw::<f64, Ix1>(&path).map(drop),
+            false => options.open::<f64, Ix1>(&path).map(drop),
+        };
+        peer.ask(lease).unwrap();
+        let limit = Duration::from_millis(60);
+        for (options, least) in [
+            (Options::new(), Duration::ZERO),
+            (Options::new().lock(LockPolicy::WaitAtMost(limit)), limit),
+        ] {
+            let start = Instant::now();
+            let refused = open(&options).unwrap_err();
+            assert!(start.elapsed() >= least, "{lease}");
+            let expected = format!(
+                "cannot open {path:?}: process {} has a lease on it, as a file server takes (Samba, NFS); \
+                 it was asked to give it back: wait for that with `Options::lock`",
+                peer.id()
+            );
+            assert_eq!(refused.to_string(), expected, "{lease}");
+        }
+        for policy in [
+            LockPolicy::Wait,
+            LockPolicy::WaitAtMost(Duration::from_secs(20)),
+        ] {
+            thread::scope(|scope| {
+                let waiter = scope.spawn(move || open(&Options::new().lock(policy)));
+                thread::sleep(Duration::from_millis(50));
+                assert!(!waiter.is_finished(), "{lease}");
+                peer.ask("drop_lease").unwrap();
+                waiter.join().unwrap().unwrap();
+            });
+            peer.ask(lease).unwrap();
+        }
+        peer.ask("drop_lease").unwrap();
+    }
 }

@@ -165,6 +165,7 @@ enum Held {
     Nothing,
     Reader { _store: Box<dyn Any> },
     Writer(Mapped<f64, Ix1>),
+    Lease(fs::File),
 }
 
 #[test]
@@ -240,6 +241,16 @@ fn peer() {
                 store.view_mut().fill(number as f64);
                 store.flush()
             }
+            ("lease" | "lease_rw", _) => {
+                // A writer's lease takes that nobody else has the file open.
+                drop(std::mem::replace(&mut held, Held::Nothing));
+                held = Held::Lease(lease(&path, verb == "lease_rw"));
+                Ok(())
+            }
+            ("drop_lease", Held::Lease(file)) => {
+                set_lease(file, libc::F_UNLCK);
+                Ok(())
+            }
             ("drop", _) => {
                 held = Held::Nothing;
                 Ok(())
@@ -260,6 +271,31 @@ fn burrow(depth: usize) {
         fs::create_dir(&name).unwrap();
         std::env::set_current_dir(&name).unwrap();
     }
+}
+
+/// Takes a lease as a file server does: of a writer, or of a reader.
+fn lease(path: &Path, write: bool) -> fs::File {
+    // Who holds a lease is told by a signal that it is asked back, and by default that kills.
+    #[allow(unsafe_code)]
+    // SAFETY: the signal is ignored, which no handler of this process minds.
+    unsafe {
+        libc::signal(libc::SIGIO, libc::SIG_IGN)
+    };
+    let file = fs::File::options()
+        .read(true)
+        .write(write)
+        .open(path)
+        .unwrap();
+    set_lease(&file, if write { libc::F_WRLCK } else { libc::F_RDLCK });
+    file
+}
+
+#[allow(unsafe_code)]
+fn set_lease(file: &fs::File, kind: i32) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: takes a descriptor, which `file` keeps open, and a number.
+    let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
 }
 
 /// The numbers from 0 on.

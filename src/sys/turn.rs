@@ -1,0 +1,209 @@
+//! Turns: an opener that waits for the lock of a file says so, and openers that come later give
+//! way.
+//!
+//! `flock` itself favours readers: as long as they overlap, a writer that waits never finds the
+//! file free. So whoever waits holds a lock on one byte of the file, far behind its data, whose
+//! offset is the time at which the wait began. Whoever wants the file looks for such locks of an
+//! earlier time. A reader gives way to writers, a writer to everybody.
+//!
+//! These are locks of the open file for reading (`F_OFD_SETLK`), which a descriptor of either
+//! access can take and any number can hold. They guard nothing, go with their process, and where
+//! they are missing the file is merely not shared fairly. Locks of other programs, which may cover
+//! these bytes and more, are told by their length and left alone.
+//!
+//! A wait must not close the file to others for as long as somebody who is already in stays there.
+//! It claims its turn for a while, then leaves the file to whoever comes for as long, then claims
+//! it for twice as long: a writer gets in among readers that stay for any time, and readers are
+//! never kept out for longer than [`LONGEST_CLAIM`].
+
+use std::fs::File;
+use std::ops::Range;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The bytes of writers that wait. No claim on rows reaches them: those end at 2^62.
+const WRITERS: u64 = (1 << 62) + (1 << 56);
+
+/// The bytes of readers that wait.
+const READERS: u64 = (1 << 62) + (2 << 56);
+
+/// How long a wait claims its turn, at first and at most.
+const FIRST_CLAIM: Duration = Duration::from_millis(250);
+const LONGEST_CLAIM: Duration = Duration::from_secs(4);
+
+/// The place of one opener among those that want a file.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    file: &'a File,
+    writer: bool,
+    /// When it came, in microseconds of the system's clock, which all processes share.
+    came: u64,
+    /// There once it waits.
+    claim: Option<Claim>,
+}
+
+/// The claim of an opener that waits.
+#[derive(Debug)]
+struct Claim {
+    /// Whether others see it now.
+    made: bool,
+    until: Instant,
+    length: Duration,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(file: &'a File, writer: bool) -> Turn<'a> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let came = now.unwrap_or_default().as_micros() as u64;
+        Turn::at(file, writer, came)
+    }
+
+    fn at(file: &'a File, writer: bool, came: u64) -> Turn<'a> {
+        Turn {
+            file,
+            writer,
+            came: came % (1 << 56),
+            claim: None,
+        }
+    }
+
+    /// Whether nobody who came earlier waits for the file and stands in the way.
+    pub(super) fn has_come(&self) -> bool {
+        let waits = |first| is_claimed(self.file, first..first + self.came);
+        !(waits(WRITERS) || self.writer && waits(READERS))
+    }
+
+    /// Takes note that the opener waits on: begins or ends its claim, if it is time to.
+    pub(super) fn wait(&mut self) {
+        let now = Instant::now();
+        let next = match &self.claim {
+            Some(claim) if now < claim.until => return,
+            Some(Claim {
+                made: true, length, ..
+            }) => (false, *length),
+            Some(Claim { length, .. }) => (true, (2 * *length).min(LONGEST_CLAIM)),
+            None => (true, FIRST_CLAIM),
+        };
+        let (made, length) = next;
+        self.set(made);
+        self.claim = Some(Claim {
+            made,
+            until: now + length,
+            length,
+        });
+    }
+
+    fn set(&self, claimed: bool) {
+        let first = if self.writer { WRITERS } else { READERS };
+        set_claim(self.file, first + self.came, claimed);
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.claim.as_ref().is_some_and(|claim| claim.made) {
+            self.set(false);
+        }
+    }
+}
+
+/// Whether somebody else claims one of these bytes, and no more than it.
+fn is_claimed(file: &File, bytes: Range<u64>) -> bool {
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    {
+        let found = super::linux::locked_bytes(file, bytes.clone())
+            .ok()
+            .flatten();
+        found.is_some_and(|found| bytes.contains(&found.start) && found.end - found.start == 1)
+    }
+    #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+    {
+        let _ = (file, bytes);
+        false
+    }
+}
+
+/// Claims a byte, or gives it back. Does nothing where `flock` is made of such locks: a claim would
+/// be as good as the lock.
+fn set_claim(file: &File, byte: u64, claimed: bool) {
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    if !emulates_flock(file) {
+        let _ = super::linux::lock_bytes(file, byte..byte + 1, claimed);
+    }
+    #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+    let _ = (file, byte, claimed);
+}
+
+/// Whether the file system, or the server behind it, makes a `flock` a lock on all bytes of the
+/// file.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+fn emulates_flock(file: &File) -> bool {
+    /// NFS, SMB (three clients of it), AFS, 9P.
+    const KINDS: [u32; 6] = [
+        0x6969,
+        0x517b,
+        0xff53_4d42,
+        0xfe53_4d42,
+        0x5346_414f,
+        0x0102_1997,
+    ];
+    rustix::fs::fstatfs(file).is_ok_and(|found| KINDS.contains(&(found.f_type as u32)))
+}
+
+#[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+    use crate::sys::linux;
+
+    /// As many open files of one file.
+    fn opened<const N: usize>() -> (tempfile::NamedTempFile, [File; N]) {
+        let named = tempfile::NamedTempFile::new().unwrap();
+        let files = [(); N].map(|()| File::open(named.path()).unwrap());
+        (named, files)
+    }
+
+    #[test]
+    fn readers_give_way_to_earlier_writers_and_writers_to_everybody_who_came_earlier() {
+        let (_named, [waiting, coming]) = opened();
+        for waits_to_write in [false, true] {
+            let mut turn = Turn::at(&waiting, waits_to_write, 1000);
+            assert!(turn.has_come());
+            turn.wait();
+            assert!(turn.has_come(), "nobody gives way to itself");
+            for (writer, came) in [(false, 999), (false, 1001), (true, 999), (true, 1001)] {
+                let gives_way = came > 1000 && (writer || waits_to_write);
+                let other = Turn::at(&coming, writer, came);
+                assert_eq!(other.has_come(), !gives_way, "{writer} {came}");
+            }
+            drop(turn);
+            assert!(Turn::at(&coming, true, 1001).has_come());
+        }
+    }
+
+    #[test]
+    fn a_wait_claims_its_turn_ever_longer_and_leaves_the_file_to_others_in_between() {
+        let (_named, [waiting, coming]) = opened();
+        let mut turn = Turn::at(&waiting, true, 1000);
+        let mut expected = FIRST_CLAIM;
+        for _ in 0..8 {
+            for made in [true, false] {
+                turn.wait();
+                assert_eq!(Turn::at(&coming, false, 1001).has_come(), !made);
+                let claim = turn.claim.as_mut().unwrap();
+                assert_eq!((claim.made, claim.length), (made, expected));
+                turn.wait();
+                let claim = turn.claim.as_mut().unwrap();
+                assert_eq!(claim.made, made, "before its end");
+                claim.until = Instant::now();
+            }
+            expected = (2 * expected).min(LONGEST_CLAIM);
+        }
+        assert_eq!(expected, LONGEST_CLAIM);
+    }
+
+    #[test]
+    fn locks_of_other_programs_on_all_bytes_are_no_claims() {
+        let (_named, [foreign, coming]) = opened();
+        linux::lock_bytes(&foreign, 0..i64::MAX as u64, true).unwrap();
+        assert!(Turn::at(&coming, true, 1001).has_come());
+    }
+}
