@@ -95,7 +95,7 @@ impl Place {
                 None => Ok(None),
             };
         }
-        let old = LockedFile::open_in(&self.directory, &self.name, patience);
+        let old = LockedFile::open_in(&self.directory, &self.name, true, patience);
         old.map_err(|refused| refusal(context, true, refused))
     }
 

@@ -159,9 +159,8 @@ impl ArrayFile {
     fn verify(&self) -> Result<Verification> {
         let context = self.context("verify");
         let (directory, name) = self.checksum_place(context)?;
-        let path = directory.path().join(name);
         let header = self.header_to_sum(context)?;
-        let known = Known::open(context, path, &self.array, header.len())?;
+        let known = Known::open(context, (directory, name), &self.array, header.len())?;
         let uncovered = known.uncovered(&self.array)?;
         let damaged_header = match uncovered.is_empty() && !self.array.raw {
             true => difference(&header, &known.header),
@@ -232,8 +231,7 @@ impl ArrayFile {
             });
         }
         name.push(SUFFIX);
-        let place = directory.find_from(name);
-        place.map_err(|error| context.io(error))
+        Ok((directory, name))
     }
 
     /// The header of the file as it is now, or one that says of a raw file what it holds.
@@ -276,15 +274,18 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    /// Opens the checksums in `path`. The `array` that they may be for has a header of `header_len` bytes.
+    /// Opens the checksums that have this name in a directory. The `array` that they may be for has a header of `header_len` bytes.
     ///
     /// Lengths before bytes: a file that is longer than the sums of the array is refused before it is read.
     fn open(
         context: Context<'a>,
-        path: PathBuf,
+        (directory, name): (Directory, OsString),
         array: &Array,
         header_len: usize,
     ) -> Result<Known<'a>> {
+        let found = directory.follow(name).map_err(|error| context.io(error));
+        let (directory, name) = found?;
+        let path = directory.path().join(&name);
         let refused = |source| Error::Checksums {
             path: context.path(),
             checksums: path.clone(),
@@ -293,11 +294,11 @@ impl<'a> Known<'a> {
         let damaged = |reason| refused(ChecksumError::Damaged { reason });
         let reading = Context::new(&path, "read");
         // No lock: they are never changed, only replaced.
-        let (file, metadata) = match open::lock(reading, &path, false, None) {
-            Err(Error::NotFound { .. }) => return Err(refused(ChecksumError::Missing)),
-            opened => opened?,
-        };
-        let len = metadata.len();
+        let opened = LockedFile::open_in(&directory, &name, false, None);
+        let opened = opened.map_err(|error| open::refusal(reading, false, error))?;
+        let file = opened.ok_or_else(|| refused(ChecksumError::Missing))?;
+        let metadata = file.file().metadata();
+        let len = metadata.map_err(|error| reading.io(error))?.len();
         let mut bytes = [0; HEAD];
         let read = sys::read_at(file.file(), &mut bytes, 0).map_err(|error| reading.io(error))?;
         let head = Head::decode(&bytes[..read]).map_err(refused)?;

@@ -17,7 +17,7 @@ use rustix::fs::RenameFlags;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::file::{Entry, FileId};
+use super::file::{Entry, FileId, MAX_ROUNDS, restless};
 use super::sync::{retry, sync_all};
 
 /// How many symbolic links in a row are followed, as on Linux.
@@ -47,7 +47,10 @@ impl Directory {
     }
 
     /// Goes on from here as long as `name` is that of a symbolic link.
-    fn follow(self, name: OsString) -> io::Result<(Directory, OsString)> {
+    ///
+    /// A link of somebody else in a directory like `/tmp` is not followed, whatever the system is
+    /// set to do (`fs.protected_symlinks`): there anybody may make one under any name.
+    pub(crate) fn follow(self, name: OsString) -> io::Result<(Directory, OsString)> {
         let (mut directory, mut name) = (self, name);
         for _ in 0..MAX_LINKS {
             let Some(target) = directory.read_link(&name)? else {
@@ -59,13 +62,6 @@ impl Directory {
             (directory.path, name) = (path, target);
         }
         Err(Errno::LOOP.into())
-    }
-
-    /// As [`find`](Directory::find), for the file that is called `name` here.
-    pub(crate) fn find_from(&self, name: OsString) -> io::Result<(Directory, OsString)> {
-        let here = Directory::open(&self.handle, Path::new("."))?;
-        let path = self.path.clone();
-        Directory { path, ..here }.follow(name)
     }
 
     /// Opens a directory to go on from there, which takes no right to read it.
@@ -91,13 +87,31 @@ impl Directory {
         &self.path
     }
 
-    /// The text of a symbolic link, or `None` for anything else.
+    /// The text of a symbolic link that may be followed, or `None` for anything else.
     fn read_link(&self, name: &OsStr) -> io::Result<Option<PathBuf>> {
-        match rustix::fs::readlinkat(&self.handle, name, Vec::new()) {
-            Ok(text) => Ok(Some(OsString::from_vec(text.into_bytes()).into())),
-            Err(Errno::INVAL | Errno::NOENT) => Ok(None),
-            Err(error) => Err(error.into()),
+        for _ in 0..MAX_ROUNDS {
+            let before = self.look(name)?;
+            let Some(link) = before.filter(Entry::is_link) else {
+                return Ok(None);
+            };
+            let directory = self.itself()?;
+            let users = [rustix::process::geteuid().as_raw(), directory.owner];
+            if directory.is_like_tmp() && !users.contains(&link.owner) {
+                return Err(io::Error::new(
+                    io::ErrorKind::PermissionDenied,
+                    "a symbolic link of somebody else in a sticky directory is not followed",
+                ));
+            }
+            match rustix::fs::readlinkat(&self.handle, name, Vec::new()) {
+                // A link never changes: this is the text of the one that was looked at.
+                Ok(text) if self.names(name, link.id)? => {
+                    return Ok(Some(OsString::from_vec(text.into_bytes()).into()));
+                }
+                Ok(_) | Err(Errno::INVAL | Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
+        Err(restless())
     }
 
     /// What `name` stands for, or `None` if it stands for nothing.

@@ -136,10 +136,10 @@ impl Draft {
         let file = match room.create_file(DRAFT.as_ref(), mode) {
             Ok(file) => file,
             // Between its making and that of its file, another process took the room for a stale
-            // one.
-            Err(error) if error.kind() == NotFound => return Ok(None),
+            // one, or another user put one of its own there.
+            Err(error) if matches!(error.kind(), NotFound | AlreadyExists) => return Ok(None),
             Err(error) => {
-                let _ = directory.remove_directory(name);
+                let _ = remove_room(directory, &room, name);
                 return Err(NotLocked::Open(error));
             }
         };
@@ -271,7 +271,15 @@ fn clear(directory: &Directory, name: &OsStr, owner: u32) -> io::Result<()> {
         }
         room.remove_file(&name)?;
     }
-    directory.remove_directory(name)
+    remove_room(directory, &room, name)
+}
+
+/// Removes a room, if that is what still has its name.
+fn remove_room(directory: &Directory, room: &Directory, name: &OsStr) -> io::Result<()> {
+    match directory.names(name, room.itself()?.id)? {
+        true => directory.remove_directory(name),
+        false => Ok(()),
+    }
 }
 
 /// The name of a file that is ready. Dropping it removes the file, and the room.
@@ -402,7 +410,10 @@ impl Drop for Unpublished {
         if self.is_there().is_ok_and(|is_there| is_there) {
             let _ = self.room.remove_file(&self.name);
         }
-        let _ = self.directory.remove_directory(&self.room_name);
+        // Nor a room of somebody else that it was made in by mistake.
+        if (self.room.itself()).is_ok_and(|room| room.owner == self.owner) {
+            let _ = remove_room(&self.directory, &self.room, &self.room_name);
+        }
     }
 }
 

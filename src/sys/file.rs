@@ -30,7 +30,7 @@ pub(crate) fn kind_of_special(metadata: &Metadata) -> Option<&'static str> {
     match metadata.file_type() {
         kind if kind.is_file() => None,
         kind if kind.is_dir() => Some(DIRECTORY),
-        kind if kind.is_symlink() => Some("a symbolic link"),
+        kind if kind.is_symlink() => Some(LINK),
         _ => Some("not a regular file"),
     }
 }
@@ -41,7 +41,7 @@ fn special(kind: rustix::fs::FileType) -> Option<&'static str> {
     Some(match kind {
         FileType::RegularFile => return None,
         FileType::Directory => DIRECTORY,
-        FileType::Symlink => "a symbolic link",
+        FileType::Symlink => LINK,
         FileType::Fifo => "a FIFO",
         FileType::Socket => "a socket",
         FileType::CharacterDevice | FileType::BlockDevice => "a device",
@@ -50,6 +50,7 @@ fn special(kind: rustix::fs::FileType) -> Option<&'static str> {
 }
 
 const DIRECTORY: &str = "a directory";
+const LINK: &str = "a symbolic link";
 
 /// Which file a handle or a path stands for, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +127,11 @@ impl Entry {
         }
     }
 
+    #[cfg(unix)]
+    pub(super) fn is_link(&self) -> bool {
+        self.special == Some(LINK)
+    }
+
     pub(super) fn is_directory(&self) -> bool {
         self.special == Some(DIRECTORY)
     }
@@ -133,6 +139,12 @@ impl Entry {
     /// Whether others than its owner may make and remove names in this directory.
     pub(super) fn others_may_write(&self) -> bool {
         self.mode & 0o022 != 0
+    }
+
+    /// Whether everybody may make names in this directory, and none remove those of others.
+    #[cfg(unix)]
+    pub(super) fn is_like_tmp(&self) -> bool {
+        self.is_sticky() && self.mode & 0o002 != 0
     }
 
     /// Whether a name in this directory is its owner's alone to remove.

@@ -134,13 +134,14 @@ impl LockedFile {
         Err(NotLocked::Io(file::restless()))
     }
 
-    /// Opens and exclusively locks the file that is called `name`, to be replaced; `None` if there
-    /// is none. `patience` as for [`open`](LockedFile::open).
+    /// As [`open`](LockedFile::open), for the file that is called `name` in a directory. `None` if
+    /// there is none.
     ///
-    /// What it is is found out before it is opened, and no link is followed.
+    /// Nothing but a regular file is opened, and no link is followed.
     pub(crate) fn open_in(
         directory: &Directory,
         name: &OsStr,
+        write: bool,
         patience: Option<Patience>,
     ) -> Result<Option<LockedFile>, NotLocked> {
         for _ in 0..file::MAX_ROUNDS {
@@ -150,7 +151,7 @@ impl LockedFile {
             if let Some(found) = entry.special {
                 return Err(NotLocked::Special(found));
             }
-            let open = || directory.open_file(name, entry.id, true);
+            let open = || directory.open_file(name, entry.id, write);
             let file = match without_lease(&directory.path().join(name), patience, open) {
                 Ok(file) => file,
                 // It was moved away meanwhile, or a link came.
@@ -164,7 +165,7 @@ impl LockedFile {
             let Some(patience) = patience else {
                 return Ok(Some(LockedFile::unlocked(file)));
             };
-            let file = LockedFile::lock(file, true, patience)?;
+            let file = LockedFile::lock(file, write, patience)?;
             if directory.names(name, entry.id).map_err(NotLocked::Io)? {
                 return Ok(Some(file));
             }

@@ -33,7 +33,7 @@ impl Directory {
     }
 
     /// As [`find`](Directory::find), for the file that is called `name` here.
-    pub(crate) fn find_from(&self, name: OsString) -> io::Result<(Directory, OsString)> {
+    pub(crate) fn follow(self, name: OsString) -> io::Result<(Directory, OsString)> {
         Directory::find(&self.path.join(name))
     }
 

@@ -61,6 +61,49 @@ fn a_link_that_comes_under_the_name_is_refused_and_ends_the_work() {
     assert_no_drafts(dir.path());
 }
 
+#[test]
+fn a_link_of_somebody_else_in_a_sticky_directory_is_not_followed() {
+    if !is_root() {
+        return;
+    }
+    let (dir, path) = array();
+    let before = trace(&path);
+    let shared = dir.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    set_mode(&shared, 0o1777);
+    let link = shared.join("b.npy");
+    symlink(&path, &link).unwrap();
+    std::os::unix::fs::lchown(&link, Some(1234), Some(1234)).unwrap();
+    let error = Store::<f64, _>::create(&link, 5).unwrap_err();
+    assert!(matches!(error, Error::PermissionDenied { .. }), "{error}");
+    assert!(error.to_string().contains("is not followed"), "{error}");
+    assert_eq!(trace(&path), before);
+    // Of its own, or of the owner of the directory, it is; and so it is in a directory of another kind.
+    std::os::unix::fs::chown(&shared, Some(1234), Some(1234)).unwrap();
+    Store::<f64, _>::create(&link, 5).unwrap();
+    std::os::unix::fs::lchown(&link, Some(0), Some(0)).unwrap();
+    Store::<f64, _>::create(&link, 6).unwrap();
+    std::os::unix::fs::lchown(&link, Some(4321), Some(4321)).unwrap();
+    set_mode(&shared, 0o777);
+    Store::<f64, _>::create(&link, 7).unwrap();
+    assert_eq!(Store::<f64, Ix1>::open(&path).unwrap().shape(), [7]);
+}
+
+#[test]
+fn checksums_are_not_written_through_a_link() {
+    let (dir, path) = array();
+    let store = Store::<f64, Ix1>::open(&path).unwrap();
+    store.write_checksums().unwrap();
+    let (sums, moved) = (dir.path().join("a.npy.sums"), dir.path().join("moved"));
+    fs::rename(&sums, &moved).unwrap();
+    symlink(&moved, &sums).unwrap();
+    let before = trace(&moved);
+    assert!(store.verify().unwrap().is_intact());
+    let error = store.write_checksums().unwrap_err();
+    assert!(matches!(error, Error::NotAFile { .. }), "{error}");
+    assert_eq!(trace(&moved), before);
+}
+
 #[cfg(feature = "npz")]
 #[test]
 fn a_link_that_comes_under_the_name_of_an_archive_is_refused() {

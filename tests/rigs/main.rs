@@ -1,4 +1,5 @@
-//! What takes root to see: disks that are full, fail or lose their power, blocks that are shared, and the calls of a commit.
+//! What takes root to see: disks that are full, fail or lose their power, blocks that are shared, the calls of a commit, another
+//! user in the same directory, and many processes at one name.
 //!
 //! Every rig is ignored by `cargo test`. They need root, loop devices, `mkfs.ext4`, `mkfs.xfs`, `mkfs.btrfs` and `strace`,
 //! and fail where something is missing:
@@ -14,8 +15,12 @@ mod guard;
 mod mapped;
 mod memory_limit;
 mod no_reserve;
+mod odd_places;
 mod power_cuts;
 mod reflink;
+mod replacement;
+#[cfg(feature = "npz")]
+mod shared_directory;
 #[path = "../integration/support.rs"]
 #[allow(dead_code, reason = "the rigs use some of it")]
 mod support;

@@ -1,0 +1,152 @@
+//! Places that lack what most have: names that cannot be swapped or linked, locks that want a file
+//! open for writing, and a file that is mounted by itself.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use ndarray::prelude::*;
+use ndstore::{Error, Store};
+
+use super::disk::run;
+use super::support::{Peer, assert_no_drafts, trace};
+
+/// A process whose calls are as in a file system that lacks some, and where its log is.
+fn without(calls: &[&str], path: &Path) -> Peer {
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-qq", "-o"])
+        .arg(path.with_extension("log"));
+    for call in calls {
+        strace.args(["-e", &format!("inject={call}")]);
+    }
+    strace.args(["-e", "trace=renameat2,renameat,rename,linkat"]);
+    Peer::by_way_of(strace, path)
+}
+
+/// `sudo -E cargo test --test rigs -- --ignored odd_places`
+#[test]
+#[ignore = "needs strace"]
+fn files_are_made_and_replaced_where_names_are_neither_swapped_nor_linked() {
+    let no_flags = "renameat2:error=EINVAL";
+    for calls in [&[no_flags][..], &[no_flags, "linkat:error=EPERM"]] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.npy");
+        let mut peer = without(calls, &path);
+        for order in [
+            "create 5",
+            "resize 7",
+            "append 2",
+            "drop",
+            "create_from 4",
+            "drop",
+            "checksums",
+            "checksums",
+        ] {
+            peer.ask(order)
+                .unwrap_or_else(|error| panic!("{calls:?}, {order}: {error}"));
+        }
+        #[cfg(feature = "npz")]
+        {
+            fs::remove_file(&path).unwrap();
+            peer.ask("archive 3").unwrap();
+            fs::remove_file(&path).unwrap();
+            peer.ask("create_from 4").unwrap();
+        }
+        peer.finish();
+        let store = Store::<f64, Ix1>::open(&path).unwrap();
+        assert_eq!(store.read_all().unwrap(), Array1::<f64>::ones(4));
+        let log = fs::read_to_string(path.with_extension("log")).unwrap();
+        assert!(log.contains("(INJECTED)"), "{log}");
+        assert_no_drafts(dir.path());
+    }
+}
+
+/// `sudo -E cargo test --test rigs -- --ignored odd_places`
+#[test]
+#[ignore = "needs strace"]
+fn a_name_that_is_claimed_and_cannot_be_given_is_free_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    let none = [
+        "renameat2:error=EINVAL",
+        "linkat:error=EPERM",
+        "renameat:error=EIO",
+        "rename:error=EIO",
+    ];
+    let mut peer = without(&none, &path);
+    let error = peer.ask("create 5").unwrap_err();
+    assert!(error.starts_with("Io {"), "{error}");
+    assert!(!path.exists());
+    assert_no_drafts(dir.path());
+}
+
+/// Some network file systems lock exclusively only what is open for writing.
+///
+/// `sudo -E cargo test --test rigs -- --ignored odd_places`
+#[test]
+#[ignore = "needs strace"]
+fn a_stale_draft_is_open_for_writing_when_it_is_locked() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    let room = dir.path().join(".a.npy.ndstore-0");
+    fs::create_dir(&room).unwrap();
+    fs::write(room.join("ndstore-draft"), "left over").unwrap();
+    let file = path.with_extension("log");
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-y", "-e", "trace=openat,flock", "-o"])
+        .arg(&file);
+    let mut peer = Peer::by_way_of(strace, &path);
+    peer.ask("create 5").unwrap();
+    peer.finish();
+    let log = fs::read_to_string(file).unwrap();
+    let in_room = |line: &&str| line.contains(".a.npy.ndstore-0");
+    let mut lines = log
+        .lines()
+        .filter(in_room)
+        .skip_while(|line| !line.contains("\"ndstore-draft\""));
+    let opened = lines.next().expect("it is opened");
+    let is_open = ["O_RDWR", "O_NOFOLLOW"].map(|flag| opened.contains(flag));
+    assert_eq!(is_open, [true; 2], "{opened}");
+    let locked = lines.next().expect("it is locked");
+    assert!(
+        locked.contains("flock(") && locked.contains("LOCK_EX|LOCK_NB"),
+        "{locked}"
+    );
+    assert_no_drafts(dir.path());
+}
+
+/// A file that another one is mounted on, as containers do. It goes with this value.
+struct Mount<'a>(&'a Path);
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0).status();
+    }
+}
+
+/// `sudo -E cargo test --test rigs -- --ignored odd_places`
+#[test]
+#[ignore = "needs root"]
+fn a_file_that_is_mounted_by_itself_is_refused_before_the_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let [path, other] = ["a.npy", "other.npy"].map(|name| dir.path().join(name));
+    for path in [&path, &other] {
+        drop(Store::create_from(path, &array![1.0, 2.0]).unwrap());
+    }
+    run(Command::new("mount").arg("--bind").arg(&other).arg(&path));
+    let _mount = Mount(&path);
+    let before = trace(&path);
+    let refused = Store::<f64, _>::create_with(&path, 9, 1, |_| panic!("it came to work"));
+    let error = refused.unwrap_err();
+    assert!(matches!(error, Error::Mounted { .. }), "{error}");
+    let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    let error = store.resize(9).unwrap_err();
+    assert!(matches!(error, Error::Mounted { .. }), "{error}");
+    assert_eq!(trace(&path), before);
+    assert_no_drafts(dir.path());
+    // It grows in place, as the message says.
+    store.append(&array![3.0]).unwrap();
+    assert_eq!(store.read_all().unwrap(), array![1.0, 2.0, 3.0]);
+}

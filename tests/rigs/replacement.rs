@@ -1,0 +1,430 @@
+//! Eight processes create, resize, rename away, move back, remove and reopen one name, and whoever
+//! holds the lock of a file keeps it.
+//!
+//! Nobody here removes a file but under its lock, and moving it is no removal. So a file that loses
+//! its last name while a store holds it was replaced by somebody who had not locked it. What was
+//! flushed is written down beside the file before the lock is given back, and whoever opens the
+//! file next must find exactly that.
+//!
+//! The processes are this binary once more: they run the one test [`party`].
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ndarray::prelude::*;
+use ndstore::{AccessMode, Error, LockPolicy, Options, Result, Store};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::support::{assert_no_drafts, program, wait_until};
+use super::workload::Random;
+
+/// How long each place is worked at, in seconds, if not this long.
+const SECONDS: &str = "NDSTORE_REPLACEMENT_SECONDS";
+const SECONDS_BY_DEFAULT: u64 = 10;
+
+const PARTIES: u64 = 8;
+
+/// Where a party finds what it needs: its number, the seconds, whether it is careless, and the
+/// directory.
+const PARTY: &str = "NDSTORE_TEST_REPLACEMENT";
+
+/// What a party puts before its report, to tell it from what the test harness prints.
+const REPORT: &str = "party: ";
+
+/// What the parties did, by the order of these names.
+const DONE: [&str; 7] = [
+    "created",
+    "resized",
+    "flushed",
+    "moved away",
+    "moved back",
+    "removed",
+    "refused",
+];
+
+/// One of those who work at the name.
+struct Party {
+    number: u64,
+    dir: PathBuf,
+    path: PathBuf,
+    careless: bool,
+    random: Random,
+    made: u64,
+    moved: u64,
+    done: [u64; DONE.len()],
+}
+
+/// Why something was not done.
+enum Refused {
+    By(Error),
+    Broken(String),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Refused {
+        Refused::By(error)
+    }
+}
+
+impl From<String> for Refused {
+    fn from(what: String) -> Refused {
+        Refused::Broken(what)
+    }
+}
+
+impl Party {
+    fn count(&mut self, what: &str) {
+        let at = DONE.iter().position(|done| *done == what).unwrap();
+        self.done[at] += 1;
+    }
+
+    fn options(&mut self) -> Options {
+        Options::new().lock(match self.random.below(3) {
+            0 => LockPolicy::Fail,
+            1 => LockPolicy::WaitAtMost(Duration::from_millis(5)),
+            _ => LockPolicy::WaitAtMost(Duration::from_millis(50)),
+        })
+    }
+
+    /// Where it is written down what was last flushed of an array.
+    fn ledger(&self, id: u64) -> PathBuf {
+        self.dir.join("ledger").join(id.to_string())
+    }
+
+    fn note(&self, id: u64, flushed: u64) {
+        fs::write(self.ledger(id), flushed.to_string()).unwrap();
+    }
+
+    /// A place for a file that is moved away.
+    fn elsewhere(&mut self) -> PathBuf {
+        self.moved += 1;
+        self.dir
+            .join("elsewhere")
+            .join(format!("{}-{}", self.number, self.moved))
+    }
+
+    /// Checks that what was last flushed is there, and says what it was.
+    fn check<M: AccessMode>(&self, store: &Store<u64, Ix1, M>) -> Result<(u64, u64), Refused> {
+        let (id, flushed) = (store.get(0)?, store.get(1)?);
+        let noted = fs::read_to_string(self.ledger(id));
+        let noted = noted.map_err(|error| format!("array {id} was never acknowledged: {error}"))?;
+        match noted == flushed.to_string() {
+            true => Ok((id, flushed)),
+            false => Err(format!("array {id} has {flushed}, and {noted} was flushed").into()),
+        }
+    }
+
+    /// Checks that the file of the one store of this process still has its name, wherever that is
+    /// now.
+    fn check_name(&self) -> Result<(), Refused> {
+        for entry in fs::read_dir("/proc/self/fd").unwrap() {
+            let handle = entry.unwrap().path();
+            let is_ours = fs::read_link(&handle).is_ok_and(|file| file.starts_with(&self.dir));
+            if is_ours
+                && let Ok(found) = fs::metadata(&handle)
+                && found.is_file()
+                && found.nlink() == 0
+            {
+                return Err("a file that is locked was replaced".to_owned().into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Does something at the name. An error is a broken promise.
+    fn act(&mut self) -> Result<(), String> {
+        let done = match self.random.below(12) {
+            0..3 => self.create(),
+            3..6 => self.open(),
+            6 => self.read(),
+            7..10 => self.move_away(),
+            10 => self.move_back(),
+            _ => self.remove(),
+        };
+        match done {
+            Ok(()) => Ok(()),
+            Err(Refused::Broken(what)) => Err(what),
+            Err(Refused::By(
+                Error::Locked { .. }
+                | Error::NotFound { .. }
+                | Error::AlreadyExists { .. }
+                | Error::Moved { .. },
+            )) => {
+                self.count("refused");
+                Ok(())
+            }
+            Err(Refused::By(error)) => Err(format!("{error:?}")),
+        }
+    }
+
+    fn create(&mut self) -> Result<(), Refused> {
+        if self.careless && self.random.below(2) == 0 {
+            return self.replace_carelessly();
+        }
+        self.made += 1;
+        let id = self.number << 32 | self.made;
+        let len = 2 + self.random.below(3000);
+        let options = self.options();
+        let pause = Duration::from_micros(self.random.below(300) as u64);
+        let store = match self.random.below(3) {
+            0 => options.create_from(&self.path, &elements(id, len))?,
+            1 => options.create_with(&self.path, len, 1000, |mut block| {
+                std::thread::sleep(pause);
+                let rows = block.start[0]..block.start[0] + block.view.len();
+                block.view.assign(&elements(id, len).slice(s![rows]));
+                Ok(())
+            })?,
+            _ => {
+                let mut store = options.create_new(&self.path, len)?;
+                // Nobody has heard of it yet.
+                self.note(0, 0);
+                store.write_all(&elements(id, len))?;
+                store.flush()?;
+                store
+            }
+        };
+        self.note(id, 0);
+        self.count("created");
+        self.work(store)
+    }
+
+    /// Opens the array that is there and works on it.
+    fn open(&mut self) -> Result<(), Refused> {
+        let store = self.options().open_rw::<u64, Ix1>(&self.path)?;
+        self.check(&store)?;
+        self.work(store)
+    }
+
+    fn read(&mut self) -> Result<(), Refused> {
+        let store = self.options().open::<u64, Ix1>(&self.path)?;
+        self.check(&store)?;
+        self.check_name()
+    }
+
+    /// Writes to a store and resizes it, as long as it likes.
+    fn work(&mut self, mut store: Store<u64, Ix1>) -> Result<(), Refused> {
+        let (id, mut flushed) = self.check(&store)?;
+        for _ in 0..1 + self.random.below(4) {
+            self.check_name()?;
+            if self.random.below(3) == 0 {
+                let len = 2 + self.random.below(3000);
+                match store.resize(len) {
+                    Ok(()) => self.count("resized"),
+                    // Somebody moved it away.
+                    Err(Error::Moved { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                self.check_name()?;
+            }
+            store.set(1, flushed + 1)?;
+            store.flush()?;
+            flushed += 1;
+            self.note(id, flushed);
+            self.count("flushed");
+            std::thread::sleep(Duration::from_micros(self.random.below(200) as u64));
+            self.check_name()?;
+        }
+        Ok(())
+    }
+
+    fn move_away(&mut self) -> Result<(), Refused> {
+        let to = self.elsewhere();
+        if fs::rename(&self.path, to).is_ok() {
+            self.count("moved away");
+        }
+        Ok(())
+    }
+
+    /// Moves a file back, if the name is free.
+    fn move_back(&mut self) -> Result<(), Refused> {
+        if let Some(from) = self.some_moved() {
+            let moved = renameat_with(CWD, from, CWD, &self.path, RenameFlags::NOREPLACE);
+            if moved.is_ok() {
+                self.count("moved back");
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a file that was moved away and that nobody holds.
+    fn remove(&mut self) -> Result<(), Refused> {
+        let Some(path) = self.some_moved() else {
+            return Ok(());
+        };
+        // Out of the way of those who move it back.
+        let own = self.elsewhere();
+        if fs::rename(path, &own).is_err() {
+            return Ok(());
+        }
+        let Ok(file) = fs::File::open(&own) else {
+            return Ok(());
+        };
+        // Whoever moves it back meanwhile takes its name along.
+        if fs2::FileExt::try_lock_exclusive(&file).is_ok() && fs::remove_file(own).is_ok() {
+            self.count("removed");
+        }
+        Ok(())
+    }
+
+    fn some_moved(&mut self) -> Option<PathBuf> {
+        let mut entries = fs::read_dir(self.dir.join("elsewhere")).unwrap();
+        let skipped = self.random.below(8);
+        entries.nth(skipped).map(|entry| entry.unwrap().path())
+    }
+
+    /// The flaw that must be caught: it locks the old file, and then gives the new one a name that
+    /// may be another's by now.
+    fn replace_carelessly(&mut self) -> Result<(), Refused> {
+        let Ok(old) = fs::File::options().read(true).write(true).open(&self.path) else {
+            return Ok(());
+        };
+        if fs2::FileExt::try_lock_exclusive(&old).is_err() {
+            return Ok(());
+        }
+        self.made += 1;
+        let id = self.number << 32 | self.made;
+        let draft = self.dir.join(format!("draft-{}", self.number));
+        drop(Store::create_from(&draft, &elements(id, 10))?);
+        self.note(id, 0);
+        fs::rename(draft, &self.path).unwrap();
+        Ok(())
+    }
+}
+
+/// The elements of a new array: who it is, how often it was flushed since it was made, and nothing
+/// of interest.
+fn elements(id: u64, len: usize) -> Array1<u64> {
+    Array1::from_shape_fn(len, |place| if place == 1 { 0 } else { id })
+}
+
+#[test]
+#[ignore = "one of the processes of other tests, which start it"]
+fn party() {
+    let Ok(told) = std::env::var(PARTY) else {
+        return;
+    };
+    let mut words = told.splitn(4, ' ');
+    let mut word = || words.next().unwrap();
+    let number = word().parse().unwrap();
+    let seconds = word().parse().unwrap();
+    let careless = word().parse().unwrap();
+    let dir = PathBuf::from(word());
+    let mut party = Party {
+        number,
+        path: dir.join("a.npy"),
+        dir,
+        careless,
+        random: Random::new(number),
+        made: 0,
+        moved: 0,
+        done: [0; DONE.len()],
+    };
+    let end = Instant::now() + Duration::from_secs_f64(seconds);
+    // The harness has left its own line unfinished.
+    println!();
+    while Instant::now() < end {
+        if let Err(what) = party.act() {
+            println!("{REPORT}{what}");
+            std::process::exit(1);
+        }
+    }
+    println!("{REPORT}{:?}", party.done);
+}
+
+/// Lets all parties work in a directory of `place`, and says what they did.
+fn stress(place: &Path, seconds: f64, careless: bool) -> Result<[u64; DONE.len()], String> {
+    let dir = tempfile::tempdir_in(place).unwrap();
+    let at = dir.path().canonicalize().unwrap();
+    for inner in ["ledger", "elsewhere"] {
+        fs::create_dir(at.join(inner)).unwrap();
+    }
+    let start = |number| {
+        let told = format!("{number} {seconds} {careless} {}", at.display());
+        Command::new(program())
+            .args(["replacement::party", "--exact", "--ignored", "--nocapture"])
+            .env(PARTY, told)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let mut parties: Vec<_> = (0..PARTIES).map(|number| Reaped(start(number))).collect();
+    std::thread::sleep(Duration::from_secs_f64(seconds));
+    let is_over = |party: &mut Reaped| party.0.try_wait().unwrap().is_some();
+    wait_until(|| parties.iter_mut().all(is_over));
+    let mut total = [0; DONE.len()];
+    for Reaped(party) in &mut parties {
+        let (mut said, status) = (String::new(), party.wait().unwrap());
+        let mut stdout = party.stdout.take().unwrap();
+        stdout.read_to_string(&mut said).unwrap();
+        let report = said.lines().find_map(|line| line.strip_prefix(REPORT));
+        let report = report.ok_or_else(|| format!("a party died: {status}"))?;
+        if !status.success() {
+            return Err(report.to_owned());
+        }
+        let counts = report.trim_matches(['[', ']']).split(", ");
+        for (total, count) in total.iter_mut().zip(counts) {
+            *total += count.parse::<u64>().unwrap();
+        }
+    }
+    // All that was flushed is found, wherever the files are now.
+    let mut left = vec![at.join("a.npy")];
+    let entries = fs::read_dir(at.join("elsewhere")).unwrap();
+    left.extend(entries.map(|entry| entry.unwrap().path()));
+    for path in left.iter().filter(|path| path.exists()) {
+        let store = Store::<u64, Ix1>::open(path).map_err(|error| error.to_string())?;
+        let (id, flushed) = (store.get(0).unwrap(), store.get(1).unwrap());
+        let noted = fs::read_to_string(at.join("ledger").join(id.to_string()));
+        if noted.ok() != Some(flushed.to_string()) {
+            return Err(format!("{path:?}: array {id} has {flushed}"));
+        }
+    }
+    assert_no_drafts(&at);
+    Ok(total)
+}
+
+/// A process that does not outlive this value.
+struct Reaped(Child);
+
+impl Drop for Reaped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// In memory, where a sync takes no time, and on a disk.
+fn places() -> [PathBuf; 2] {
+    [PathBuf::from("/dev/shm"), std::env::temp_dir()]
+}
+
+/// `cargo test --release --test rigs -- --ignored --nocapture replacement`, with the seconds for
+/// each place in `NDSTORE_REPLACEMENT_SECONDS`.
+#[test]
+#[ignore = "takes a while"]
+fn no_store_that_is_locked_is_ever_replaced() {
+    let seconds = std::env::var(SECONDS).map_or(SECONDS_BY_DEFAULT, |text| text.parse().unwrap());
+    for place in places() {
+        let total = stress(&place, seconds as f64, false);
+        let total = total.unwrap_or_else(|what| panic!("{place:?}: {what}"));
+        let told: Vec<_> = DONE
+            .iter()
+            .zip(total)
+            .map(|(what, count)| format!("{count} {what}"))
+            .collect();
+        println!("{place:?}, {seconds} s: {}", told.join(", "));
+        assert!(!total.contains(&0), "something was never done");
+    }
+}
+
+/// That the check catches what it is for.
+#[test]
+#[ignore = "takes a while"]
+fn a_careless_replacement_is_caught() {
+    let caught = (0..10).any(|_| stress(&places()[0], 2.0, true).is_err());
+    assert!(caught, "nobody lost a store");
+}
