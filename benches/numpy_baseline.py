@@ -107,68 +107,6 @@ def write_save(path, nbytes):
     return fresh(path, fill)
 
 
-def fill_in_pieces(path, nbytes):
-    """Fills a map from front to back, a MiB at a time, as a program does whose data are not in memory all at once."""
-    size, piece = int(nbytes) // 8, np.arange(1 << 17, dtype="<f8")
-
-    def fill(path):
-        new = np.lib.format.open_memmap(path, mode="w+", dtype="<f8", shape=(size,))
-        for start in range(0, size, piece.size):
-            part = new[start : start + piece.size]
-            part[:] = piece[: part.size]
-        new.flush()
-        return new
-
-    return fresh(path, fill)
-
-
-def append_rows(path, rows, columns):
-    """npy-append-array, a row at a time. It rewrites the header with each."""
-    try:
-        from npy_append_array import NpyAppendArray
-    except ImportError:
-        print("python3 has no npy-append-array", flush=True)
-        sys.exit()
-    row = np.arange(int(columns), dtype="<f8").reshape(1, -1)
-
-    def fill(path):
-        with NpyAppendArray(path) as array:
-            for _ in range(int(rows)):
-                array.append(row)
-        file = os.open(path, os.O_RDONLY)
-        os.fdatasync(file)
-        os.close(file)
-
-    return fresh(path, fill)
-
-
-def gather(path, rows_path):
-    rows = np.load(rows_path)
-    return whole(lambda: np.load(path, mmap_mode="r")[rows])
-
-
-def transpose(old_path, new_path):
-    def fill(path):
-        old = np.load(old_path, mmap_mode="r")
-        new = np.lib.format.open_memmap(path, mode="w+", dtype=old.dtype, shape=old.shape[::-1])
-        new[:] = old.T
-        new.flush()
-        return new
-
-    return fresh(new_path, fill)
-
-
-def reduce(path, operation):
-    array = np.load(path, mmap_mode="r")
-    operations = {
-        "sum": array.sum,
-        "mean": array.mean,
-        "var": array.var,
-        "min and max": lambda: (array.min(), array.max()),
-    }
-    return whole(operations[operation])
-
-
 def resize(path, new_path, rows, columns):
     old = np.load(path, mmap_mode="r")
     shape = int(rows), int(columns)
@@ -200,11 +138,6 @@ def main(job, *arguments):
         random_elements,
         write_memmap,
         write_save,
-        fill_in_pieces,
-        append_rows,
-        gather,
-        transpose,
-        reduce,
         resize,
         tobytes,
         zlib_compress,

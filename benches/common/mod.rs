@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | `NDSTORE_BENCH_DIR` | `target/bench-data` | where the files lie; it must be on a disk |
 //! | `NDSTORE_BENCH_MIB` | 1024 (`compare`: 2048) | the size of the arrays |
-//! | `NDSTORE_BENCH_PAIRS` | 11 (`compare`: 5) | how many pairs |
+//! | `NDSTORE_BENCH_PAIRS` | 11 (`compare`: 6) | how many pairs |
 //!
 //! The arguments are criterion's, with the filter in front: `cargo bench --bench scan -- cold`. With `--test` everything
 //! runs once over 1 MiB. NumPy takes part where `python3` has it.
@@ -22,7 +22,6 @@
 
 mod numpy;
 
-use std::fmt;
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -45,8 +44,6 @@ const PAGE: usize = 4096;
 pub(crate) struct Side<'a> {
     name: &'static str,
     run: Box<dyn FnMut(u64) -> Duration + 'a>,
-    /// What a sample says that was cut short because it took as long.
-    limit: Option<Duration>,
 }
 
 impl<'a> Side<'a> {
@@ -62,7 +59,6 @@ impl<'a> Side<'a> {
         Side {
             name,
             run: Box::new(run),
-            limit: None,
         }
     }
 
@@ -71,7 +67,6 @@ impl<'a> Side<'a> {
         Side {
             name,
             run: Box::new(move |times| (0..times).map(|_| job()).sum()),
-            limit: None,
         }
     }
 
@@ -89,61 +84,6 @@ impl<'a> Side<'a> {
             run: Box::new(run),
             ..self
         }
-    }
-
-    /// The same job, each sample counted as so many: for a side that is too slow for all of it.
-    pub(crate) fn scaled(self, factor: u32) -> Side<'a> {
-        let Side { mut run, .. } = self;
-        Side {
-            run: Box::new(move |times| run(times) * factor),
-            ..self
-        }
-    }
-}
-
-/// What came of measuring one side against another.
-pub(crate) struct Compared {
-    pub(crate) subject: &'static str,
-    pub(crate) rival: &'static str,
-    /// The times of the subject over those of the rival, pair by pair.
-    ratios: Vec<f64>,
-    /// Those of the subject over its own.
-    same: Vec<f64>,
-    /// The median times.
-    pub(crate) subject_time: Duration,
-    pub(crate) rival_time: Duration,
-    /// Whether the rival did not finish: its time is at least as long as given.
-    pub(crate) cut_short: bool,
-}
-
-impl Compared {
-    pub(crate) fn ratio(&self) -> f64 {
-        median(self.ratios.iter().copied())
-    }
-
-    pub(crate) fn range(&self) -> String {
-        range(&self.ratios)
-    }
-
-    pub(crate) fn same(&self) -> String {
-        range(&self.same)
-    }
-}
-
-impl fmt::Display for Compared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "ratio {} / {}: {:.3} ({} pairs {}; same against same {}) [{:.2?} / {:.2?}]",
-            self.subject,
-            self.rival,
-            self.ratio(),
-            self.ratios.len(),
-            self.range(),
-            self.same(),
-            self.subject_time,
-            self.rival_time,
-        )
     }
 }
 
@@ -206,6 +146,11 @@ impl Bench {
         self.directory.path().join(name)
     }
 
+    /// Where the files of this run are.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// The bytes of the large arrays.
     pub(crate) fn nbytes(&self) -> usize {
         self.nbytes
@@ -228,29 +173,21 @@ impl Bench {
             .collect()
     }
 
-    /// Whether the arguments ask for this question.
+    /// Whether the arguments ask for this question: all words of the filter are in it.
     pub(crate) fn wants(&self, question: &str) -> bool {
         self.pairs > 0
-            && self
-                .filter
-                .as_ref()
-                .is_none_or(|filter| question.contains(filter))
+            && self.filter.as_ref().is_none_or(|filter| {
+                filter
+                    .split_whitespace()
+                    .all(|word| question.contains(word))
+            })
     }
 
     /// Measures the first side against each of the others, `times` jobs to a sample, and prints a line for each.
     pub(crate) fn pairs(&self, question: &str, times: u64, sides: &mut [Side<'_>]) {
-        if self.wants(question) {
-            self.compare(times, sides, |compared| println!("{question}: {compared}"));
+        if !self.wants(question) {
+            return;
         }
-    }
-
-    /// Measures the first side against each of the others, `times` jobs to a sample, and says what came of each.
-    pub(crate) fn compare(
-        &self,
-        times: u64,
-        sides: &mut [Side<'_>],
-        mut tell: impl FnMut(Compared),
-    ) {
         // Nobody's first sample counts: it finds caches cold and memory untouched.
         for side in &mut *sides {
             (side.run)(times);
@@ -272,18 +209,19 @@ impl Bench {
                 });
             }
             let seconds = |duration: Duration| duration.as_secs_f64() / times as f64;
-            let subject_time = median(samples.iter().map(|pair| seconds(pair.0)));
-            let rival_time =
-                Duration::from_secs_f64(median(samples.iter().map(|pair| seconds(pair.1))));
-            tell(Compared {
-                subject: subject.name,
-                rival: rival.name,
-                ratios: samples.iter().map(|&(a, b)| ratio(a, b)).collect(),
-                same: same.clone(),
-                subject_time: Duration::from_secs_f64(subject_time),
-                cut_short: rival.limit.is_some_and(|limit| rival_time >= limit),
-                rival_time,
-            });
+            let time = |seconds| Duration::from_secs_f64(median(seconds));
+            let subject_time = time(samples.iter().map(|pair| seconds(pair.0)).collect());
+            let rival_time = time(samples.iter().map(|pair| seconds(pair.1)).collect());
+            let ratios: Vec<f64> = samples.iter().map(|&(a, b)| ratio(a, b)).collect();
+            println!(
+                "{question}: ratio {} / {}: {:.3} ({} pairs {}; same against same {}) [{subject_time:.2?} / {rival_time:.2?}]",
+                subject.name,
+                rival.name,
+                median(ratios.clone()),
+                ratios.len(),
+                range(&ratios),
+                range(&same),
+            );
         }
     }
 
@@ -312,8 +250,7 @@ fn ratio(a: Duration, b: Duration) -> f64 {
     a.as_secs_f64() / b.as_secs_f64()
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     if values.len().is_multiple_of(2) {
@@ -379,14 +316,19 @@ pub(crate) fn evict(path: &Path) {
     // Only clean pages are dropped.
     file.sync_all().unwrap();
     rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
-    let pages = resident(&map(&file));
-    let left = pages.iter().filter(|&&page| page & 1 == 1).count();
+    let left = cached(path);
     assert!(
-        left * 100 <= pages.len(),
-        "the page cache keeps {left} of {} pages of {}: set NDSTORE_BENCH_DIR to a directory on a disk",
-        pages.len(),
+        left < 0.001,
+        "the page cache keeps {left} of {}: set NDSTORE_BENCH_DIR to a directory on a disk",
         path.display()
     );
+}
+
+/// How much of a file is in the page cache: 1 is all of it.
+#[cfg(target_os = "linux")]
+pub(crate) fn cached(path: &Path) -> f64 {
+    let pages = resident(&map(&File::open(path).unwrap()));
+    pages.iter().filter(|&&page| page & 1 == 1).count() as f64 / pages.len() as f64
 }
 
 /// Which pages of a map are in the page cache: the lowest bit of each byte. Unlike a probing read, this brings none in.

@@ -2,24 +2,19 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use super::Side;
 
 struct NumPy {
     process: Child,
-    /// The lines that it prints. They come by way of a thread, so that waiting for one can end.
-    answers: Receiver<String>,
-    /// How long an answer may take, and whether one took longer.
-    limit: Option<Duration>,
-    stopped: bool,
+    stdout: BufReader<ChildStdout>,
 }
 
 impl NumPy {
     /// Starts Python on a job. The error says what is not there.
-    fn start(job: &str, arguments: &[&OsStr], limit: Option<Duration>) -> Result<NumPy, String> {
+    fn start(job: &str, arguments: &[&OsStr]) -> Result<NumPy, String> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/numpy_baseline.py");
         let mut process = Command::new("python3")
             .args([script, job])
@@ -29,47 +24,27 @@ impl NumPy {
             .spawn()
             .map_err(|error| format!("python3 does not start: {error}"))?;
         let stdout = BufReader::new(process.stdout.take().expect("stdout is a pipe"));
-        let (sender, answers) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-        let numpy = NumPy {
-            process,
-            answers,
-            limit,
-            stopped: false,
-        };
-        match numpy.answers.recv().as_deref() {
-            Ok("ready") => Ok(numpy),
-            Ok(missing) => Err(missing.to_owned()),
-            Err(_) => Err("python3 ends at once".to_owned()),
+        let mut numpy = NumPy { process, stdout };
+        match numpy.answer().as_str() {
+            "ready" => Ok(numpy),
+            "" => Err("python3 ends at once".to_owned()),
+            missing => Err(missing.to_owned()),
         }
     }
 
-    /// Does the job so many times, or stops for good after the time limit and says that it took as long.
+    /// The next line that it prints: empty if it has ended.
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    }
+
+    /// Does the job so many times.
     fn run(&mut self, times: u64) -> Duration {
-        let limit = self.limit.unwrap_or(Duration::MAX);
-        if self.stopped {
-            return limit;
-        }
         let orders = self.process.stdin.as_mut().expect("stdin is a pipe");
         writeln!(orders, "{times}").unwrap();
-        match self.answers.recv_timeout(limit) {
-            Ok(answer) => Duration::from_secs_f64(
-                answer
-                    .parse()
-                    .expect("numpy_baseline.py answers in seconds"),
-            ),
-            Err(RecvTimeoutError::Timeout) => {
-                self.stopped = true;
-                self.process.kill().unwrap();
-                self.process.wait().unwrap();
-                limit
-            }
-            Err(RecvTimeoutError::Disconnected) => panic!("numpy_baseline.py has died"),
-        }
+        let seconds = self.answer().parse();
+        Duration::from_secs_f64(seconds.expect("numpy_baseline.py answers in seconds"))
     }
 }
 
@@ -88,21 +63,10 @@ impl Side<'_> {
         job: &str,
         arguments: &[&OsStr],
     ) -> Result<Side<'static>, String> {
-        Side::numpy_within(name, job, arguments, None)
-    }
-
-    /// As [`numpy`](Side::numpy); a sample that takes longer than `limit` is stopped, and none is taken after it.
-    pub(crate) fn numpy_within(
-        name: &'static str,
-        job: &str,
-        arguments: &[&OsStr],
-        limit: Option<Duration>,
-    ) -> Result<Side<'static>, String> {
-        let mut numpy = NumPy::start(job, arguments, limit)?;
+        let mut numpy = NumPy::start(job, arguments)?;
         Ok(Side {
             name,
             run: Box::new(move |times| numpy.run(times)),
-            limit,
         })
     }
 }

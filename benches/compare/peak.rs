@@ -1,92 +1,150 @@
-//! The peak memory of each operation, on arrays of 1, 4 and 16 times its budget: each in a process of its own.
+//! The peak memory of each operation, on arrays of several sizes and shapes: each in a process of its own.
 
+use std::fmt;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use ndarray::prelude::*;
-use ndstore::{Chunk, Store};
+use ndstore::{Chunk, Order, Store};
 
-use super::{COLUMNS, PIECE, create, memory, random_rows};
-use crate::common::Bench;
+use super::input::{self, format, random_rows};
+use crate::common::{self, Bench};
 
 /// What the arguments of the process start with that is to do one operation.
 const CHILD: &str = "--peak";
 
-/// How many times the budget the arrays are.
-const TIMES: [usize; 3] = [1, 4, 16];
+/// The arrays: how many times as large as the budget, and how many rows they have of so many elements.
+const ARRAYS: [(&str, usize, Rows); 6] = [
+    ("1 x", 1, |len| len / 512),
+    ("4 x", 4, |len| len / 512),
+    ("16 x", 16, |len| len / 512),
+    ("16 x, 1 row", 16, |_| 1),
+    ("16 x, 3 rows", 16, |_| 3),
+    ("16 x, 1 column", 16, |len| len),
+];
+
+/// How many rows an array of so many elements has.
+type Rows = fn(usize) -> usize;
 
 /// How far the peak may lie above the budget: a process without any array has a few MiB.
 const SLACK: u64 = 32 << 20;
 
-/// Does an operation on the array at the path, within the budget. A new file goes to the other path.
-type Operation = fn(&Path, &Path, usize);
+/// Does an operation on the array at the path, within the budget. A new file goes to the other path. `None` where arguments
+/// and result, which are the caller's, would take more than the budget by themselves.
+type Operation = fn(&Path, &Path, usize) -> Option<()>;
+
+fn open(path: &Path) -> Store<f64, Ix2, ndstore::ReadOnly> {
+    Store::open(path).unwrap()
+}
+
+/// How many rows can be picked so that they and their list are a quarter of the budget.
+fn pickable(shape: &[usize], budget: usize) -> Option<usize> {
+    let count = budget / 4 / (shape[1] * 8 + size_of::<usize>());
+    (count > 0).then_some(count.min(shape[0]))
+}
 
 const OPERATIONS: &[(&str, Operation)] = &[
     ("blocks", |path, _, budget| {
-        let store = Store::<f64, Ix2>::open(path).unwrap();
+        let store = open(path);
         let mut total = 0.0;
         for block in store
             .out_of_core()
             .memory(budget)
-            .blocks(Chunk::Bytes(PIECE * 8))
+            .blocks(Chunk::Bytes(1 << 20))
         {
             total += block.unwrap().view.sum();
         }
         std::hint::black_box(total);
+        Some(())
     }),
     ("for_each_block_mut", |path, _, budget| {
         let mut store = Store::<f64, Ix2>::open_rw(path).unwrap();
         let work = store.out_of_core_mut().memory(budget);
-        work.for_each_block_mut(Chunk::Bytes(PIECE * 8), |mut block| {
+        let done = work.for_each_block_mut(Chunk::Bytes(1 << 20), |mut block| {
             block.view.mapv_inplace(|element| element + 1.0);
             Ok(())
-        })
-        .unwrap();
+        });
+        done.unwrap();
+        Some(())
     }),
     ("map", |path, new, budget| {
-        let store = Store::<f64, Ix2>::open(path).unwrap();
-        let work = store.out_of_core().memory(budget);
-        work.map(new, |element| element + 1.0).unwrap();
+        open(path)
+            .out_of_core()
+            .memory(budget)
+            .map(new, |element| element + 1.0)
+            .unwrap();
+        Some(())
     }),
     ("transpose", |path, new, budget| {
-        let store = Store::<f64, Ix2>::open(path).unwrap();
-        let work = store.out_of_core().memory(budget);
-        work.transpose(new).unwrap();
+        open(path)
+            .out_of_core()
+            .memory(budget)
+            .transpose(new)
+            .unwrap();
+        Some(())
+    }),
+    ("to_order", |path, new, budget| {
+        open(path)
+            .out_of_core()
+            .memory(budget)
+            .to_order(Order::F, new)
+            .unwrap();
+        Some(())
     }),
     ("sum and var", |path, _, budget| {
-        let store = Store::<f64, Ix2>::open(path).unwrap();
+        let store = open(path);
         let work = || store.out_of_core().memory(budget);
         std::hint::black_box((work().sum().unwrap(), work().var(0).unwrap()));
+        Some(())
+    }),
+    ("sum along axis 0", |path, _, budget| {
+        sum_axis(path, budget, 0)
     }),
     ("sum along axis 1", |path, _, budget| {
-        let store = Store::<f64, Ix2>::open(path).unwrap();
-        let work = store.out_of_core().memory(budget);
-        std::hint::black_box(work.sum_axis(Axis(1)).unwrap());
+        sum_axis(path, budget, 1)
     }),
-    ("gather half a budget of rows", |path, _, budget| {
-        let store = Store::<f64, Ix2>::open(path).unwrap();
-        let wanted = random_rows(budget / 2 / (COLUMNS * 8), store.shape()[0]);
+    ("gather", |path, _, budget| {
+        let store = open(path);
+        let count = pickable(store.shape(), budget)?;
+        let wanted: Vec<usize> = random_rows(count, store.shape()[0]).collect();
         store.out_of_core().memory(budget).gather(&wanted).unwrap();
+        Some(())
     }),
-    ("gather_to, all rows at random", |path, new, budget| {
-        let store = Store::<f64, Ix2>::open(path).unwrap();
-        let rows = store.shape()[0];
-        let wanted = random_rows(rows, rows);
-        let work = store.out_of_core().memory(budget);
-        work.gather_to(new, &wanted).unwrap();
+    ("gather_to, rows at random", |path, new, budget| {
+        let store = open(path);
+        let count = store.shape()[0].min(budget / 4 / size_of::<usize>());
+        let wanted: Vec<usize> = random_rows(count, store.shape()[0]).collect();
+        store
+            .out_of_core()
+            .memory(budget)
+            .gather_to(new, &wanted)
+            .unwrap();
+        Some(())
     }),
-    ("scatter half a budget of rows", |path, _, budget| {
+    ("scatter", |path, _, budget| {
         let mut store = Store::<f64, Ix2>::open_rw(path).unwrap();
-        let count = budget / 2 / (COLUMNS * 8);
-        let wanted = random_rows(count, store.shape()[0]);
-        let values = Array2::ones((count, COLUMNS));
-        let work = store.out_of_core_mut().memory(budget);
-        work.scatter(&wanted, &values).unwrap();
+        let count = pickable(store.shape(), budget)?;
+        let wanted: Vec<usize> = random_rows(count, store.shape()[0]).collect();
+        let values = Array2::ones((count, store.shape()[1]));
+        store
+            .out_of_core_mut()
+            .memory(budget)
+            .scatter(&wanted, &values)
+            .unwrap();
+        Some(())
     }),
 ];
 
+fn sum_axis(path: &Path, budget: usize, axis: usize) -> Option<()> {
+    let store = open(path);
+    let work = store.out_of_core().memory(budget);
+    let results = store.len() / store.shape()[axis];
+    (results * size_of::<f64>() <= budget / 4).then(|| drop(work.sum_axis(Axis(axis)).unwrap()))
+}
+
 /// Does what the arguments ask for, if this process was started for one operation.
-pub(super) fn is_child() -> bool {
+pub(crate) fn is_child() -> bool {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [child, operation, path, new, budget] = &arguments[..] else {
         return false;
@@ -97,45 +155,55 @@ pub(super) fn is_child() -> bool {
     let known = OPERATIONS.iter().find(|(name, _)| name == operation);
     let (_, run) = known.expect("the parent knows the operations");
     let budget = budget.parse().expect("the parent gives a number");
-    println!(
-        "{}",
-        memory::peak(|| run(path.as_ref(), new.as_ref(), budget))
-    );
+    // From what the process has before on.
+    fs::write("/proc/self/clear_refs", "5").expect("Linux 4.0 and later reset the peak");
+    match run(path.as_ref(), new.as_ref(), budget) {
+        Some(()) => println!("{}", peak()),
+        None => println!("none"),
+    }
     true
 }
 
-/// The peaks of all operations, in bytes, for each size of array.
-pub(super) struct Peaks {
-    budget: usize,
-    rows: Vec<(&'static str, Vec<u64>)>,
+/// The most memory that this process has had, in bytes: heap and mapped pages.
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib = kib.and_then(|kib| kib.parse::<u64>().ok());
+    kib.expect("VmHWM is given in kB") << 10
 }
 
-pub(super) fn measure(bench: &Bench) -> Peaks {
-    let largest = TIMES[TIMES.len() - 1];
-    let budget = bench.nbytes() / largest;
-    let wanted: Vec<_> = OPERATIONS
+/// The peaks of all operations, in bytes, for each array.
+pub(crate) struct Peaks {
+    budget: usize,
+    rows: Vec<(&'static str, Vec<Option<u64>>)>,
+}
+
+pub(crate) fn measure(bench: &Bench) -> Peaks {
+    let budget = bench.nbytes() / 16;
+    let wanted = OPERATIONS
         .iter()
-        .filter(|(name, _)| bench.wants(&format!("peak memory, {name}")))
-        .collect();
-    let mut rows: Vec<_> = wanted
-        .iter()
-        .map(|&&(name, _)| (name, Vec::new()))
-        .collect();
+        .filter(|(name, _)| bench.wants(&format!("peak memory, {name}")));
+    let mut rows: Vec<_> = wanted.map(|&(name, _)| (name, Vec::new())).collect();
     let (path, new) = (bench.path("peak.npy"), bench.path("peak-new.npy"));
-    for times in TIMES {
+    for (_, times, rows_of) in ARRAYS {
         if rows.is_empty() {
             break;
         }
-        create(&path, budget * times / (COLUMNS * 8), COLUMNS);
+        let len = budget * times / size_of::<f64>();
+        let shape = [rows_of(len), len / rows_of(len)];
+        input::create::<f64>(&path, &shape, format("f8", Order::C, false));
         for (name, peaks) in &mut rows {
-            peaks.push(peak(name, &path, &new, budget));
-            let _ = std::fs::remove_file(&new);
+            peaks.push(peak_of(name, &path, &new, budget));
+            if new.exists() {
+                common::remove(&new);
+            }
         }
     }
     Peaks { budget, rows }
 }
 
-fn peak(name: &str, path: &Path, new: &Path, budget: usize) -> u64 {
+fn peak_of(name: &str, path: &Path, new: &Path, budget: usize) -> Option<u64> {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child
         .args([CHILD, name])
@@ -144,35 +212,50 @@ fn peak(name: &str, path: &Path, new: &Path, budget: usize) -> u64 {
     let output = child.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let error = String::from_utf8_lossy(&output.stderr);
-    let peak = text.trim().parse();
-    peak.unwrap_or_else(|_| panic!("{name} failed: {error}"))
+    match text.trim() {
+        "none" => None,
+        peak => Some(
+            peak.parse()
+                .unwrap_or_else(|_| panic!("{name} failed: {error}")),
+        ),
+    }
+}
+
+impl fmt::Display for Peaks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bar, budget) = (self.budget as u64 + SLACK, self.budget >> 20);
+        let sizes: String = ARRAYS
+            .iter()
+            .map(|(name, ..)| format!(" {name} |"))
+            .collect();
+        writeln!(
+            f,
+            "Peak memory (VmHWM) of a process that does one operation with a budget of {budget} MiB, in MiB, on `f64` arrays of so \
+             many times the budget; the bar is {} MiB.\n",
+            bar >> 20
+        )?;
+        writeln!(f, "| operation |{sizes} |")?;
+        writeln!(f, "|---|{}---|", "---|".repeat(ARRAYS.len()))?;
+        for (name, peaks) in &self.rows {
+            write!(f, "| {name} |")?;
+            for peak in peaks {
+                match peak {
+                    Some(peak) => write!(f, " {} |", peak >> 20)?,
+                    None => write!(f, " - |")?,
+                }
+            }
+            let met = peaks.iter().flatten().all(|peak| *peak <= bar);
+            writeln!(f, " {} |", if met { "met" } else { "**missed**" })?;
+        }
+        Ok(())
+    }
 }
 
 impl Peaks {
     /// Prints what was found as Markdown.
-    pub(super) fn print(&self) {
-        if self.rows.is_empty() {
-            return;
-        }
-        let bar = self.budget as u64 + SLACK;
-        println!(
-            "\nPeak memory (VmHWM) of a process that does one operation with a budget of {} MiB; the bar is {} MiB.\n",
-            self.budget >> 20,
-            bar >> 20
-        );
-        let sizes: String = TIMES
-            .iter()
-            .map(|times| format!(" {times} x budget |"))
-            .collect();
-        println!("| operation |{sizes} met |");
-        println!("|---|{}---|", "---|".repeat(TIMES.len()));
-        for (name, peaks) in &self.rows {
-            let mib: String = peaks
-                .iter()
-                .map(|peak| format!(" {} MiB |", peak >> 20))
-                .collect();
-            let met = peaks.iter().all(|&peak| peak <= bar);
-            println!("| {name} |{mib} {} |", if met { "yes" } else { "**no**" });
+    pub(crate) fn print(&self) {
+        if !self.rows.is_empty() {
+            println!("{self}");
         }
     }
 }

@@ -1,221 +1,165 @@
-//! The one table that `compare` prints: every side against ours, the bar that was set for it, and whether it was met.
+//! The one table that `compare` prints.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::fmt;
 
-use super::memory::Limit;
-use crate::common::{Bench, Compared, Side, evict};
+use super::rows::RIVAL_BAR;
+use super::statistics::{Estimate, Verdict};
+use crate::common::Bench;
 
-/// What the files and the memory are like when a job starts.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
-    /// In the page cache.
-    Warm,
-    /// Not in the page cache.
-    Cold,
-    /// Not in the page cache, and there is memory for a quarter of the array.
-    ColdQuarter,
+/// Ndstore's time over that of another side.
+pub(crate) enum Ratio {
+    Is(Estimate),
+    /// The other side was stopped, so it is less than this.
+    Below(f64),
 }
 
-impl State {
-    fn name(self) -> &'static str {
-        match self {
-            State::Warm => "warm",
-            State::Cold => "cold",
-            State::ColdQuarter => "cold, 1/4 memory",
+/// A side that a row is compared with.
+pub(crate) struct Other {
+    pub(crate) name: &'static str,
+    /// Its median time, or after how long it was stopped.
+    pub(crate) seconds: f64,
+    pub(crate) ratio: Ratio,
+    /// The most that the ratio may be.
+    pub(crate) bar: Option<f64>,
+}
+
+impl Other {
+    fn verdict(&self) -> Option<Verdict> {
+        let bar = self.bar?;
+        Some(match &self.ratio {
+            Ratio::Is(estimate) => estimate.verdict(bar),
+            Ratio::Below(most) if *most <= bar => Verdict::Met,
+            Ratio::Below(_) => Verdict::Open,
+        })
+    }
+}
+
+impl fmt::Display for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Other { name, seconds, .. } = self;
+        match &self.ratio {
+            Ratio::Is(estimate) => write!(f, "{name} {seconds:.3} s: {estimate}")?,
+            Ratio::Below(most) => write!(f, "{name}, stopped after {seconds:.0} s: < {most:.2}")?,
         }
-    }
-}
-
-/// The sides of one comparison. The first is ours.
-pub(crate) struct Sides<'a> {
-    sides: Vec<Side<'a>>,
-    /// The most that ours may take, as a multiple of what the side does.
-    bars: Vec<Option<f64>>,
-    missing: Vec<String>,
-}
-
-impl<'a> Sides<'a> {
-    pub(crate) fn new(ours: Side<'a>) -> Sides<'a> {
-        Sides {
-            sides: vec![ours],
-            bars: vec![None],
-            missing: Vec::new(),
-        }
-    }
-
-    /// A rival. Ours is to be at least `bar` times as fast, if there is a bar: 1.5 is half as fast again, 0.8 a fifth slower.
-    pub(crate) fn add(&mut self, bar: Option<f64>, side: Side<'a>) {
-        self.sides.push(side);
-        self.bars.push(bar.map(|factor| 1.0 / factor));
-    }
-
-    /// A rival that may be missing.
-    pub(crate) fn maybe(
-        &mut self,
-        bar: Option<f64>,
-        name: &'static str,
-        start: impl FnOnce(&'static str) -> Result<Side<'a>, String>,
-    ) {
-        match start(name) {
-            Ok(side) => self.add(bar, side),
-            Err(reason) => self.missing.push(format!("{name}: {reason}")),
+        match (self.bar, self.verdict()) {
+            (Some(bar), Some(verdict)) => write!(f, " <= {bar}: {verdict}"),
+            _ => Ok(()),
         }
     }
 }
 
 /// One line of the table.
-struct Row {
-    job: String,
-    state: State,
-    bar: Option<f64>,
-    compared: Compared,
+pub(crate) struct Line {
+    pub(crate) title: String,
+    /// The median time of ndstore.
+    pub(crate) seconds: f64,
+    /// Ndstore against itself.
+    pub(crate) itself: Estimate,
+    pub(crate) rival: Option<Other>,
+    pub(crate) limit: Option<Other>,
+    /// A rival with a bar of its own.
+    pub(crate) own: Option<Other>,
 }
 
-/// All comparisons of a run.
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "| {} | {:.3} s | {} |",
+            self.title, self.seconds, self.itself
+        )?;
+        for other in [&self.rival, &self.limit, &self.own] {
+            match other {
+                Some(other) => write!(f, " {other} |")?,
+                None => f.write_str(" |")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All that was measured in a run.
 pub(crate) struct Table {
-    pub(crate) bench: Bench,
-    rows: Vec<Row>,
+    lines: Vec<Line>,
     /// What was left out, and why.
-    missing: Vec<String>,
+    left_out: Vec<String>,
+    /// How many rows a smoke run saw.
+    smoke: usize,
+    head: String,
 }
-
-/// The least limit: what a process takes by itself must fit.
-const LEAST_LIMIT: usize = 64 << 20;
 
 impl Table {
-    pub(crate) fn new(bench: Bench) -> Table {
+    pub(crate) fn new(bench: &Bench, quarter: usize) -> Table {
+        let (mib, quarter, least) = (bench.nbytes() >> 20, quarter >> 20, bench.number_of_pairs());
         Table {
-            bench,
-            rows: Vec::new(),
-            missing: Vec::new(),
+            lines: Vec::new(),
+            left_out: Vec::new(),
+            smoke: 0,
+            head: format!(
+                "Arrays of {mib} MiB; 1/4: in {quarter} MiB; {least} to {} rounds. Median times, ratios of ndstore's time to the \
+                 other's with 95 % intervals, and the bar for each.",
+                3 * least
+            ),
         }
     }
 
-    /// The memory that there is for a quarter of the array.
-    pub(crate) fn quarter(&self) -> usize {
-        (self.bench.nbytes() / 4).max(LEAST_LIMIT)
+    pub(crate) fn add(&mut self, line: Line) {
+        eprintln!("{line}");
+        self.lines.push(line);
     }
 
-    /// Whether the arguments ask for this job in any state.
-    pub(crate) fn wants(&self, job: &str, states: &[State]) -> bool {
-        let wanted = |state: &State| self.bench.wants(&title(job, *state));
-        states.iter().any(wanted)
+    pub(crate) fn leave_out(&mut self, title: &str, reason: &str) {
+        eprintln!("{title}: {reason}");
+        self.left_out.push(format!("{title}: {reason}"));
     }
 
-    /// Measures one job. `files` are what it reads; `sides` are made under the limit, if there is one.
-    pub(crate) fn run<'a>(
-        &mut self,
-        job: &str,
-        state: State,
-        files: &'a [PathBuf],
-        sides: impl FnOnce() -> Sides<'a>,
-    ) {
-        let title = title(job, state);
-        if !self.bench.wants(&title) {
-            return;
-        }
-        let limit = match state {
-            State::ColdQuarter => match Limit::enter(self.quarter()) {
-                Ok(limit) => Some(limit),
-                Err(reason) => return self.missing.push(format!("{title}: {reason}")),
-            },
-            State::Warm | State::Cold => None,
-        };
-        let Sides {
-            sides,
-            bars,
-            missing,
-        } = sides();
-        let prepared = |side: Side<'a>| match state {
-            State::Warm => side,
-            State::Cold | State::ColdQuarter => {
-                side.after(|| files.iter().for_each(|file| evict(file)))
-            }
-        };
-        let mut sides: Vec<Side<'a>> = sides.into_iter().map(prepared).collect();
-        let mut bars = bars.into_iter().skip(1);
-        self.bench.compare(1, &mut sides, |compared| {
-            eprintln!("{title}: {compared}");
-            self.rows.push(Row {
-                job: job.to_owned(),
-                state,
-                bar: bars.next().expect("each rival has a bar or none"),
-                compared,
-            });
-        });
-        let missing = missing
-            .into_iter()
-            .map(|reason| format!("{title}, {reason}"));
-        self.missing.extend(missing);
-        // The processes of the sides end before the group that they are in.
-        drop(sides);
-        drop(limit);
+    pub(crate) fn count_smoke(&mut self) {
+        self.smoke += 1;
     }
 
-    /// Prints what was found as Markdown.
+    /// Prints it as Markdown.
     pub(crate) fn print(&self) {
-        if self.bench.is_smoke() {
-            println!("A smoke run: its figures mean nothing.\n");
-        }
-        if !self.rows.is_empty() {
-            self.print_rows();
-        }
-        if !self.missing.is_empty() {
-            println!("\nLeft out:\n");
-        }
-        for missing in &self.missing {
-            println!("- {missing}");
-        }
-    }
-
-    fn print_rows(&self) {
-        let bench = &self.bench;
-        println!(
-            "Arrays of {} MiB; 1/4 memory: {} MiB; medians of {} pairs. A ratio is ndstore's time over the other's: below 1, ndstore is faster.\n",
-            bench.nbytes() >> 20,
-            self.quarter() >> 20,
-            bench.number_of_pairs(),
-        );
-        println!(
-            "| job | state | ndstore | the other side | its time | ratio (range) | same against same | bar | met |"
-        );
-        println!("|---|---|---|---|---|---|---|---|---|");
-        for Row {
-            job,
-            state,
-            bar,
-            compared,
-        } in &self.rows
-        {
-            let ratio = compared.ratio();
-            let (more, less) = match compared.cut_short {
-                true => ("> ", "< "),
-                false => ("", ""),
-            };
-            let (bar, met) = match bar {
-                Some(bar) if bench.is_smoke() => (format!("<= {bar:.3}"), ""),
-                Some(bar) if ratio <= *bar => (format!("<= {bar:.3}"), "yes"),
-                Some(bar) => (format!("<= {bar:.3}"), "**no**"),
-                None => ("".to_owned(), ""),
-            };
+        if self.smoke > 0 {
             println!(
-                "| {job} | {} | {} | {} | {more}{} | {less}{ratio:.3} ({}) | {} | {bar} | {met} |",
-                state.name(),
-                time(compared.subject_time),
-                compared.rival,
-                time(compared.rival_time),
-                compared.range(),
-                compared.same(),
+                "{} rows, in which all sides came to the same results",
+                self.smoke
             );
         }
+        if !self.left_out.is_empty() {
+            println!("\nLeft out:\n");
+        }
+        for left_out in &self.left_out {
+            println!("- {left_out}");
+        }
+        if self.lines.is_empty() {
+            return;
+        }
+        println!("\n{}\n", self.head);
+        println!("| job | ndstore | itself | best rival | limit | also |");
+        println!("|---|---|---|---|---|---|");
+        for line in &self.lines {
+            println!("{line}");
+        }
+        let count = |which: fn(&Line) -> &Option<Other>, verdict| {
+            let others = self.lines.iter().filter_map(|line| which(line).as_ref());
+            others
+                .filter(|other| other.verdict() == Some(verdict))
+                .count()
+        };
+        println!(
+            "\nOf {} rows {} miss the bar to the limit ({} open), {} another bar ({} open).",
+            self.lines.len(),
+            count(|line| &line.limit, Verdict::Missed),
+            count(|line| &line.limit, Verdict::Open),
+            count(|line| &line.own, Verdict::Missed),
+            count(|line| &line.own, Verdict::Open),
+        );
+        println!(
+            "Of {} rows ndstore is more than {:.0} % behind the best rival in {} ({} open).",
+            self.lines.len(),
+            (RIVAL_BAR - 1.0) * 100.0,
+            count(|line| &line.rival, Verdict::Missed),
+            count(|line| &line.rival, Verdict::Open),
+        );
     }
-}
-
-fn title(job: &str, state: State) -> String {
-    format!("{job}, {}", state.name())
-}
-
-fn time(duration: Duration) -> String {
-    format!("{duration:.2?}")
 }
