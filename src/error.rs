@@ -10,6 +10,8 @@ mod header;
 mod text;
 mod time;
 
+use std::borrow::Cow;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -29,7 +31,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// `path` is always the file that the operation was about and `op` what was asked of it (`open`, `create`, `resize`).
 /// What has no file, bytes and streams, is [`Error::Exchange`].
 /// Unless a variant says otherwise, no file has changed when it is returned.
-#[derive(Debug, thiserror::Error)]
+///
+/// `Debug` shows the message and not the fields, so that a `fn main` that returns a [`Result`] ends with what a user can read.
+/// The message has that of its [source](std::error::Error::source) in it.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The file, or a directory on the way to it, does not exist.
@@ -67,6 +72,19 @@ pub enum Error {
         needed: &'static str,
         /// What the operating system said.
         source: io::Error,
+    },
+
+    /// The path leads through something that is no directory.
+    #[error("cannot {op} {path:?}: {parent:?} is {found} and no directory; check the path")]
+    NotADirectory {
+        /// The path.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+        /// The part of the path that was to be a directory.
+        parent: PathBuf,
+        /// What that is.
+        found: &'static str,
     },
 
     /// The path names a directory, a device, a FIFO or a socket.
@@ -161,7 +179,7 @@ pub enum Error {
     },
 
     /// The file's header is not one that NumPy would read.
-    #[error("cannot {op} {path:?}: {source}")]
+    #[error("cannot {op} {path:?}: {source}{}", raw_text(source))]
     Header {
         /// The file.
         path: PathBuf,
@@ -192,8 +210,7 @@ pub enum Error {
 
     /// The array has another rank.
     #[error(
-        "cannot {op} {path:?} with {expected} dimensions: it has {found}, shape {shape:?}; choose {}",
-        dimension_text(*found)
+        "cannot {op} {path:?} with {}: it has {found}, shape {shape:?}; {remedy}", ndim_text(*expected)
     )]
     NdimMismatch {
         /// The file.
@@ -206,6 +223,8 @@ pub enum Error {
         found: usize,
         /// The shape in the file.
         shape: Vec<usize>,
+        /// The way out.
+        remedy: Cow<'static, str>,
     },
 
     /// Bytes in memory, or a stream, are not the array that was asked for, or could not be passed on.
@@ -225,7 +244,7 @@ pub enum Error {
         /// What was asked.
         op: &'static str,
         /// What is wrong with it.
-        source: NpzError,
+        source: Box<NpzError>,
     },
 
     /// The checksums of the file cannot tell whether it is damaged.
@@ -240,7 +259,7 @@ pub enum Error {
     },
 
     /// A shape that was given does not fit the one at hand.
-    #[error("cannot {op} {path:?}: expected shape {expected:?}, found {found:?}")]
+    #[error("cannot {op} {path:?}: {}", shapes_text(expected, found))]
     ShapeMismatch {
         /// The file.
         path: PathBuf,
@@ -304,7 +323,7 @@ pub enum Error {
 
     /// The length of a raw file is not a whole number of elements.
     #[error(
-        "cannot {op} {path:?}: its {nbytes} bytes from byte {offset} are not a multiple of the {itemsize}-byte element; give the shape, or check dtype and offset"
+        "cannot {op} {path:?}: its {nbytes} bytes from byte {offset} are not a multiple of the {itemsize}-byte element; give the shape with `Options::shape`, or check dtype and offset"
     )]
     NotAMultiple {
         /// The file.
@@ -556,6 +575,12 @@ pub enum Error {
     },
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// Who holds a lock that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -568,8 +593,8 @@ pub enum LockHolder {
     Unknown,
 }
 
-impl std::fmt::Display for LockHolder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for LockHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LockHolder::ThisProcess => f.write_str("another store in this very process"),
             LockHolder::Process(id) => write!(f, "process {id}"),
@@ -595,8 +620,8 @@ pub enum LockHold {
     Unknown,
 }
 
-impl std::fmt::Display for LockHold {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for LockHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             LockHold::Shared => "has it open to read, and a writer must be alone",
             LockHold::Exclusive => "has it open to write, alone",
@@ -607,12 +632,26 @@ impl std::fmt::Display for LockHold {
     }
 }
 
-/// The dimension types for a rank: those of ndarray end at 6.
-fn dimension_text(ndim: usize) -> String {
+/// The dimension types for a rank, to choose from: those of ndarray end at 6.
+pub(crate) fn dimension_text(ndim: usize) -> String {
     match ndim {
-        0..=6 => format!("`Ix{ndim}` or `IxDyn`"),
-        _ => "`IxDyn`".to_owned(),
+        0..=6 => format!("choose `Ix{ndim}` or `IxDyn`"),
+        _ => "choose `IxDyn`".to_owned(),
     }
+}
+
+fn ndim_text(ndim: usize) -> String {
+    let s = if ndim == 1 { "" } else { "s" };
+    format!("{ndim} dimension{s}")
+}
+
+/// Two shapes that differ, and their ranks if that is why.
+fn shapes_text(expected: &[usize], found: &[usize]) -> String {
+    if expected.len() == found.len() {
+        return format!("expected shape {expected:?}, found {found:?}");
+    }
+    let [expected_ndim, found_ndim] = [expected, found].map(|shape| ndim_text(shape.len()));
+    format!("expected shape {expected:?} of {expected_ndim}, found {found:?} of {found_ndim}")
 }
 
 fn fault_text(expected: u64, found: u64) -> String {
@@ -624,6 +663,16 @@ fn fault_text(expected: u64, found: u64) -> String {
         "some of it could not be read or written: its disk failed or is full, or something that did not take its lock cut it \
          and made it longer again"
             .to_owned()
+    }
+}
+
+/// The way out for a file that is no NPY and nothing else that is known.
+fn raw_text(source: &HeaderError) -> &'static str {
+    match source {
+        HeaderError::Magic { remedy: None, .. } => {
+            "; if it is elements without a header, open it with `Options::raw`"
+        }
+        _ => "",
     }
 }
 

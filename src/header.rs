@@ -6,11 +6,15 @@
 //! NumPy refuses is refused, except line ends and blanks where Python has rules for indentation. Nothing here knows
 //! whether the data are there.
 
+mod format;
+
 use std::borrow::Cow;
 
 use crate::dtype::{DType, Literal, Reader, SyntaxError, Tuple};
 use crate::error::HeaderError;
 use crate::shape::{self, MAX_NDIM, Order};
+
+pub(crate) use format::{Format, recognise};
 
 /// The default limit of a header in characters: NumPy's own `max_header_size`.
 pub(crate) const DEFAULT_LIMIT: usize = 10_000;
@@ -36,7 +40,7 @@ const GROWTH_DIGITS: usize = 21;
 /// How many bytes an array in a file can have, on any machine.
 const MAX_NBYTES: u64 = i64::MAX as u64;
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 /// What the header of an NPY file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -346,7 +350,7 @@ impl Claim {
             });
         };
         if magic != MAGIC {
-            return Err(not_npy(magic));
+            return Err(not_npy(prefix));
         }
         let (version, start, len) = match *rest {
             [major @ 1, minor @ 0, a, b, ..] => {
@@ -367,16 +371,20 @@ impl Claim {
     }
 }
 
-fn not_npy(found: &[u8]) -> HeaderError {
-    let hint = match found {
-        [b'P', b'K', ..] => "; a zip archive such as an npz must be unpacked first",
-        [0x80, ..] => "; Python pickles are refused, for they can run code",
-        _ => "; open a file without a header as a raw file",
-    };
+/// Refuses bytes that do not start as an NPY does, and says what they are.
+fn not_npy(start: &[u8]) -> HeaderError {
+    let format = recognise(start);
     HeaderError::Magic {
-        found: found.escape_ascii().to_string(),
-        hint,
+        found: shown(start),
+        what: format.map(Format::what),
+        remedy: format.and_then(Format::remedy),
     }
+}
+
+/// The first bytes of something as a message shows them.
+pub(crate) fn shown(start: &[u8]) -> String {
+    let shown = &start[..start.len().min(MAGIC.len())];
+    shown.escape_ascii().to_string()
 }
 
 /// Cuts the blanks off the end. Nearly all of a native header is padding, hence the wide steps.

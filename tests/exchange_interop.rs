@@ -367,3 +367,68 @@ np.{save}(sys.argv[1], x=np.asfortranarray((i - j).astype('<f8')), y=np.arange(9
         }
     }
 }
+
+#[cfg(feature = "npz")]
+/// `cargo test --all-features --test exchange_interop -- --ignored`
+#[test]
+#[ignore = "needs python3 with NumPy"]
+fn every_member_that_numpy_reads_is_read_wherever_it_lies() {
+    use ndstore::{AnyStore, Npz};
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npz");
+    // Names of every length, so that members lie at every offset; then what only other tools write.
+    let script = "import io, zipfile
+names = {'n' * (1 + i): np.arange(10 + i).astype(d).reshape(-1, 1)
+    for i, d in enumerate(['<f8', '>f4', '<i2', '|u1', '<c16', '<M8[ns]', '|S3', '<U2'] * 3)}
+if sys.argv[2] == 'plain':
+    np.savez(sys.argv[1], **names)
+else:
+    np.savez_compressed(sys.argv[1], **names)
+def npy(*values, behind=b''):
+    f = io.BytesIO(); np.save(f, np.array(values, 'i8')); return f.getvalue() + behind
+how = zipfile.ZIP_STORED if sys.argv[2] == 'plain' else zipfile.ZIP_DEFLATED
+with zipfile.ZipFile(sys.argv[1], 'a', how) as z:
+    z.writestr('a', npy(2)); z.writestr('a.npy', npy(1)); z.writestr('plain', npy(3))
+    z.writestr('c.npy.npy', npy(5)); z.writestr('behind.npy', npy(6, 7, behind=b'more'))
+    z.writestr('readme.txt', 'text')
+z = np.load(sys.argv[1])
+for name in dict.fromkeys([*z.files, 'a.npy', 'c.npy']):
+    a = z[name]
+    if isinstance(a, np.ndarray): print(name, a.dtype.str, a.tobytes('A').hex())";
+    for way in ["plain", "compressed"] {
+        let theirs = python(script, &[text(&path), way]);
+        let npz = Npz::open(&path).unwrap();
+        assert_eq!(npz.names().len(), 24 + 5);
+        assert_eq!(theirs.lines().count(), 24 + 5, "{theirs}");
+        let mut offsets = std::collections::HashSet::new();
+        for line in theirs.lines() {
+            let [name, descr, hex] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}");
+            };
+            let unpacked = npz.unpack_any(name, directory.path()).unwrap();
+            let mut stores: Vec<AnyStore> = vec![unpacked];
+            if way == "plain" {
+                let in_place = npz.open_member_any(name).unwrap();
+                offsets.insert(in_place.offset() % 16);
+                stores.push(in_place);
+            } else {
+                assert!(npz.member(name).unwrap().is_compressed());
+            }
+            for store in stores {
+                assert_eq!(store.dtype().descr(), descr, "{name}");
+                let bytes = store.to_bytes().unwrap();
+                let found: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                assert_eq!(found, hex, "{name}");
+            }
+        }
+        assert!(way == "compressed" || offsets.len() > 4, "{offsets:?}");
+        let expected = Array::from_shape_fn((10, 1), |(i, _)| i as f64);
+        assert_eq!(npz.read::<f64, Ix2>("n").unwrap(), expected);
+        assert_eq!(npz.read::<i64, Ix1>("behind").unwrap(), array![6, 7]);
+        if way == "plain" {
+            let store = npz.open_member::<f64, Ix2>("n").unwrap();
+            assert_ne!(store.offset() % 8, 0);
+            assert_eq!(store.read(s![.., ..]).unwrap(), expected);
+        }
+    }
+}

@@ -10,6 +10,9 @@ use std::borrow::Cow;
 /// How deep brackets may nest. CPython allows 200, one of which is the brace of the header.
 const MAX_DEPTH: usize = 199;
 
+/// How much of a word that is no literal goes into an error.
+const MAX_FOUND: usize = 24;
+
 /// A Python literal. Strings without escapes borrow from the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Literal<'a> {
@@ -42,8 +45,8 @@ pub(crate) struct SyntaxError {
     /// The byte of the text.
     pub(crate) at: usize,
     pub(crate) reason: &'static str,
-    /// The character there, or `None` at the end.
-    pub(crate) found: Option<char>,
+    /// The word or number there, or another character, or `None` at the end.
+    pub(crate) found: Option<String>,
 }
 
 type Result<T> = std::result::Result<T, SyntaxError>;
@@ -140,7 +143,13 @@ impl<'a> Reader<'a> {
     }
 
     fn error_at(&self, at: usize, reason: &'static str) -> SyntaxError {
-        let found = self.text.get(at..).and_then(|rest| rest.chars().next());
+        let rest = self.text.get(at..).unwrap_or_default();
+        let is_end = |char: char| !char.is_ascii_alphanumeric() && char != '.' && char != '_';
+        let word = rest.find(is_end).unwrap_or(rest.len()).min(MAX_FOUND);
+        let found = match word {
+            0 => rest.chars().next().map(String::from),
+            word => Some(rest[..word].to_owned()),
+        };
         SyntaxError { at, reason, found }
     }
 
@@ -518,7 +527,7 @@ mod tests {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(read(&nested(MAX_DEPTH)).is_ok());
         let error = read(&nested(MAX_DEPTH + 1)).unwrap_err();
-        assert_eq!((error.at, error.found), (MAX_DEPTH, Some('[')));
+        assert_eq!((error.at, error.found.as_deref()), (MAX_DEPTH, Some("[")));
         assert!(read(&"(".repeat(1_000_000)).is_err());
     }
 }

@@ -53,6 +53,10 @@ impl<'a> Context<'a> {
             io::ErrorKind::NotFound => self.not_found(),
             io::ErrorKind::PermissionDenied => self.denied("do that", source),
             io::ErrorKind::IsADirectory => self.not_a_file("a directory"),
+            io::ErrorKind::NotADirectory => match self.not_a_directory() {
+                Some(error) => error,
+                None => Error::Io { path, op, source },
+            },
             _ if is_fault(&source) => Error::Unreadable { path, op, source },
             _ => Error::Io { path, op, source },
         }
@@ -77,6 +81,21 @@ impl<'a> Context<'a> {
             },
             _ => self.io(source),
         }
+    }
+
+    /// Says which part of the path is no directory, if one is found.
+    fn not_a_directory(self) -> Option<Error> {
+        let of_path = |dir: &&Path| std::fs::metadata(dir).is_ok_and(|found| !found.is_dir());
+        let parent = self.path.ancestors().skip(1).find(of_path)?;
+        Some(Error::NotADirectory {
+            path: self.path(),
+            op: self.op,
+            parent: parent.to_owned(),
+            found: match parent.is_file() {
+                true => "a file",
+                false => "a device, a FIFO or a socket",
+            },
+        })
     }
 
     pub(crate) fn not_found(self) -> Error {

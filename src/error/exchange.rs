@@ -6,7 +6,8 @@ use std::io;
 
 use thiserror::Error;
 
-use super::{HeaderError, is_fault};
+use super::header::foreign_text;
+use super::{HeaderError, dimension_text, is_fault, ndim_text, shapes_text};
 
 /// Why bytes, or a stream of them, are not the array that was asked for, or could not be passed on.
 #[derive(Debug, Error)]
@@ -15,9 +16,9 @@ pub enum ExchangeError {
     /// The stream does not begin with a header that NumPy would read.
     #[error(transparent)]
     Header(HeaderError),
-    /// The stream ended within an array.
+    /// The stream, or the member of an archive, ended within an array.
     #[error(
-        "the stream ended after {found} of the {expected} bytes of the array; have it sent again"
+        "it ends after {found} of the {expected} bytes of the array; take it from where it was made"
     )]
     Truncated {
         /// The bytes of the array, its header included, as far as they were known.
@@ -52,7 +53,7 @@ pub enum ExchangeError {
     },
     /// The array has another rank.
     #[error(
-        "expected {expected} dimensions, found {found}, shape {shape:?}; choose `Ix{found}` or `IxDyn`"
+        "expected {}, found {found}, shape {shape:?}; {}", ndim_text(*expected), dimension_text(*found)
     )]
     NdimMismatch {
         /// The rank that was asked for.
@@ -63,7 +64,7 @@ pub enum ExchangeError {
         shape: Vec<usize>,
     },
     /// The array has another shape than `Options::shape`.
-    #[error("expected shape {expected:?}, found {found:?}")]
+    #[error("{}", shapes_text(expected, found))]
     ShapeMismatch {
         /// The shape that was asked for.
         expected: Vec<usize>,
@@ -116,7 +117,7 @@ pub enum ExchangeError {
     )]
     Unreadable(#[source] io::Error),
     /// The reader or the writer failed.
-    #[error("the stream failed: {0}")]
+    #[error("{0}")]
     Io(#[source] io::Error),
 }
 
@@ -144,7 +145,17 @@ impl From<HeaderError> for ExchangeError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NpzError {
-    /// The file is no zip archive, or a damaged one.
+    /// The file is no zip archive.
+    #[error("not a zip archive: {}", foreign_text(found, *.what, *.remedy))]
+    NotZip {
+        /// The first bytes, escaped.
+        found: String,
+        /// What it is instead (`it is an NPY file`), if its first bytes tell.
+        what: Option<&'static str>,
+        /// The way to the array, if that is known.
+        remedy: Option<&'static str>,
+    },
+    /// The file is a damaged zip archive.
     #[error("it is not a sound zip archive: {reason}; take it from a copy")]
     Archive {
         /// What is wrong with it.
@@ -157,8 +168,11 @@ pub enum NpzError {
         name: String,
     },
     /// Two members have one name, so that it does not say which array is meant.
-    #[error("it has a name twice; write every array under a name of its own")]
-    DuplicateName,
+    #[error("it has two members {name:?}; write every array under a name of its own")]
+    DuplicateName {
+        /// The name of the members, or of the array that was to be added.
+        name: String,
+    },
     /// An array could not be written to the archive, which has a part of it now.
     #[error("an array could not be written to it before; begin it anew")]
     Unfinished,

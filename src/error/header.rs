@@ -12,14 +12,14 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum DescrError {
     /// The text is not a Python literal.
-    #[error("invalid descr at byte {at}: {reason}, found {}", shown(*.found))]
+    #[error("invalid descr at byte {at}: {reason}, found {}", shown(found.as_deref()))]
     Syntax {
         /// The byte of the descr at which reading stopped.
         at: usize,
         /// What was expected there.
         reason: &'static str,
-        /// The character there, or `None` at the end of the text.
-        found: Option<char>,
+        /// The word, the number or the character there, or `None` at the end of the text.
+        found: Option<String>,
     },
     /// The type string names no type, or one whose size depends on the machine.
     #[error(
@@ -149,15 +149,17 @@ pub enum DescrError {
 #[non_exhaustive]
 pub enum HeaderError {
     /// The file has no bytes at all.
-    #[error("the file is empty: expected an NPY header")]
+    #[error("it is empty: expected an NPY header; take it from where it was made")]
     Empty,
     /// The file does not start as an NPY file does.
-    #[error("not an NPY file: expected it to start with \"\\x93NUMPY\", found \"{found}\"{hint}")]
+    #[error("not an NPY file: {}", foreign_text(found, *.what, *.remedy))]
     Magic {
         /// The first bytes, escaped.
         found: String,
-        /// What the file seems to be instead and what to do about it, or nothing.
-        hint: &'static str,
+        /// What it is instead (`it is an HDF5 file`), if its first bytes tell.
+        what: Option<&'static str>,
+        /// The way to the array, if that is known.
+        remedy: Option<&'static str>,
     },
     /// The version of the format is unknown.
     #[error("NPY version {major}.{minor} is unknown: expected 1.0, 2.0 or 3.0")]
@@ -194,14 +196,14 @@ pub enum HeaderError {
         offset: u64,
     },
     /// The header is not the dict that NumPy writes.
-    #[error("invalid header at byte {offset} of the file: {reason}, found {}", shown(*.found))]
+    #[error("invalid header at byte {offset} of the file: {reason}, found {}", shown(found.as_deref()))]
     Syntax {
         /// The byte of the file at which reading stopped.
         offset: u64,
         /// What was expected there.
         reason: &'static str,
-        /// The character there, or `None` at the end of the header.
-        found: Option<char>,
+        /// The word, the number or the character there, or `None` at the end of the header.
+        found: Option<String>,
     },
     /// A key is missing.
     #[error("the header has no '{key}': expected the keys 'descr', 'fortran_order' and 'shape'")]
@@ -310,7 +312,16 @@ impl HeaderError {
     }
 }
 
-/// The character at which reading stopped, as a message shows it.
-fn shown(found: Option<char>) -> String {
+/// What a file is that is not what was asked for, and the way out.
+pub(super) fn foreign_text(found: &str, what: Option<&str>, remedy: Option<&str>) -> String {
+    let what = what.map_or_else(|| format!("it starts with \"{found}\""), str::to_owned);
+    match remedy {
+        Some(remedy) => format!("{what}; {remedy}"),
+        None => what,
+    }
+}
+
+/// What stood where reading stopped, as a message shows it.
+fn shown(found: Option<&str>) -> String {
     found.map_or_else(|| "the end".to_owned(), |found| format!("{found:?}"))
 }

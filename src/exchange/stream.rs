@@ -186,7 +186,7 @@ pub(super) struct Incoming {
     pub(super) dtype: DType,
     pub(super) order: Order,
     pub(super) shape: Vec<usize>,
-    header_len: u64,
+    pub(super) header_len: u64,
     nbytes: usize,
 }
 
@@ -274,6 +274,11 @@ impl Incoming {
         (self.dtype.clone(), self.shape.clone(), self.order)
     }
 
+    /// How many bytes it has, header and elements.
+    pub(super) fn len(&self) -> u64 {
+        self.header_len + self.nbytes as u64
+    }
+
     /// The dimension, if the elements are `A` and the rank is that of `D`.
     pub(super) fn check<A: Element, D: Dimension>(&self) -> Result<D, ExchangeError> {
         assert_element::<A>();
@@ -354,7 +359,7 @@ impl Incoming {
 
     fn truncated(&self, found: usize) -> ExchangeError {
         ExchangeError::Truncated {
-            expected: self.header_len + self.nbytes as u64,
+            expected: self.len(),
             found: self.header_len + found as u64,
         }
     }

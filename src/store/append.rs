@@ -359,7 +359,11 @@ impl<A: Element, D: Dimension> Store<A, D> {
 
     /// Checks that rows of this shape fit, and says how many there are.
     fn check_rows(&self, shape: &[usize]) -> Result<usize> {
-        let added = shape::rows(shape, self.order());
+        // With another rank there is no telling which axis counts them.
+        let added = match shape.len() == self.ndim() {
+            true => shape::rows(shape, self.order()),
+            false => 1,
+        };
         let expected = self.file.shape_with_rows(added);
         if shape != expected {
             let found = shape.to_vec();

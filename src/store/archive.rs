@@ -1,40 +1,49 @@
 //! What an archive needs of the room: arrays that are part of a file or have no name.
 
 use std::io;
-use std::ops::Range;
 use std::path::Path;
 
 use super::create::Layout;
-use super::file::ArrayFile;
+use super::file::{Array, ArrayFile};
 use super::fill::{self, Filler};
 use super::new_file::NewFile;
-use super::open::{absolute, check_length, lock, read_array};
+use super::open::{absolute, check_length, lock};
 use super::options::Options;
 use super::place::{Existing, Place};
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
 use crate::mapping::Access;
 use crate::shape::Order;
-use crate::sys::{FileId, LockedFile, Patience};
+use crate::sys::{FileId, LockedFile};
 
-/// Opens the NPY file that is a part of another file, `part` of it, for reading in place.
+/// Opens an array that is a part of another file, for reading in place. `array` is its dtype, shape and order and where its
+/// elements start.
 ///
-/// The path must still name the file `id`, in which that part was found.
-pub(crate) fn open_within(path: &Path, id: FileId, part: Range<u64>) -> Result<ArrayFile> {
-    let options = Options::new();
+/// The path must still name the file `id`, in which the array was found.
+pub(crate) fn open_within(
+    path: &Path,
+    id: FileId,
+    array: (DType, Vec<usize>, Order, u64),
+    options: &Options,
+) -> Result<ArrayFile> {
     let context = Context::new(path, "open");
-    let (file, metadata) = lock(context, path, false, Some(Patience::None))?;
+    let (file, metadata) = lock(context, path, false, options.patience())?;
     if FileId::of(&metadata) != id {
         return Err(Error::Moved {
             path: context.path(),
             op: context.op,
         });
     }
-    let end = part.end;
-    let array = read_array(context, file.file(), part, &options)?;
-    check_length(context, &array, end)?;
-    let access = Access::ReadOnly;
-    let mut file = ArrayFile::new(file, array, context.path(), access, &options);
+    let (dtype, shape, order, offset) = array;
+    let array = Array {
+        dtype,
+        order,
+        shape,
+        offset,
+        raw: false,
+    };
+    check_length(context, &array, metadata.len())?;
+    let mut file = ArrayFile::new(file, array, context.path(), Access::ReadOnly, options);
     file.is_whole = false;
     Ok(file)
 }

@@ -18,7 +18,7 @@ use crate::error::{Context, Error, Result};
 use crate::header::{Form, Header, extent};
 use crate::mapping::Access;
 use crate::shape::{self, Order};
-use crate::sys::{self, Patience};
+use crate::sys;
 
 /// A file to be written: the array, its header and its length, all of it checked.
 pub(crate) struct Layout {
@@ -214,7 +214,7 @@ pub(super) fn create(
     let path = absolute(path, "create")?;
     let context = Context::new(&path, "create");
     let place = Place::find(context, existing)?;
-    let patience = options.lock.map(Patience::from);
+    let patience = options.patience();
     let old = place.find_old(existing, patience)?;
     let (file, name) = place.draft(&layout, options.lock.is_some(), old.is_some(), fill)?;
     place.publish(old, file.file(), name, existing, patience)?;

@@ -22,12 +22,7 @@ pub(crate) fn open(
 ) -> Result<ArrayFile> {
     let path = absolute(path, "open")?;
     let context = Context::new(&path, "open");
-    let (file, metadata) = lock(
-        context,
-        &path,
-        access.writes_file(),
-        options.lock.map(Patience::from),
-    )?;
+    let (file, metadata) = lock(context, &path, access.writes_file(), options.patience())?;
     let len = metadata.len();
     let array = match options.raw {
         Some(offset) => raw_array(context, len, offset, options, dtype)?,

@@ -16,7 +16,7 @@ use crate::error::{Context, Error, Result};
 use crate::header::DEFAULT_LIMIT;
 use crate::mapping::Access;
 use crate::shape::{self, Order};
-use crate::sys::LockPolicy;
+use crate::sys::{LockPolicy, Patience};
 
 /// How to open or create a store, where the defaults of [`Store`]'s constructors do not fit.
 ///
@@ -106,6 +106,11 @@ impl Options {
             lock: Some(policy),
             ..self
         }
+    }
+
+    /// How long to wait for a lock, or `None` if none is taken.
+    pub(crate) fn patience(&self) -> Option<Patience> {
+        self.lock.map(Patience::from)
     }
 
     /// Takes no lock, and heeds none: for writers of disjoint rows in several processes, a common

@@ -72,6 +72,7 @@ impl ArrayFile {
                 expected,
                 found: shape.len(),
                 shape: shape.clone(),
+                remedy: "give an index or a range for each axis".into(),
             },
             Misfit::Outside { axis, asked } => Error::OutOfBounds {
                 path,

@@ -35,6 +35,7 @@ impl ArrayFile {
                 expected: new_shape.len(),
                 found: shape.len(),
                 shape: shape.clone(),
+                remedy: "give a length for each axis".into(),
             });
         }
         if new_shape == &shape[..] {

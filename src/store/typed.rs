@@ -15,7 +15,7 @@ use super::mode::{AccessMode, Mode, ReadOnly, ReadWrite};
 use super::options::Options;
 use crate::dtype::{ByteOrder, DType, Kind};
 use crate::element::{Element, assert_element};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Result, dimension_text};
 use crate::shape::Order;
 
 /// An N-dimensional array in a file: what `np.memmap` is to Python.
@@ -415,6 +415,10 @@ pub(crate) fn dimension<D: Dimension>(context: Context<'_>, array: &Array) -> Re
         expected: D::NDIM.unwrap_or_default(),
         found: array.shape.len(),
         shape: array.shape.clone(),
+        remedy: match array.raw {
+            true => "a raw file does not tell its shape, so give it with `Options::shape`".into(),
+            false => dimension_text(array.shape.len()).into(),
+        },
     })
 }
 

@@ -838,9 +838,10 @@ fn rows_of_another_shape_are_refused_with_both_shapes() {
                 store.append(&rows)
             };
             let error = refused.unwrap_err();
-            let text = format!("expected shape {expected:?}, found {:?}", rows.shape());
-            assert!(matches!(error, Error::ShapeMismatch { .. }), "{error}");
-            assert!(error.to_string().ends_with(&text), "{error}");
+            assert!(
+                matches!(&error, Error::ShapeMismatch { expected: e, found, .. } if e == expected && found == rows.shape()),
+                "{error}"
+            );
             assert!(
                 error.to_string().starts_with("cannot append to "),
                 "{error}"
@@ -849,16 +850,12 @@ fn rows_of_another_shape_are_refused_with_both_shapes() {
         refuses(&[2, 5], &expected, false);
         refuses(
             &[row],
-            &if order == Order::C {
-                [row, 3]
-            } else {
-                [4, row]
-            },
+            &if order == Order::C { [1, 3] } else { [4, 1] },
             false,
         );
         refuses(
             &[1, 4, 3],
-            &if order == Order::C { [1, 3] } else { [4, 3] },
+            &if order == Order::C { [1, 3] } else { [4, 1] },
             false,
         );
         refuses(&[], &if order == Order::C { [1, 3] } else { [4, 1] }, false);
@@ -1227,7 +1224,7 @@ fn past_the_limit_on_file_sizes_nothing_is_appended() {
     let error = peer.ask("append 1000000").unwrap_err();
     assert!(error.starts_with("FileTooLarge {"), "{error}");
     assert!(
-        error.contains("needed: 8004112") && !error.contains("limit: None"),
+        error.contains("its 8004112 bytes") && error.contains("for this process"),
         "{error}"
     );
     assert_eq!(trace(&path), before);
@@ -1267,8 +1264,8 @@ fn a_file_as_long_as_the_limit_allows_is_filled_to_the_end() {
     let mut peer = Peer::under("ulimit -f 16", &path);
     peer.ask("open_rw").unwrap();
     let error = peer.ask("append 10000").unwrap_err();
-    let limit = error.split("limit: Some(").nth(1).unwrap();
-    let limit: u64 = limit.split(')').next().unwrap().parse().unwrap();
+    let limit = error.split("a file's size, ").nth(1).unwrap();
+    let limit: u64 = limit.split(' ').next().unwrap().parse().unwrap();
     let room = (limit - file_len(&path)) / 8;
     assert!(peer.ask(&format!("append {}", room + 1)).is_err());
     peer.ask(&format!("append {room}")).unwrap();

@@ -229,7 +229,7 @@ fn past_the_limit_on_file_sizes_is_an_error_and_no_signal() {
     ] {
         let error = peer.ask(order).unwrap_err();
         assert!(error.starts_with("FileTooLarge {"), "{error}");
-        assert!(error.contains("needed: 804096"), "{error}");
+        assert!(error.contains("its 804096 bytes"), "{error}");
         assert_eq!(trace(&path), before);
     }
     assert_no_drafts(dir.path());

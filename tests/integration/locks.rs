@@ -107,7 +107,7 @@ fn between_processes_stores_of_a_file_are_many_readers_or_one_writer() {
                 answer.unwrap();
             } else {
                 let answer = answer.unwrap_err();
-                let holder = format!("holder: Process({})", std::process::id());
+                let holder = format!("process {} has it open", std::process::id());
                 assert!(answer.starts_with("Locked {"), "{answer}");
                 assert!(answer.contains(&holder), "{answer}");
                 assert!(answer.contains(path.to_str().unwrap()), "{answer}");

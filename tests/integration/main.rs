@@ -19,6 +19,7 @@ mod kills;
 mod locks;
 mod map;
 mod mapped;
+mod messages;
 mod modes;
 mod moves;
 #[cfg(feature = "npz")]

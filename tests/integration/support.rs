@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
-use ndstore::{LockPolicy, MapOptions, Mapped, Options, Result, Store, write_npy};
+use ndstore::{Error, LockPolicy, MapOptions, Mapped, Options, Result, Store, write_npy};
 use rustix::process::{Pid, WaitOptions};
 use tempfile::TempDir;
 
@@ -259,7 +259,7 @@ fn peer() {
         };
         match done {
             Ok(()) => println!("{ANSWER}ok"),
-            Err(error) => println!("{ANSWER}{error:?}"),
+            Err(error) => println!("{ANSWER}{} {{ {error} }}", variant(&error)),
         }
     }
 }
@@ -296,6 +296,21 @@ fn set_lease(file: &fs::File, kind: i32) {
     // SAFETY: takes a descriptor, which `file` keeps open, and a number.
     let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) };
     assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// The name of the variants that peers are asked for.
+fn variant(error: &Error) -> &'static str {
+    match error {
+        Error::Faulted { .. } => "Faulted",
+        Error::FileTooLarge { .. } => "FileTooLarge",
+        Error::Io { .. } => "Io",
+        Error::Locked { .. } => "Locked",
+        Error::NoSpace { .. } => "NoSpace",
+        Error::NotFound { .. } => "NotFound",
+        Error::PermissionDenied { .. } => "PermissionDenied",
+        Error::Poisoned { .. } => "Poisoned",
+        _ => "another",
+    }
 }
 
 /// The numbers from 0 on.

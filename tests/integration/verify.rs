@@ -638,7 +638,7 @@ fn checksums_past_the_limit_on_file_sizes_are_an_error_and_no_signal() {
     let mut peer = Peer::under("ulimit -f 10", &path);
     let error = peer.ask("checksums").unwrap_err();
     assert!(error.starts_with("FileTooLarge {"), "{error}");
-    assert!(error.contains("needed: 12320"), "{error}");
+    assert!(error.contains("its 12320 bytes"), "{error}");
     assert!(!sums_of(&path).exists());
     assert_no_drafts(directory.path());
 }

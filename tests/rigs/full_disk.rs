@@ -25,7 +25,7 @@ fn assert_no_space(peer: &mut Peer, order: &str, needed: u64) {
     let error = peer.ask(order).unwrap_err();
     assert!(error.starts_with("NoSpace {"), "{order}: {error}");
     assert!(
-        error.contains(&format!("needed: {needed}, free: Some(")),
+        error.contains(&format!("{needed} bytes are needed and ")),
         "{order}: {error}"
     );
 }

@@ -56,7 +56,7 @@ fn cut(
     let end = worker.kill();
     disk.remount();
     // What it was told, or the signal that it got, is that of a disk that is gone.
-    let is_dead = |refusal: &String| refusal.contains("code: 5,");
+    let is_dead = |refusal: &String| refusal.contains("(os error 5)");
     if !end.refused.as_ref().is_none_or(is_dead) {
         return Err(format!("it ended by itself: {end:?}"));
     }

@@ -1,8 +1,8 @@
 //! Reading an archive: what is in it, and its arrays, in place or unpacked.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::io;
-use std::ops::Range;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array, Dimension};
@@ -11,20 +11,26 @@ use zip::read::{ZipArchive, ZipFile};
 use zip::result::ZipError;
 
 use super::SUFFIX;
-use super::source::Source;
+use super::source::{self, Source};
 use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Context, Error, ExchangeError, NpzError, Result};
 use crate::exchange::stream::{self, Incoming};
+use crate::header::{self, Format};
 use crate::shape::Order;
-use crate::store::{self, AnyStore, Options, ReadOnly, Store};
-use crate::sys::{FileId, Patience};
+use crate::store::{self, AnyStore, ArrayFile, Options, ReadOnly, Store};
+use crate::sys::FileId;
 
 /// An archive of arrays, as `np.savez` and `np.savez_compressed` write it, open for reading.
 ///
 /// Arrays that are stored are opened in place: [`open_member`](Npz::open_member) takes as long as for a file of their own, whatever
 /// their size. Compressed ones are [read](Npz::read) into memory or [unpacked](Npz::unpack) into a temporary file. The
 /// archive is locked, shared, for as long as this value or a store of it lives.
+/// [`Options::open_npz`] opens one with options.
+///
+/// A member is an array if its name ends in `.npy`, or if it starts as an NPY does. The name of the array is that of the
+/// member, less `.npy`. Where a member `a` is an array and `a.npy` another, `a` is the former and `a.npy` the latter, as in
+/// NumPy.
 ///
 /// An archive is not trusted. The sum of an array is checked when it is read or unpacked; opening it in place looks at the
 /// header alone.
@@ -54,6 +60,8 @@ pub struct Npz {
     len: u64,
     archive: ZipArchive<Source>,
     names: Vec<String>,
+    /// How its members are read.
+    options: Options,
 }
 
 /// What an array in an archive is.
@@ -93,33 +101,54 @@ impl NpzMember {
     }
 }
 
-impl Npz {
-    /// Opens an archive. Reads its list of members, and none of them.
+impl Options {
+    /// Opens an archive for reading. See [`Npz::open`].
+    ///
+    /// What counts is [`lock`](Options::lock) and [`no_lock`](Options::no_lock), for the archive;
+    /// [`max_header_size`](Options::max_header_size), for its arrays; [`max_nbytes`](Options::max_nbytes), for those that are read
+    /// or unpacked.
     ///
     /// # Errors
     ///
-    /// As [`Store::open`] for the file; [`Error::Npz`], as [`Archive`](NpzError::Archive) or
-    /// [`DuplicateName`](NpzError::DuplicateName).
-    pub fn open(path: impl AsRef<Path>) -> Result<Npz> {
+    /// As [`Npz::open`].
+    pub fn open_npz(&self, path: impl AsRef<Path>) -> Result<Npz> {
         let path = store::absolute(path.as_ref(), "open")?;
         let context = Context::new(&path, "open");
-        let (file, metadata) = store::lock(context, &path, false, Some(Patience::None))?;
+        let (file, metadata) = store::lock(context, &path, false, self.patience())?;
         let (id, len) = (FileId::of(&metadata), metadata.len());
-        let archive =
-            ZipArchive::new(Source::new(file, len)).map_err(|error| broken(context, error))?;
+        let mut source = Source::new(file, len);
+        let archive = ZipArchive::new(source.clone())
+            .map_err(|error| not_opened(context, &mut source, error))?;
         if archive.has_duplicate_names() {
-            return Err(refused(context, NpzError::DuplicateName));
+            let start = archive.central_directory_start();
+            let name = source.first_duplicate(start);
+            let name = name.map_err(|error| context.io(error))?;
+            return Err(refused(context, NpzError::DuplicateName { name }));
         }
-        let names = archive.file_names().filter_map(Result::ok);
-        let names = names.filter_map(|name| Some(name.strip_suffix(SUFFIX)?.to_owned()));
-        let names = names.collect();
+        let names = names(&mut archive.clone());
+        // Those are about the one array that a stream brings.
+        let mut options = self.clone().expect_end(false);
+        (options.shape, options.order) = (None, None);
         Ok(Npz {
             path,
             id,
             len,
             archive,
             names,
+            options,
         })
+    }
+}
+
+impl Npz {
+    /// Opens an archive. Reads its list of members, and the first bytes of those whose names do not end in `.npy`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`] for the file; [`Error::Npz`], as [`NotZip`](NpzError::NotZip), [`Archive`](NpzError::Archive) or
+    /// [`DuplicateName`](NpzError::DuplicateName).
+    pub fn open(path: impl AsRef<Path>) -> Result<Npz> {
+        Options::new().open_npz(path)
     }
 
     /// The absolute path of the archive.
@@ -144,13 +173,9 @@ impl Npz {
         let mut archive = self.archive.clone();
         let mut member = self.find(&mut archive, name, context)?;
         let compressed = member.compression() != CompressionMethod::Stored;
-        let incoming = read_header(&mut member, &Options::new());
-        let Incoming {
-            dtype,
-            order,
-            shape,
-            ..
-        } = incoming.map_err(|source| damaged(context, name, source))?;
+        let incoming = self.read_header(&mut member);
+        let incoming = incoming.map_err(|source| damaged(context, name, source))?;
+        let (dtype, shape, order) = incoming.array();
         Ok(NpzMember {
             name: name.to_owned(),
             dtype,
@@ -172,13 +197,14 @@ impl Npz {
     ///
     /// # Errors
     ///
-    /// [`Error::Npz`] as [`member`](Npz::member), and as [`Compressed`](NpzError::Compressed);
-    /// [`Error::Moved`] if the path no longer names this archive; for the array, as [`Store::open`].
+    /// [`Error::Npz`] as [`member`](Npz::member), and as [`Compressed`](NpzError::Compressed); [`Member`](NpzError::Member) if the
+    /// array is not one of `A` and `D`, or the member ends before it; [`Error::Moved`] if the path no longer names this archive.
     pub fn open_member<A: Element, D: Dimension>(
         &self,
         name: &str,
     ) -> Result<Store<A, D, ReadOnly>> {
-        Ok(self.open_member_any(name)?.downcast()?)
+        let check = |incoming: &Incoming| incoming.check::<A, D>().map(drop);
+        Ok(Store::from_file(self.open_in_place(name, check)?)?)
     }
 
     /// Opens a stored array of any dtype and rank in place, for reading.
@@ -187,28 +213,49 @@ impl Npz {
     ///
     /// As [`open_member`](Npz::open_member), less those about the type and the rank.
     pub fn open_member_any(&self, name: &str) -> Result<AnyStore> {
-        let part = self.part(name)?;
-        let file = store::open_within(&self.path, self.id, part)?;
+        let file = self.open_in_place(name, |_| Ok(()))?;
         Ok(AnyStore { file })
     }
 
-    /// The bytes of the archive that are the NPY of a stored array.
-    fn part(&self, name: &str) -> Result<Range<u64>> {
+    /// Opens a stored array where it lies in the archive.
+    fn open_in_place(
+        &self,
+        name: &str,
+        check: impl FnOnce(&Incoming) -> Result<(), ExchangeError>,
+    ) -> Result<ArrayFile> {
         let context = self.context("open");
+        let failed = |source| damaged(context, name, source);
         let mut archive = self.archive.clone();
-        let member = self.find(&mut archive, name, context)?;
+        let mut member = self.find(&mut archive, name, context)?;
         if member.compression() != CompressionMethod::Stored {
             let name = name.to_owned();
             return Err(refused(context, NpzError::Compressed { name }));
         }
-        let part = member.data_start().and_then(|start| {
-            let end = start.checked_add(member.size())?;
-            (end <= self.len).then_some(start..end)
+        let size = member.size();
+        let start = member.data_start().filter(|start| {
+            let end = start.checked_add(size);
+            end.is_some_and(|end| end <= self.len)
         });
-        part.ok_or_else(|| {
+        let Some(start) = start else {
             let reason = format!("the member {name:?} ends behind the end of the file");
-            refused(context, NpzError::Archive { reason })
-        })
+            return Err(refused(context, NpzError::Archive { reason }));
+        };
+        let incoming = self.read_header(&mut member).map_err(failed)?;
+        check(&incoming).map_err(failed)?;
+        if incoming.len() > size {
+            return Err(failed(ExchangeError::Truncated {
+                expected: incoming.len(),
+                found: size,
+            }));
+        }
+        let (dtype, shape, order) = incoming.array();
+        let offset = start + incoming.header_len;
+        store::open_within(
+            &self.path,
+            self.id,
+            (dtype, shape, order, offset),
+            &self.options,
+        )
     }
 
     /// Reads an array into memory, stored or compressed, and checks its sum.
@@ -222,9 +269,12 @@ impl Npz {
     pub fn read<A: Element, D: Dimension>(&self, name: &str) -> Result<Array<A, D>> {
         let context = self.context("read");
         let mut archive = self.archive.clone();
-        let member = self.find(&mut archive, name, context)?;
-        let array = stream::read_array(member, &Options::new().expect_end(true));
-        let array = array.and_then(|array| array.ok_or_else(empty));
+        let mut member = self.find(&mut archive, name, context)?;
+        let array = stream::read_array(&mut member, &self.options).and_then(|array| {
+            let array = array.ok_or_else(empty)?;
+            check_sum(member)?;
+            Ok(array)
+        });
         array.map_err(|source| damaged(context, name, source))
     }
 
@@ -242,21 +292,48 @@ impl Npz {
         name: &str,
         directory: impl AsRef<Path>,
     ) -> Result<Store<A, D, ReadOnly>> {
+        let check = |incoming: &Incoming| incoming.check::<A, D>().map(drop);
+        Ok(Store::from_file(self.unpack_in(
+            name,
+            directory.as_ref(),
+            check,
+        )?)?)
+    }
+
+    /// Unpacks an array of any dtype and rank. See [`unpack`](Npz::unpack).
+    ///
+    /// # Errors
+    ///
+    /// As [`unpack`](Npz::unpack), less those about the type and the rank.
+    pub fn unpack_any(&self, name: &str, directory: impl AsRef<Path>) -> Result<AnyStore> {
+        let file = self.unpack_in(name, directory.as_ref(), |_| Ok(()))?;
+        Ok(AnyStore { file })
+    }
+
+    fn unpack_in(
+        &self,
+        name: &str,
+        directory: &Path,
+        check: impl FnOnce(&Incoming) -> Result<(), ExchangeError>,
+    ) -> Result<ArrayFile> {
         let context = self.context("unpack");
-        let options = Options::new().expect_end(true);
         let failed = |source| damaged(context, name, source);
         let mut archive = self.archive.clone();
         let mut member = self.find(&mut archive, name, context)?;
-        let incoming = read_header(&mut member, &options).map_err(failed)?;
-        incoming.check::<A, D>().map_err(failed)?;
+        let incoming = read_header(&mut member, &self.options).map_err(failed)?;
+        check(&incoming).map_err(failed)?;
         // A name for messages only.
-        let path = directory.as_ref().join("unpacked.npy");
+        let path = directory.join("unpacked.npy");
         let (dtype, shape, order) = incoming.array();
-        let file = store::create_nameless(&path, dtype, shape, order, |filler| {
+        store::create_nameless(&path, dtype, shape, order, |filler| {
             incoming.copy(&mut member, failed, |bytes| filler.write(bytes))?;
-            incoming.end(&mut member, &options).map_err(failed)
-        })?;
-        Ok(Store::from_file(file)?)
+            check_sum(member).map_err(failed)
+        })
+    }
+
+    /// Reads the header of an array whose elements are not to be read, so that it may have any number of them.
+    fn read_header(&self, member: &mut ZipFile<'_, Source>) -> Result<Incoming, ExchangeError> {
+        read_header(member, &self.options.clone().max_nbytes(u64::MAX))
     }
 
     /// Finds a member that can be read.
@@ -267,7 +344,13 @@ impl Npz {
         context: Context<'_>,
     ) -> Result<ZipFile<'a, Source>> {
         let refuse = |source| Err(refused(context, source));
-        let Some(index) = archive.index_for_name(&format!("{name}{SUFFIX}")) else {
+        let exact = archive.index_for_name(name);
+        let index = match exact {
+            Some(index) if is_array(archive, index) => exact,
+            // If neither is an array, reading the one that has the name says what it is.
+            _ => archive.index_for_name(&format!("{name}{SUFFIX}")).or(exact),
+        };
+        let Some(index) = index else {
             return refuse(NpzError::NoMember {
                 name: name.to_owned(),
             });
@@ -306,6 +389,41 @@ impl fmt::Debug for Npz {
     }
 }
 
+/// The names of the arrays, in the order of the archive.
+fn names(archive: &mut ZipArchive<Source>) -> Vec<String> {
+    let arrays = (0..archive.len()).filter(|&index| is_array(archive, index));
+    let arrays: Vec<usize> = arrays.collect();
+    let name = |&index: &usize| Some(archive.name_for_index(index)?.ok()?.into_owned());
+    let members: Vec<String> = arrays.iter().filter_map(name).collect();
+    let known: HashSet<&str> = members.iter().map(String::as_str).collect();
+    let names = members.iter().map(|member| {
+        let name = member.strip_suffix(SUFFIX);
+        // Then the shorter name is that of another array.
+        let name = name.filter(|name| !known.contains(name));
+        name.unwrap_or(member).to_owned()
+    });
+    names.collect()
+}
+
+/// Whether a member is an array: by its name, or else by how it starts. One that cannot be read is none.
+fn is_array(archive: &mut ZipArchive<Source>, index: usize) -> bool {
+    let name = archive.name_for_index(index).and_then(Result::ok);
+    if name.is_some_and(|name| name.ends_with(SUFFIX)) {
+        return true;
+    }
+    let Ok(mut member) = archive.by_index(index) else {
+        return false;
+    };
+    let mut start = [0; header::MAGIC.len()];
+    member.read_exact(&mut start).is_ok() && start == *header::MAGIC
+}
+
+/// Reads what is behind the array, at whose end the sum of the member is checked.
+fn check_sum(mut member: ZipFile<'_, Source>) -> Result<(), ExchangeError> {
+    io::copy(&mut member, &mut io::sink())?;
+    Ok(())
+}
+
 fn read_header(reader: &mut impl io::Read, options: &Options) -> Result<Incoming, ExchangeError> {
     Incoming::read(reader, options)?.ok_or_else(empty)
 }
@@ -319,7 +437,7 @@ fn refused(context: Context<'_>, source: NpzError) -> Error {
     Error::Npz {
         path: context.path(),
         op: context.op,
-        source,
+        source: Box::new(source),
     }
 }
 
@@ -328,7 +446,36 @@ fn damaged(context: Context<'_>, name: &str, source: ExchangeError) -> Error {
     refused(context, NpzError::Member { name, source })
 }
 
-/// What the crate `zip` found wrong with the archive.
+/// Why a file was not opened as an archive: it is something else, or a zip that is damaged.
+fn not_opened(context: Context<'_>, source: &mut Source, error: ZipError) -> Error {
+    let error = match error {
+        ZipError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+            return context.io(error);
+        }
+        error => error,
+    };
+    let mut start = [0; source::WINDOW];
+    let read = match source.read_at_start(&mut start) {
+        Ok(read) => read,
+        Err(error) => return context.io(error),
+    };
+    let start = &start[..read];
+    let format = header::recognise(start);
+    if format == Some(Format::Zip) {
+        let reason = format!("its list of members, at its end, is cut or damaged ({error})");
+        return refused(context, NpzError::Archive { reason });
+    }
+    refused(
+        context,
+        NpzError::NotZip {
+            found: header::shown(start),
+            what: format.map(Format::what),
+            remedy: format.and_then(Format::remedy),
+        },
+    )
+}
+
+/// What the crate `zip` found wrong with a member.
 fn broken(context: Context<'_>, error: ZipError) -> Error {
     match error {
         ZipError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => context.io(error),

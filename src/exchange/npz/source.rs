@@ -1,12 +1,13 @@
 //! The file of an archive as the crate `zip` reads it: here and there, a few bytes at a time.
 
+use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use crate::sys::{self, LockedFile};
 
 /// How many bytes are read at a time. The end of an archive, which lists its members, mostly fits.
-const WINDOW: usize = 4096;
+pub(super) const WINDOW: usize = 4096;
 
 /// A position in a locked file, and what was read around it. Clones share the file and nothing else.
 #[derive(Clone)]
@@ -27,6 +28,30 @@ impl Source {
             position: 0,
             window: Vec::new(),
             window_start: 0,
+        }
+    }
+
+    /// Fills the buffer from the start of the file on, as far as the file reaches.
+    pub(super) fn read_at_start(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        sys::read_at(self.file.file(), buffer, 0)
+    }
+
+    /// The first name that stands twice in the list of members that starts at `start`, which is known to have one.
+    pub(super) fn first_duplicate(&mut self, start: u64) -> io::Result<String> {
+        /// An entry less its name, its extra field and its comment, whose lengths stand from byte 28 on.
+        const ENTRY: usize = 46;
+        let mut names = HashSet::new();
+        self.seek(SeekFrom::Start(start))?;
+        loop {
+            let mut entry = [0; ENTRY];
+            self.read_exact(&mut entry)?;
+            let len = |at| u16::from_le_bytes([entry[at], entry[at + 1]]);
+            let mut name = vec![0; len(28).into()];
+            self.read_exact(&mut name)?;
+            if let Some(twice) = names.replace(name) {
+                return Ok(String::from_utf8_lossy(&twice).into_owned());
+            }
+            self.seek(SeekFrom::Current(i64::from(len(30)) + i64::from(len(32))))?;
         }
     }
 

@@ -105,7 +105,8 @@ impl NpzWriter {
         let context = self.file.context();
         let refused = |source| refused(context, source);
         if !self.names.insert(name.to_owned()) {
-            return Err(refused(NpzError::DuplicateName));
+            let name = name.to_owned();
+            return Err(refused(NpzError::DuplicateName { name }));
         }
         let nbytes = (array.len() * size_of::<A>()) as u64;
         let options = options.large_file(nbytes >= WIDE);
@@ -236,7 +237,7 @@ fn refused(context: Context<'_>, source: NpzError) -> Error {
     Error::Npz {
         path: context.path(),
         op: context.op,
-        source,
+        source: Box::new(source),
     }
 }
 

@@ -64,6 +64,7 @@ impl Moves<'_> {
                 expected: axes.len(),
                 found: ndim,
                 shape: shape.clone(),
+                remedy: "name each axis once".into(),
             });
         }
         if let Some(&axis) = axes.iter().find(|&&axis| axis >= ndim) {
@@ -112,6 +113,7 @@ impl Moves<'_> {
                 expected: ranges.len(),
                 found: array.shape.len(),
                 shape: array.shape.clone(),
+                remedy: "give one range for each axis, `0..n` for all of one that has `n`".into(),
             });
         }
         let mut of_axes = ranges.iter().zip(&array.shape).enumerate();
