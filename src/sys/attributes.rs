@@ -29,15 +29,12 @@ pub(crate) fn preserve_attributes(old: &File, new: &File, heir: Heir) -> io::Res
             .or_else(|_| fchown(new, None, Some(from.gid())));
     }
     let to = new.metadata()?;
-    let mut kept = Kept {
-        owner: from.uid() == to.uid(),
-        group: from.gid() == to.gid(),
-        list: true,
-    };
+    let (owner, group) = (from.uid() == to.uid(), from.gid() == to.gid());
     #[cfg(target_os = "linux")]
-    {
-        kept.list = xattrs::copy(old, new, kept.owner && kept.group)?;
-    }
+    let list = xattrs::copy(old, new, owner && group)?;
+    #[cfg(not(target_os = "linux"))]
+    let list = true;
+    let kept = Kept { owner, group, list };
     let mut mode = kept.mode(from.mode());
     if heir == Heir::Companion {
         mode &= !SET_ID;

@@ -221,6 +221,7 @@ fn room_name(name: &OsStr, number: u32) -> OsString {
 }
 
 /// What a draft is called while its name and that of the old file are swapped.
+#[cfg(target_os = "linux")]
 fn swapped_name(new: FileId, old: FileId) -> OsString {
     format!("{DRAFT}-{}-{}", new.number(), old.number()).into()
 }
@@ -377,6 +378,7 @@ impl Unpublished {
         Ok(false)
     }
 
+    #[cfg(target_os = "linux")]
     fn rename_to(&mut self, name: OsString) -> io::Result<()> {
         self.room.rename(&self.name, &self.room, &name)?;
         self.name = name;

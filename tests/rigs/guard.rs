@@ -63,10 +63,9 @@ fn a_page_that_the_disk_cannot_read_is_an_error() {
     drop(file);
 
     let error = peer.ask("scan_guarded 0").unwrap_err();
-    let len = fs::metadata(&path).unwrap().len();
     assert!(error.starts_with("Faulted {"), "{error}");
-    let lengths = format!("expected: {len}, found: {len}");
-    assert!(error.contains(&lengths), "{error}");
+    // As it says of a file that is as long as it was.
+    assert!(error.contains("its disk failed or is full"), "{error}");
     // It lives, and so does what is whole.
     let mut other = Peer::at(&whole);
     other.ask("scan_guarded 0").unwrap();
