@@ -13,6 +13,7 @@ mod time;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 
 pub(crate) use context::{Context, is_fault};
@@ -99,7 +100,7 @@ pub enum Error {
     },
 
     /// Somebody else has the file open in a way that stands in the way.
-    #[error("cannot {op} {path:?}: {holder} {hold}; {remedy}")]
+    #[error("cannot {op} {path:?}: {holder} {hold}{}; {remedy}", rows_text(rows.as_ref()))]
     Locked {
         /// The file.
         path: PathBuf,
@@ -111,20 +112,23 @@ pub enum Error {
         holder: LockHolder,
         /// How it is had.
         hold: LockHold,
+        /// Which rows, where that tells more: up to `usize::MAX` those that are appended.
+        rows: Option<Range<usize>>,
         /// The way out.
         remedy: &'static str,
     },
 
     /// The file system has no locks.
-    #[error(
-        "cannot {op} {path:?}: its file system has no `flock` ({source}); if nobody else writes the file, \
-         open it with `Options::no_lock`"
-    )]
+    #[error("cannot {op} {path:?}: its file system has no {what} ({source}); {remedy}")]
     LockUnsupported {
         /// The file.
         path: PathBuf,
         /// What was asked.
         op: &'static str,
+        /// Which locks.
+        what: &'static str,
+        /// The way out.
+        remedy: &'static str,
         /// What the operating system said.
         source: io::Error,
     },
@@ -616,6 +620,14 @@ pub enum LockHold {
     Lease,
     /// Not yet: by a store that began to wait for it earlier.
     Waiting,
+    /// By a store that reads some rows, or by a reader that has yet to see that it must make way.
+    ReadsRows,
+    /// By a store that writes some rows.
+    WritesRows,
+    /// By a store that appends rows.
+    Appends,
+    /// By a store that shares all of it with others that read and write it.
+    Shares,
     /// The operating system does not tell.
     Unknown,
 }
@@ -627,8 +639,21 @@ impl fmt::Display for LockHold {
             LockHold::Exclusive => "has it open to write, alone",
             LockHold::Lease => "has a lease on it, as a file server takes (Samba, NFS)",
             LockHold::Waiting => "waits for it and comes first",
+            LockHold::ReadsRows => "reads some of it",
+            LockHold::WritesRows => "writes some of it",
+            LockHold::Appends => "appends to it",
+            LockHold::Shares => "shares it with all who read and write anywhere",
             LockHold::Unknown => "has it open",
         })
+    }
+}
+
+/// Rows in parentheses, as a part of a message.
+fn rows_text(rows: Option<&Range<usize>>) -> String {
+    match rows {
+        None => String::new(),
+        Some(Range { start, end }) if *end == usize::MAX => format!(" (from row {start} on)"),
+        Some(Range { start, end }) => format!(" (rows {start}..{end})"),
     }
 }
 

@@ -271,6 +271,31 @@ pub(crate) fn with_shape(
     }))
 }
 
+impl Change {
+    /// Whether it lies in one line, which others read whole.
+    pub(crate) fn is_in_a_line(&self) -> bool {
+        let last = self.offset + (self.bytes.len() as u64).saturating_sub(1);
+        self.offset / LINE as u64 == last / LINE as u64
+    }
+}
+
+/// Whether the number of rows in a header can change within a line, however many there come to be.
+pub(crate) fn grows_in_a_line(header: &[u8], order: Order, shape: &[u64]) -> bool {
+    let Some(axis) = shape::slowest_axis(shape.len(), order) else {
+        return false;
+    };
+    let mut grown = shape.to_vec();
+    let more = (0..MAX_DIGITS as u32).map(|digits| 10_u64.pow(digits));
+    more.filter(|&rows| rows > shape[axis]).all(|rows| {
+        grown[axis] = rows;
+        match with_shape(header, order, &grown) {
+            Ok(change) => change.is_some_and(|change| change.is_in_a_line()),
+            // No array has so many.
+            Err(_) => true,
+        }
+    })
+}
+
 /// How many digits the length of an axis has.
 fn digits(dim: u64) -> usize {
     dim.checked_ilog10().map_or(1, |log| log as usize + 1)

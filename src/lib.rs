@@ -118,8 +118,10 @@ pub use out_of_core::{
 };
 pub use shape::Order;
 pub use store::{
-    AccessMode, AnyMapped, AnyStore, Appender, CopyOnWrite, Damage, DowncastError, MapOptions,
-    Mapped, Mode, Options, ReadOnly, ReadWrite, Store, Verification, Writable,
+    AccessMode, AnyFollow, AnyMapped, AnyStore, Append, Appender, CopyOnWrite, Damage,
+    DowncastError, Follow, Growable, MapOptions, Mappable, Mapped, Mode, News, Opening, Options,
+    ReadOnly, ReadWrite, Refreshable, Rows, Shared, SharedRead, StopFollow, Store, Verification,
+    Watch, Writable,
 };
 pub use sys::LockPolicy;
 

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use memmap2::{Mmap, MmapMut};
 use ndarray::{Array1, ArrayView1, Axis, Dimension};
-use ndstore::{AccessMode, Element, Mapped, ReadOnly, Store};
+use ndstore::{Element, Mappable, Mapped, ReadOnly, Store};
 use tempfile::TempDir;
 
 /// The length of the header that ndstore writes, after which the elements start.
@@ -297,7 +297,7 @@ pub(crate) fn map_mut(file: &File) -> MmapMut {
 
 /// Maps a store.
 #[allow(unsafe_code)]
-pub(crate) fn map_store<A: Element, D: Dimension, M: AccessMode>(
+pub(crate) fn map_store<A: Element, D: Dimension, M: Mappable>(
     store: Store<A, D, M>,
 ) -> Mapped<A, D, M> {
     // SAFETY: the files of a run are its own, and nobody else writes to one or cuts it while it is mapped.

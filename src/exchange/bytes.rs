@@ -11,8 +11,8 @@ use ndarray::{
 use crate::dtype::DType;
 use crate::element::{Element, assert_element};
 use crate::error::{Context, Error, ExchangeError, Result};
-use crate::mapping::Access;
 use crate::shape::{self, Order};
+use crate::store::Opened;
 use crate::store::{self, AccessMode, Options, Store};
 use crate::sys;
 
@@ -257,7 +257,13 @@ pub fn from_file<A: Element>(
     };
     assert_element::<A>();
     // Open, the file is checked and locked. Its bytes are then read, which is faster than a page fault for each page.
-    let raw = store::open(path.as_ref(), Access::ReadOnly, &options, Some(A::dtype()))?;
+    let raw = store::open(
+        path.as_ref(),
+        Opened::Read,
+        None,
+        &options,
+        Some(A::dtype()),
+    )?;
     let context = Context::new(path.as_ref(), "read");
     let mut elements: Vec<A> =
         sys::zeroed_vec(raw.array.shape[0]).ok_or_else(|| Error::OutOfMemory {

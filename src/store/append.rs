@@ -7,8 +7,9 @@ use std::io;
 
 use ndarray::{ArrayRef, Dimension};
 
-use super::file::{Array, ArrayFile};
+use super::file::ArrayFile;
 use super::head::NewHeader;
+use super::mode::{Growable, Opened, ReadWrite};
 use super::open::check_size;
 use super::typed::Store;
 use super::write::{self, Writer};
@@ -25,16 +26,13 @@ const RESERVE_MAX: u64 = 256 << 20;
 impl ArrayFile {
     /// The shape with `rows` rows, whatever the file has.
     fn shape_with_rows(&self, rows: usize) -> Vec<usize> {
-        let Array { shape, order, .. } = &self.array;
-        let mut shape = shape.clone();
-        if let Some(axis) = shape::slowest_axis(shape.len(), *order) {
-            shape[axis] = rows;
-        }
-        shape
+        let mut array = self.array.clone();
+        array.set_rows(rows);
+        array.shape
     }
 
     fn rows(&self) -> usize {
-        shape::rows(&self.array.shape, self.array.order)
+        self.array.rows()
     }
 
     /// Checks that the array has an axis along which it grows, and that nothing stands behind it in the file but rows
@@ -187,10 +185,14 @@ impl ArrayFile {
         let shape = self.shape_with_rows(self.rows() + rows);
         let nbytes = check_size(context, &shape, self.array.dtype.itemsize())?;
         let header = self.header_with(context, &shape)?;
+        let end = self.extent().end;
         // Data before header: a header must never name bytes that the disk lacks.
         sys::sync_data(self.file()).map_err(|error| self.poisoned_by(context, error))?;
         self.change_shape(context, shape, nbytes, header)?;
         self.unpublished = 0;
+        if self.opened == Opened::Append {
+            self.hand_out(end..self.extent().end);
+        }
         Ok(())
     }
 
@@ -291,7 +293,7 @@ impl Drop for ArrayFile {
     }
 }
 
-impl<A: Element, D: Dimension> Store<A, D> {
+impl<A: Element, D: Dimension, M: Growable> Store<A, D, M> {
     /// Appends rows along the slowest axis, in place: axis 0 in C order, the last in Fortran order.
     ///
     /// `rows` has the rank of the array and its length along every other axis. The rows are durable when this returns; a
@@ -331,24 +333,13 @@ impl<A: Element, D: Dimension> Store<A, D> {
         appender.flush()
     }
 
-    /// Keeps the first `rows` rows along the slowest axis and cuts the file behind them, in place.
-    ///
-    /// # Errors
-    ///
-    /// [`RowsOutOfBounds`](Error::RowsOutOfBounds) if there are not as many, and those of [`append`](Store::append).
-    pub fn truncate(&mut self, rows: usize) -> Result<()> {
-        let cut = self.file.truncate(rows);
-        self.update_dim();
-        cut
-    }
-
     /// A writer that gathers rows and publishes them together.
     ///
     /// # Errors
     ///
     /// [`InvalidOption`](Error::InvalidOption), [`TrailingBytes`](Error::TrailingBytes) and
     /// [`Poisoned`](Error::Poisoned), as for [`append`](Store::append).
-    pub fn appender(&mut self) -> Result<Appender<'_, A, D>> {
+    pub fn appender(&mut self) -> Result<Appender<'_, A, D, M>> {
         self.file.start_growth("append to")?;
         Ok(Appender {
             store: self,
@@ -395,6 +386,19 @@ impl<A: Element, D: Dimension> Store<A, D> {
     }
 }
 
+impl<A: Element, D: Dimension> Store<A, D> {
+    /// Keeps the first `rows` rows along the slowest axis and cuts the file behind them, in place.
+    ///
+    /// # Errors
+    ///
+    /// [`RowsOutOfBounds`](Error::RowsOutOfBounds) if there are not as many, and those of [`append`](Store::append).
+    pub fn truncate(&mut self, rows: usize) -> Result<()> {
+        let cut = self.file.truncate(rows);
+        self.update_dim();
+        cut
+    }
+}
+
 /// Gathers rows for a store and publishes them together: what a logger needs.
 ///
 /// [`push`](Appender::push) costs a copy into a buffer of 1 MiB, which is written to the file when it is full; rows of that
@@ -420,8 +424,8 @@ impl<A: Element, D: Dimension> Store<A, D> {
 /// # Ok::<(), ndstore::Error>(())
 /// ```
 #[must_use = "rows are published by `flush`"]
-pub struct Appender<'a, A: Element, D: Dimension> {
-    store: &'a mut Store<A, D>,
+pub struct Appender<'a, A: Element, D: Dimension, M: Growable = ReadWrite> {
+    store: &'a mut Store<A, D, M>,
     buffer: Vec<A>,
     /// Rows in the buffer and in the file that are not published.
     rows: usize,
@@ -430,7 +434,7 @@ pub struct Appender<'a, A: Element, D: Dimension> {
 /// How many bytes of rows are gathered before they are written.
 const GATHER: usize = 1 << 20;
 
-impl<A: Element, D: Dimension> Appender<'_, A, D> {
+impl<A: Element, D: Dimension, M: Growable> Appender<'_, A, D, M> {
     /// Adds one row, an array that lacks the slowest axis of the store.
     ///
     /// # Errors

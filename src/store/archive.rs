@@ -3,16 +3,17 @@
 use std::io;
 use std::path::Path;
 
+use super::claims::Claims;
 use super::create::Layout;
 use super::file::{Array, ArrayFile};
 use super::fill::{self, Filler};
+use super::mode::Opened;
 use super::new_file::NewFile;
 use super::open::{absolute, check_length, lock};
 use super::options::Options;
 use super::place::{Existing, Place};
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
-use crate::mapping::Access;
 use crate::shape::Order;
 use crate::sys::{FileId, LockedFile};
 
@@ -27,7 +28,8 @@ pub(crate) fn open_within(
     options: &Options,
 ) -> Result<ArrayFile> {
     let context = Context::new(path, "open");
-    let (file, metadata) = lock(context, path, false, options.patience())?;
+    let patience = options.patience();
+    let (file, metadata) = lock(context, path, false, patience)?;
     if FileId::of(&metadata) != id {
         return Err(Error::Moved {
             path: context.path(),
@@ -43,7 +45,14 @@ pub(crate) fn open_within(
         raw: false,
     };
     check_length(context, &array, metadata.len())?;
-    let mut file = ArrayFile::new(file, array, context.path(), Access::ReadOnly, options);
+    let claims = Claims {
+        context,
+        file: file.file(),
+        opened: Opened::Read,
+        rows: None,
+    };
+    let array = claims.take(patience, || Ok(array.clone()))?;
+    let mut file = ArrayFile::new(file, array, context.path(), Opened::Read, options);
     file.is_whole = false;
     Ok(file)
 }
@@ -86,8 +95,7 @@ pub(crate) fn create_nameless(
     place.write_header(&file, &layout)?;
     let file = LockedFile::unlocked(file);
     let Layout { array, .. } = layout;
-    let access = Access::ReadOnly;
-    let mut file = ArrayFile::new(file, array, context.path(), access, &options);
+    let mut file = ArrayFile::new(file, array, context.path(), Opened::Read, &options);
     file.is_whole = false;
     Ok(file)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use ndarray::{ArrayRef, Dimension};
 
 use super::file::{Array, ArrayFile};
+use super::mode::Opened;
 use super::open::{absolute, check_size};
 use super::options::Options;
 use super::pack;
@@ -16,7 +17,6 @@ use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
 use crate::header::{Form, Header, extent};
-use crate::mapping::Access;
 use crate::shape::{self, Order};
 use crate::sys;
 
@@ -222,7 +222,7 @@ pub(super) fn create(
         file.release();
     }
     let Layout { array, .. } = layout;
-    let file = ArrayFile::new(file, array, path.clone(), Access::ReadWrite, options);
+    let file = ArrayFile::new(file, array, path.clone(), Opened::Alone, options);
     file.set_secured();
     Ok(file)
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::mode::Mode;
+use super::mode::{Mode, Opened};
 use super::options::Options;
 use crate::dtype::DType;
 use crate::error::{Context, Error, Result};
@@ -32,6 +32,8 @@ pub(crate) struct ArrayFile {
     /// Absolute, as of opening: a later change of directory does not matter.
     pub(super) path: PathBuf,
     pub(crate) access: Access,
+    /// What it has of the file besides.
+    pub(super) opened: Opened,
     pub(super) locked: bool,
     /// Whether a rewrite leaves holes.
     pub(super) sparse: bool,
@@ -80,6 +82,66 @@ impl Array {
         self.offset + bytes.start as u64..self.offset + bytes.end as u64
     }
 
+    /// The bytes of all elements in the file.
+    pub(super) fn extent(&self) -> Range<u64> {
+        self.in_file(0..self.nbytes())
+    }
+
+    /// How many rows there are: indices of the slowest axis.
+    pub(super) fn rows(&self) -> usize {
+        shape::rows(&self.shape, self.order)
+    }
+
+    pub(super) fn set_rows(&mut self, rows: usize) {
+        if let Some(axis) = shape::slowest_axis(self.shape.len(), self.order) {
+            self.shape[axis] = rows;
+        }
+    }
+
+    /// The bytes of a row. An axis of length 0 makes it none.
+    pub(super) fn row_nbytes(&self) -> u64 {
+        let slowest = shape::slowest_axis(self.shape.len(), self.order);
+        let axes = self.shape.iter().enumerate();
+        let others = axes.filter(|&(axis, _)| Some(axis) != slowest);
+        // No overflow: the shape was checked, and an axis of length 0 saves no other.
+        others.map(|(_, &len)| len as u64).product::<u64>() * self.dtype.itemsize() as u64
+    }
+
+    /// Which rows have bytes in this part of the file, or would have if there were as many.
+    pub(super) fn rows_at(&self, bytes: &Range<u64>) -> Option<Range<usize>> {
+        let row = self.row_nbytes();
+        let row_at = |byte: u64| byte.saturating_sub(self.offset).checked_div(row);
+        let end = row_at(bytes.end.saturating_add(row.saturating_sub(1)))?;
+        Some(row_at(bytes.start)? as usize..end as usize)
+    }
+
+    /// Keeps the rows that end before this byte of the file.
+    pub(super) fn clip(&mut self, end: u64) {
+        let row = self.row_nbytes();
+        if let Some(rows) = end.saturating_sub(self.offset).checked_div(row)
+            && rows < self.rows() as u64
+        {
+            self.set_rows(rows as usize);
+        }
+    }
+
+    /// Keeps these rows alone.
+    pub(super) fn keep_rows(&mut self, context: Context<'_>, kept: Range<usize>) -> Result<()> {
+        let rows = self.rows();
+        if kept.start > kept.end || kept.end > rows || self.shape.is_empty() {
+            return Err(Error::RowsOutOfBounds {
+                path: context.path(),
+                op: context.op,
+                start: kept.start,
+                end: kept.end,
+                rows,
+            });
+        }
+        self.offset += self.row_nbytes() * kept.start as u64;
+        self.set_rows(kept.len());
+        Ok(())
+    }
+
     /// How many bytes the elements take. The shape was checked, so it is no more than an `isize`
     /// holds.
     pub(crate) fn nbytes(&self) -> usize {
@@ -92,7 +154,7 @@ impl ArrayFile {
         file: LockedFile,
         array: Array,
         path: PathBuf,
-        access: Access,
+        opened: Opened,
         options: &Options,
     ) -> ArrayFile {
         ArrayFile {
@@ -101,7 +163,8 @@ impl ArrayFile {
             array,
             is_whole: true,
             path,
-            access,
+            access: opened.access(),
+            opened,
             locked: options.lock.is_some(),
             sparse: options.sparse,
             drop_trailing: options.drop_trailing,
@@ -360,7 +423,7 @@ impl ArrayFile {
 
     /// The part of the file that the array fills.
     pub(super) fn extent(&self) -> Range<u64> {
-        self.array.in_file(0..self.array.nbytes())
+        self.array.extent()
     }
 
     pub(super) fn is_allocated(&self) -> Result<bool> {

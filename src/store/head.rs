@@ -12,6 +12,7 @@ use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::file::{Array, ArrayFile};
+use super::mode::Opened;
 use crate::error::{Context, Error, Result};
 use crate::header;
 use crate::shape;
@@ -131,8 +132,9 @@ impl ArrayFile {
     /// Writes a header that somebody else left as it was read, because a write of it that failed may have reached the disk in part.
     fn rewrite_inherited(&self) -> io::Result<()> {
         // Only the header of a whole file ever changes in place. In a forked child it is the business of the parent, which may
-        // be writing another one.
-        let changes = self.is_whole && !self.array.raw && self.file.is_ours();
+        // be writing another one, and beside an appender that of the appender.
+        let is_its_own = matches!(self.opened, Opened::Alone | Opened::Append);
+        let changes = is_its_own && self.is_whole && !self.array.raw && self.file.is_ours();
         match changes && self.is_inherited() {
             true => self.overwrite(&self.header_bytes()?, 0),
             false => Ok(()),

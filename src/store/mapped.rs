@@ -14,7 +14,7 @@ use super::any::AnyStore;
 use super::append::Appender;
 use super::cow::CopyOnWrite;
 use super::file::{Array, ArrayFile};
-use super::mode::{AccessMode, ReadOnly, ReadWrite, Writable};
+use super::mode::{AccessMode, Mappable, Opened, ReadOnly, ReadWrite, Refreshable, Writable};
 use super::typed::Store;
 use crate::dtype::{ByteOrder, Kind};
 use crate::element::Element;
@@ -153,13 +153,13 @@ impl MapOptions {
     /// # Errors
     ///
     /// As [`Store::map`], and [`Error::Unsupported`] for a guard where there is none.
-    pub unsafe fn map<A: Element, D: Dimension, M: AccessMode>(
+    pub unsafe fn map<A: Element, D: Dimension, M: Mappable>(
         &self,
         mut store: Store<A, D, M>,
     ) -> Result<Mapped<A, D, M>> {
         check_alignment::<A>(store.file.context("map"), &store.file.array)?;
         // SAFETY: by the promise of the caller.
-        unsafe { store.file.map(M::ACCESS, self)? };
+        unsafe { store.file.map(M::OPENED.access(), self)? };
         Ok(Mapped { store })
     }
 
@@ -193,6 +193,16 @@ impl MapOptions {
     /// As [`map`](MapOptions::map), less the alignment.
     pub unsafe fn map_any(&self, mut store: AnyStore) -> Result<AnyMapped> {
         let access = store.file.access;
+        if !matches!(
+            store.file.opened,
+            Opened::Read | Opened::Alone | Opened::Rows
+        ) {
+            return Err(Error::InvalidOption {
+                path: store.path().to_owned(),
+                op: "map",
+                reason: "others may change its elements; open it to read it, to write it alone, or to write some rows",
+            });
+        }
         // SAFETY: by the promise of the caller.
         unsafe { store.file.map(access, self)? };
         Ok(AnyMapped { store })
@@ -290,7 +300,7 @@ pub(super) fn view_mut<'a, A: Element, D: Dimension>(
 const MAPPED: &str =
     "the map holds the elements of the shape, by `ArrayFile`, and they are aligned";
 
-impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
+impl<A: Element, D: Dimension, M: Mappable> Store<A, D, M> {
     /// Maps the array into memory: [`view`](Mapped::view) then shows it in place, without a copy.
     /// [`MapOptions`] has more to say about it.
     ///
@@ -537,6 +547,17 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
         M: Writable,
     {
         self.store.set(index, value)
+    }
+}
+
+impl<A: Element, D: Dimension, M: Mappable + Refreshable> Mapped<A, D, M> {
+    /// Looks for rows that were published since, and maps them. See [`Store::refresh`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::refresh`]; [`Error::Io`] if they cannot be mapped.
+    pub fn refresh(&mut self) -> Result<usize> {
+        self.store.refresh()
     }
 }
 

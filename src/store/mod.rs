@@ -4,10 +4,13 @@ mod any;
 mod append;
 #[cfg(feature = "npz")]
 mod archive;
+mod beside;
+mod claims;
 mod cow;
 mod create;
 mod file;
 mod fill;
+mod follow;
 mod head;
 mod mapped;
 mod mode;
@@ -29,6 +32,7 @@ pub(crate) use archive::{create_nameless, open_within};
 pub(crate) use create::Layout;
 pub(crate) use file::{Array, ArrayFile};
 pub(crate) use fill::{Filler, Target, create_filled, create_reserved};
+pub(crate) use mode::Opened;
 #[cfg(feature = "npz")]
 pub(crate) use new_file::NewFile;
 #[cfg(feature = "npz")]
@@ -39,9 +43,14 @@ pub(crate) use typed::{dimension, dtype_mismatch};
 
 pub use any::{AnyStore, DowncastError};
 pub use append::Appender;
+pub use beside::Opening;
 pub use cow::CopyOnWrite;
+pub use follow::{AnyFollow, Follow, News, StopFollow};
 pub use mapped::{AnyMapped, MapOptions, Mapped};
-pub use mode::{AccessMode, Mode, ReadOnly, ReadWrite, Writable};
+pub use mode::{
+    AccessMode, Append, Growable, Mappable, Mode, ReadOnly, ReadWrite, Refreshable, Rows, Shared,
+    SharedRead, Watch, Writable,
+};
 pub use options::Options;
 pub use typed::Store;
 pub use verify::{Damage, Verification};

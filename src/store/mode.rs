@@ -1,4 +1,5 @@
-//! The four modes of `np.memmap`: as values, and as types that a [`Store`](super::Store) carries.
+//! The four modes of `np.memmap`, and what a store leaves to others beside it: as values, and as types that a
+//! [`Store`](super::Store) carries.
 
 use std::fmt;
 use std::str::FromStr;
@@ -73,43 +74,106 @@ impl From<Access> for Mode {
 }
 
 mod sealed {
+    /// What a store has of its file, and leaves to others. docs/locks.md has the table.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Opened {
+        /// All of it, alone.
+        Alone,
+        /// Rows that stay as they are.
+        Read,
+        /// Nothing that would keep anybody from changing it.
+        Watch,
+        /// Rows that nobody else has.
+        Rows,
+        /// What comes behind the rows.
+        Append,
+        /// Elements that others read and write as well.
+        Shared,
+        /// Elements that others write.
+        SharedRead,
+    }
+
     pub trait Sealed {
-        const ACCESS: crate::mapping::Access;
+        const OPENED: Opened;
     }
 }
 
-/// The access that a [`Store`](super::Store) has to its file: [`ReadOnly`] or [`ReadWrite`].
+pub(crate) use sealed::Opened;
+
+impl Opened {
+    pub(crate) fn access(self) -> Access {
+        match self {
+            Opened::Alone | Opened::Rows | Opened::Append | Opened::Shared => Access::ReadWrite,
+            Opened::Read | Opened::Watch | Opened::SharedRead => Access::ReadOnly,
+        }
+    }
+}
+
+/// The access that a [`Store`](super::Store) has to its file: [`ReadOnly`] or [`ReadWrite`]; or one beside others, [`Rows`],
+/// [`Append`], [`Watch`], [`Shared`] or [`SharedRead`].
 pub trait AccessMode: sealed::Sealed + 'static {}
 
-/// An access with which elements can be changed: [`ReadWrite`].
+/// An access with which elements can be changed: [`ReadWrite`], [`Rows`] and [`Shared`].
 #[diagnostic::on_unimplemented(
     message = "a store that is open for reading cannot be written to",
     label = "this needs a store that `Store::open_rw` opened or `Store::create` made"
 )]
 pub trait Writable: AccessMode {}
 
+/// An access by which no store changes the elements but this one: [`ReadOnly`], [`ReadWrite`] and [`Rows`]. What takes less can be
+/// changed by others, and a reference to it would be wrong.
+#[diagnostic::on_unimplemented(
+    message = "a store whose elements others may change cannot be mapped",
+    label = "this needs a store that `Store::open`, `open_rw` or `open_rows` opened"
+)]
+pub trait Mappable: AccessMode {}
+
+/// An access by which rows can be appended: [`ReadWrite`] and [`Append`].
+#[diagnostic::on_unimplemented(
+    message = "a store that was not opened to append cannot grow",
+    label = "this needs a store that `Store::open_rw` or `Store::open_append` opened"
+)]
+pub trait Growable: AccessMode {}
+
+/// An access that looks at rows to which others may add: [`ReadOnly`] and [`Watch`].
+#[diagnostic::on_unimplemented(
+    message = "nobody adds rows to this store but itself",
+    label = "this needs a store that `Store::open` or `Store::open_watch` opened"
+)]
+pub trait Refreshable: AccessMode {}
+
 macro_rules! access {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $opened:ident, [$($trait:ident)*];)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub enum $name {}
 
         impl sealed::Sealed for $name {
-            const ACCESS: Access = Access::$name;
+            const OPENED: Opened = Opened::$opened;
         }
 
         impl AccessMode for $name {}
+
+        $(impl $trait for $name {})*
     )*};
 }
 
 access! {
-    /// NumPy's `r`: the file is read; other readers may have it open as well.
-    ReadOnly;
+    /// NumPy's `r`: the file is read; other readers may have it open as well, and an appender.
+    ReadOnly: Read, [Mappable Refreshable];
     /// NumPy's `r+`, and what `w+` gives: the file is read and written by this store alone.
-    ReadWrite;
+    ReadWrite: Alone, [Mappable Growable Writable];
+    /// Some rows of the file are read and written by this store alone, and others have the rest.
+    Rows: Rows, [Mappable Writable];
+    /// Rows are appended, while others read those that are there.
+    Append: Append, [Growable];
+    /// The file is read beside everybody who is not alone, writers of its rows among them.
+    Watch: Watch, [Refreshable];
+    /// The file is read and written beside others who do the same, as NumPy does it.
+    Shared: Shared, [Writable];
+    /// The file is read beside others who write it.
+    SharedRead: SharedRead, [];
 }
-
-impl Writable for ReadWrite {}
 
 #[cfg(test)]
 mod tests {

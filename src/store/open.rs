@@ -4,36 +4,81 @@ use std::fs::{File, Metadata};
 use std::ops::Range;
 use std::path::Path;
 
+use super::claims::Claims;
 use super::file::{Array, ArrayFile};
+use super::mode::Opened;
 use super::options::Options;
 use crate::dtype::DType;
 use crate::error::{Context, Error, LockHold, LockHolder, Result};
 use crate::header::{BLOCK, Header, extent};
-use crate::mapping::Access;
 use crate::shape;
 use crate::sys::{self, LockedFile, NotLocked, Patience};
 
-/// Opens the array in `path`. `dtype` is the one of a raw file; a file with a header has its own.
+/// Opens the array in `path`, or these rows of it. `dtype` is the one of a raw file; a file with a
+/// header has its own.
 pub(crate) fn open(
     path: &Path,
-    access: Access,
+    opened: Opened,
+    rows: Option<Range<usize>>,
     options: &Options,
     dtype: Option<DType>,
 ) -> Result<ArrayFile> {
     let path = absolute(path, "open")?;
     let context = Context::new(&path, "open");
-    let (file, metadata) = lock(context, &path, access.writes_file(), options.patience())?;
-    let len = metadata.len();
-    let array = match options.raw {
-        Some(offset) => raw_array(context, len, offset, options, dtype)?,
-        None => read_array(context, file.file(), 0..len, options)?,
+    let (write, exclusive) = (opened.access().writes_file(), opened == Opened::Alone);
+    let patience = options.patience();
+    let (file, metadata) = LockedFile::open(&path, write, exclusive, patience)
+        .map_err(|refused| refusal(context, write, exclusive, refused))?;
+    let read = || {
+        let array = read_header(context, file.file(), &metadata, options, dtype.clone())?;
+        match check_length(context, &array, metadata.len()) {
+            // Rows may have been appended since.
+            Err(Error::Truncated { .. }) => {
+                let metadata = file.file().metadata().map_err(|error| context.io(error))?;
+                check_length(context, &array, metadata.len())?;
+            }
+            checked => checked?,
+        }
+        Ok(array)
     };
-    if access.writes_file() && options.lock.is_some() && sys::has_reserve(file.file(), &metadata) {
-        // Left by a writer that died: the lock says so. Nobody misses them if this fails.
-        let _ = file.file().set_len(len);
+    let is_part = rows.is_some();
+    let claims = Claims {
+        context,
+        file: file.file(),
+        opened,
+        rows,
+    };
+    if patience.is_some() {
+        claims.check_support(&path)?;
     }
-    check_length(context, &array, len)?;
-    Ok(ArrayFile::new(file, array, path, access, options))
+    let array = claims.take(patience, read)?;
+    let may_cut = matches!(opened, Opened::Alone | Opened::Append) && options.lock.is_some();
+    if may_cut && sys::has_reserve(file.file(), &metadata) {
+        // Left by a writer that died: the claim says so. Nobody misses them if this fails.
+        let _ = file.file().set_len(file_len(context, file.file())?);
+    }
+    let mut file = ArrayFile::new(file, array, path, opened, options);
+    file.is_whole = !is_part;
+    Ok(file)
+}
+
+fn file_len(context: Context<'_>, file: &File) -> Result<u64> {
+    Ok(file.metadata().map_err(|error| context.io(error))?.len())
+}
+
+/// The array in a file of its own.
+pub(super) fn read_header(
+    context: Context<'_>,
+    file: &File,
+    metadata: &Metadata,
+    options: &Options,
+    dtype: Option<DType>,
+) -> Result<Array> {
+    let len = metadata.len();
+    match options.raw {
+        Some(offset) => raw_array(context, len, offset, options, dtype),
+        None => read_array(context, file, 0..len, options),
+    }
 }
 
 /// The path from the root, where it has one. See [`sys::absolute`].
@@ -52,24 +97,33 @@ pub(crate) fn lock(
     write: bool,
     patience: Option<Patience>,
 ) -> Result<(LockedFile, Metadata)> {
-    LockedFile::open(path, write, patience).map_err(|refused| refusal(context, write, refused))
+    LockedFile::open(path, write, write, patience)
+        .map_err(|refused| refusal(context, write, write, refused))
 }
 
 /// Says why a file was not opened or not locked.
-pub(super) fn refusal(context: Context<'_>, write: bool, refused: NotLocked) -> Error {
+pub(super) fn refusal(
+    context: Context<'_>,
+    write: bool,
+    exclusive: bool,
+    refused: NotLocked,
+) -> Error {
     let Context { op, .. } = context;
     match refused {
         NotLocked::Held(holder, hold) => Error::Locked {
             path: context.path(),
             op,
-            exclusive: write,
+            exclusive,
             holder,
             hold,
+            rows: None,
             remedy: lock_remedy(holder, hold),
         },
         NotLocked::Unsupported(source) => Error::LockUnsupported {
             path: context.path(),
             op,
+            what: "`flock`",
+            remedy: "if nobody else writes the file, open it with `Options::no_lock`",
             source,
         },
         NotLocked::Special(found) => context.not_a_file(found),
@@ -95,7 +149,7 @@ pub(super) fn refusal(context: Context<'_>, write: bool, refused: NotLocked) -> 
 }
 
 /// The way out for who met a lock. To wait for oneself would take for ever.
-fn lock_remedy(holder: LockHolder, hold: LockHold) -> &'static str {
+pub(super) fn lock_remedy(holder: LockHolder, hold: LockHold) -> &'static str {
     match (holder, hold) {
         (LockHolder::ThisProcess, _) => "drop or close that store first",
         (_, LockHold::Lease) => "it was asked to give it back: wait for that with `Options::lock`",

@@ -6,7 +6,7 @@ use ndarray::{ArrayRef, Dimension, IntoDimension, ShapeBuilder};
 
 use super::any::AnyStore;
 use super::create;
-use super::mode::{AccessMode, Mode, ReadOnly, ReadWrite};
+use super::mode::{AccessMode, Mode, Opened, ReadOnly, ReadWrite};
 use super::open;
 use super::place::Existing;
 use super::typed::Store;
@@ -14,7 +14,6 @@ use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
 use crate::header::DEFAULT_LIMIT;
-use crate::mapping::Access;
 use crate::shape::{self, Order};
 use crate::sys::{LockPolicy, Patience};
 
@@ -230,9 +229,9 @@ impl Options {
                 reason,
             })
         };
-        let access = match mode {
-            Mode::Read => Access::ReadOnly,
-            Mode::ReadWrite => Access::ReadWrite,
+        let opened = match mode {
+            Mode::Read => Opened::Read,
+            Mode::ReadWrite => Opened::Alone,
             Mode::CopyOnWrite => {
                 return refused(
                     "`c` is a mode of maps; open it as `r`, and map that with `Store::map_cow`",
@@ -244,14 +243,15 @@ impl Options {
                 );
             }
         };
-        open::open(path, access, self, self.dtype.clone()).map(|file| AnyStore { file })
+        let file = open::open(path, opened, None, self, self.dtype.clone())?;
+        Ok(AnyStore { file })
     }
 
     fn open_as<A: Element, D: Dimension, M: AccessMode>(
         &self,
         path: &Path,
     ) -> Result<Store<A, D, M>> {
-        let file = open::open(path, M::ACCESS, self, Some(A::dtype()))?;
+        let file = open::open(path, M::OPENED, None, self, Some(A::dtype()))?;
         Ok(Store::from_file(file)?)
     }
 

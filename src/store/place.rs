@@ -96,7 +96,7 @@ impl Place {
             };
         }
         let old = LockedFile::open_in(&self.directory, &self.name, true, patience);
-        old.map_err(|refused| refusal(context, true, refused))
+        old.map_err(|refused| refusal(context, true, true, refused))
     }
 
     /// Makes a whole file beside the target: `fill` gives it blocks and data, then it gets its header.
@@ -125,7 +125,7 @@ impl Place {
                 context.denied("make a file in its directory", error)
             }
             sys::NotLocked::Open(error) => self.growth(error, len),
-            refused => refusal(context, true, refused),
+            refused => refusal(context, true, true, refused),
         })?;
         if replaces {
             let allowed = draft.may_replace(&self.name);

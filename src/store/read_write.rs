@@ -7,7 +7,7 @@ use ndarray::{
 };
 
 use super::file::ArrayFile;
-use super::mode::{AccessMode, Writable};
+use super::mode::{AccessMode, Opened, Writable};
 use super::region::{self, Lattice, Misfit, Region};
 use super::typed::Store;
 use crate::element::Element;
@@ -137,10 +137,10 @@ impl ArrayFile {
         let order = self.array.order;
         let lattice = region.lattice(&self.array.shape, order);
         let most = (BUFFER / size_of::<A>()).max(1);
-        let hole = match self.locked {
+        let hole = match self.locked && matches!(self.opened, Opened::Alone | Opened::Rows) {
             true => HOLE / size_of::<A>(),
-            // What lies between elements is written back as it was read. Without the lock somebody
-            // else may write there.
+            // What lies between elements is written back as it was read. Without a claim on it
+            // somebody else may write there.
             false => 0,
         };
         region::write(

@@ -215,7 +215,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
 
     fn check(file: &ArrayFile) -> Result<D> {
         let context = file.context("open");
-        if file.access != M::ACCESS {
+        if file.opened != M::OPENED {
             let reason = "the store has another access than was asked for; open it in that mode";
             return Err(Error::InvalidOption {
                 path: context.path(),
@@ -297,6 +297,13 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     /// [`Error::Io`] if the file system does not answer.
     pub fn is_allocated(&self) -> Result<bool> {
         self.file.is_allocated()
+    }
+
+    /// Takes over the shape of the file, which may have changed even if an operation failed: in its last step.
+    pub(super) fn update_dim(&mut self) {
+        for (axis, &found) in self.dim.slice_mut().iter_mut().zip(&self.file.array.shape) {
+            *axis = found;
+        }
     }
 
     /// The length of each axis.
@@ -385,14 +392,6 @@ impl<A: Element, D: Dimension> Store<A, D> {
         let resized = self.file.resize(dim.slice(), bytemuck::bytes_of(&fill));
         self.update_dim();
         resized
-    }
-
-    /// Takes over the shape of the file, which may have changed even if an operation failed: in its
-    /// last step.
-    pub(super) fn update_dim(&mut self) {
-        for (axis, &found) in self.dim.slice_mut().iter_mut().zip(&self.file.array.shape) {
-            *axis = found;
-        }
     }
 
     /// Gives every element a block of its own on the disk, as in a file that this crate created.

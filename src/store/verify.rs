@@ -295,7 +295,7 @@ impl<'a> Known<'a> {
         let reading = Context::new(&path, "read");
         // No lock: they are never changed, only replaced.
         let opened = LockedFile::open_in(&directory, &name, false, None);
-        let opened = opened.map_err(|error| open::refusal(reading, false, error))?;
+        let opened = opened.map_err(|error| open::refusal(reading, false, false, error))?;
         let file = opened.ok_or_else(|| refused(ChecksumError::Missing))?;
         let metadata = file.file().metadata();
         let len = metadata.map_err(|error| reading.io(error))?.len();

@@ -30,49 +30,6 @@ pub(crate) fn sync_file_range(file: &File, range: Range<u64>, flags: u32) -> io:
     }
 }
 
-/// Locks these bytes for reading, or unlocks them, by a lock of the open file (`F_OFD_SETLK`). An
-/// error if somebody has one for writing.
-#[cfg(target_pointer_width = "64")]
-pub(super) fn lock_bytes(file: &File, bytes: Range<u64>, lock: bool) -> io::Result<()> {
-    let kind = if lock { libc::F_RDLCK } else { libc::F_UNLCK };
-    range_lock(file, libc::F_OFD_SETLK, kind, bytes).map(drop)
-}
-
-/// The bytes of a lock that another open file, or another process, has on some of these bytes
-/// (`F_OFD_GETLK`).
-#[cfg(target_pointer_width = "64")]
-pub(super) fn locked_bytes(file: &File, bytes: Range<u64>) -> io::Result<Option<Range<u64>>> {
-    // A length of 0 would mean "to the end of everything".
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    let found = range_lock(file, libc::F_OFD_GETLK, libc::F_WRLCK, bytes)?;
-    let start = found.l_start as u64;
-    let end = match found.l_len {
-        0 => u64::MAX,
-        len => start + len as u64,
-    };
-    Ok((i32::from(found.l_type) != libc::F_UNLCK).then_some(start..end))
-}
-
-#[cfg(target_pointer_width = "64")]
-fn range_lock(file: &File, command: i32, kind: i32, bytes: Range<u64>) -> io::Result<libc::flock> {
-    // SAFETY: a struct of numbers.
-    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-    lock.l_type = kind as _;
-    lock.l_whence = libc::SEEK_SET as _;
-    lock.l_start = bytes.start as _;
-    lock.l_len = (bytes.end - bytes.start) as _;
-    retry(|| {
-        // SAFETY: reads and writes `lock` alone, on a descriptor that `file` keeps open.
-        match unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) } {
-            -1 => Err(io::Error::last_os_error()),
-            _ => Ok(()),
-        }
-    })?;
-    Ok(lock)
-}
-
 /// One extent of a file, as `FS_IOC_FIEMAP` reports it (`struct fiemap_extent` of linux/fiemap.h).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -157,4 +114,54 @@ pub(crate) fn for_each_extent(
         }
     }
     Ok(())
+}
+
+/// What a lock of an open file description is, or who asks for it: `F_RDLCK`, `F_WRLCK` or none.
+#[cfg(target_pointer_width = "64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RangeLock {
+    Read,
+    Write,
+    None,
+}
+
+/// `F_OFD_SETLK`, or with `ask` `F_OFD_GETLK`, which says which lock stands in the way, where it starts, how long it is (0: up to
+/// the end of everything), and whose it is (-1: of an open file description).
+#[cfg(target_pointer_width = "64")]
+pub(crate) fn lock_range(
+    file: &File,
+    ask: bool,
+    lock: RangeLock,
+    start: i64,
+    len: i64,
+) -> io::Result<(RangeLock, i64, i64, i32)> {
+    let kind = match lock {
+        RangeLock::Read => libc::F_RDLCK,
+        RangeLock::Write => libc::F_WRLCK,
+        RangeLock::None => libc::F_UNLCK,
+    };
+    let mut request = libc::flock {
+        l_type: kind as _,
+        l_whence: libc::SEEK_SET as _,
+        l_start: start,
+        l_len: len,
+        l_pid: 0,
+    };
+    let command = match ask {
+        true => libc::F_OFD_GETLK,
+        false => libc::F_OFD_SETLK,
+    };
+    retry(|| {
+        // SAFETY: both commands take a `struct flock`, which `request` is, and write to nothing else.
+        match unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut request) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    })?;
+    let lock = match i32::from(request.l_type) {
+        libc::F_RDLCK => RangeLock::Read,
+        libc::F_WRLCK => RangeLock::Write,
+        _ => RangeLock::None,
+    };
+    Ok((lock, request.l_start, request.l_len, request.l_pid))
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::directory::Directory;
 use super::file::{self, FileId};
+use super::ranges;
 use super::turn::Turn;
 use crate::error::{LockHold, LockHolder};
 
@@ -100,6 +101,7 @@ impl LockedFile {
     pub(crate) fn open(
         path: &Path,
         write: bool,
+        exclusive: bool,
         patience: Option<Patience>,
     ) -> Result<(LockedFile, Metadata), NotLocked> {
         let regular = |file: &File| {
@@ -120,7 +122,7 @@ impl LockedFile {
             if !passing {
                 regular(&file)?;
             }
-            let file = LockedFile::lock(file, write, patience).map_err(|refused| {
+            let file = LockedFile::lock(file, exclusive, patience).map_err(|refused| {
                 // Report "not a regular file" before "locked".
                 special(path).map_or(refused, NotLocked::Special)
             })?;
@@ -226,16 +228,25 @@ impl LockedFile {
         &self.file
     }
 
+    /// Leaves the lock and the claims to a copy of the descriptor: they go when the last descriptor and the last map do.
+    pub(crate) fn hand_over(&self) -> io::Result<File> {
+        let file = self.file.try_clone()?;
+        // Unlocking would free the file under a map that somebody makes of the copy.
+        self.locked.store(false, Relaxed);
+        Ok(file)
+    }
+
     /// Whether this process opened it. In a forked child it is still the parent's, and the lock as well: that belongs to the
     /// open file, which both have.
     pub(crate) fn is_ours(&self) -> bool {
         self.opener == std::process::id()
     }
 
-    /// Gives the lock back and keeps the file.
+    /// Gives the lock back, and all claims, and keeps the file.
     pub(crate) fn release(&self) {
         if self.locked.swap(false, Relaxed) && self.is_ours() {
             // Closing the file releases the lock as well, just not in the presence of a fork.
+            let _ = ranges::release(&self.file, &(0..ranges::SENTINEL + 1));
             let _ = fs2::FileExt::unlock(&self.file);
         }
     }
@@ -253,18 +264,18 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// The pauses between attempts, each twice as long as the one before, for as long as there is
 /// patience.
-struct Pauses {
+pub(crate) struct Pauses {
     patience: Patience,
     longest: Duration,
 }
 
 impl Pauses {
-    fn new(patience: Patience) -> Pauses {
+    pub(crate) fn new(patience: Patience) -> Pauses {
         let longest = FIRST_PAUSE;
         Pauses { patience, longest }
     }
 
-    fn next(&mut self) -> Option<Duration> {
+    pub(crate) fn next(&mut self) -> Option<Duration> {
         let left = match self.patience {
             Patience::None => Duration::ZERO,
             Patience::Forever => LONGEST_PAUSE,
@@ -321,7 +332,7 @@ fn refusal(error: io::Error) -> Option<NotLocked> {
 
 /// The codes with which file systems without locks answer, beside the ones that `io::ErrorKind` knows. NFS and SMB pass `flock` on
 /// to a server, which may know no locks (524), or have it be a lock on ranges, for which a file must be open for writing (EBADF).
-fn is_lockless(error: &io::Error) -> bool {
+pub(super) fn is_lockless(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
         use rustix::io::Errno;

@@ -25,6 +25,8 @@ mod guard;
 mod linux;
 mod lock;
 mod memory;
+mod notify;
+pub(crate) mod ranges;
 #[cfg(unix)]
 mod send;
 mod sync;
@@ -42,14 +44,16 @@ pub(crate) use copy::{clone_file, copy_range, data_ranges};
 pub(crate) use directory::Directory;
 pub(crate) use draft::{Draft, Unpublished, sync_name};
 pub(crate) use file::{
-    FileId, MAX_ROUNDS, absolute, kind_of_special, names_of, read_at, restless, write_all_at,
+    FileId, MAX_ROUNDS, absolute, kind_of_special, names, names_of, open as open_file, read_at,
+    restless, write_all_at,
 };
 pub(crate) use guard::Guard;
 pub use lock::LockPolicy;
-pub(crate) use lock::{LockedFile, NotLocked, Patience};
+pub(crate) use lock::{LockedFile, NotLocked, Patience, Pauses};
 pub(crate) use memory::{available_memory, outgrows_cache, zeroed_vec};
+pub(crate) use notify::{Stop, Watcher};
 #[cfg(unix)]
 pub(crate) use send::{send_all, send_file};
 pub(crate) use sync::{
-    finish_writeback, retry, start_writeback, sync_all, sync_data, wait_for_writeback,
+    finish_writeback, retry, start_writeback, sync_all, sync_data, touch, wait_for_writeback,
 };

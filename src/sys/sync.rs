@@ -72,3 +72,23 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T>
         }
     }
 }
+
+/// Sets the times of the file to now, of which those that watch it are told. (Of both: one of them alone is told as a read or a write
+/// of the file, and there are many of those.)
+pub(crate) fn touch(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        };
+        let times = Timestamps {
+            last_access: now,
+            last_modification: now,
+        };
+        Ok(rustix::fs::futimens(file, &times)?)
+    }
+    #[cfg(not(unix))]
+    file.set_modified(std::time::SystemTime::now())
+}

@@ -20,11 +20,13 @@ use std::fs::File;
 use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::ranges::{self, Other};
+
 /// The bytes of writers that wait. No claim on rows reaches them: those end at 2^62.
-const WRITERS: u64 = (1 << 62) + (1 << 56);
+const WRITERS: u64 = ranges::SENTINEL + (1 << 56);
 
 /// The bytes of readers that wait.
-const READERS: u64 = (1 << 62) + (2 << 56);
+const READERS: u64 = ranges::SENTINEL + (2 << 56);
 
 /// How long a wait claims its turn, at first and at most.
 const FIRST_CLAIM: Duration = Duration::from_millis(250);
@@ -108,51 +110,29 @@ impl Drop for Turn<'_> {
 
 /// Whether somebody else claims one of these bytes, and no more than it.
 fn is_claimed(file: &File, bytes: Range<u64>) -> bool {
-    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-    {
-        let found = super::linux::locked_bytes(file, bytes.clone())
-            .ok()
-            .flatten();
-        found.is_some_and(|found| bytes.contains(&found.start) && found.end - found.start == 1)
-    }
-    #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-    {
-        let _ = (file, bytes);
-        false
-    }
+    let found = ranges::in_the_way(file, ranges::Claim::Write, &bytes);
+    let found = found.ok().flatten();
+    found.is_some_and(|Other { range, .. }| {
+        bytes.contains(&range.start) && range.end - range.start == 1
+    })
 }
 
 /// Claims a byte, or gives it back. Does nothing where `flock` is made of such locks: a claim would
 /// be as good as the lock.
 fn set_claim(file: &File, byte: u64, claimed: bool) {
-    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-    if !emulates_flock(file) {
-        let _ = super::linux::lock_bytes(file, byte..byte + 1, claimed);
+    let byte = byte..byte + 1;
+    if ranges::emulate_flock(file) {
+        return;
     }
-    #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-    let _ = (file, byte, claimed);
-}
-
-/// Whether the file system, or the server behind it, makes a `flock` a lock on all bytes of the
-/// file.
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-fn emulates_flock(file: &File) -> bool {
-    /// NFS, SMB (three clients of it), AFS, 9P.
-    const KINDS: [u32; 6] = [
-        0x6969,
-        0x517b,
-        0xff53_4d42,
-        0xfe53_4d42,
-        0x5346_414f,
-        0x0102_1997,
-    ];
-    rustix::fs::fstatfs(file).is_ok_and(|found| KINDS.contains(&(found.f_type as u32)))
+    let _ = match claimed {
+        true => ranges::claim(file, ranges::Claim::Read, &byte).map(drop),
+        false => ranges::release(file, &byte),
+    };
 }
 
 #[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
 mod tests {
     use super::*;
-    use crate::sys::linux;
 
     /// As many open files of one file.
     fn opened<const N: usize>() -> (tempfile::NamedTempFile, [File; N]) {
@@ -203,7 +183,7 @@ mod tests {
     #[test]
     fn locks_of_other_programs_on_all_bytes_are_no_claims() {
         let (_named, [foreign, coming]) = opened();
-        linux::lock_bytes(&foreign, 0..i64::MAX as u64, true).unwrap();
+        assert!(ranges::claim(&foreign, ranges::Claim::Read, &(0..i64::MAX as u64)).unwrap());
         assert!(Turn::at(&coming, true, 1001).has_come());
     }
 }

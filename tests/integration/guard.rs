@@ -24,7 +24,7 @@ use libc::{c_int, c_void, siginfo_t};
 use ndarray::prelude::*;
 use ndstore::{
     AccessMode, Advice, AnyStore, Chunk, CopyOnWrite, Element, Error, ExchangeError, MapOptions,
-    Mapped, Mode, ReadOnly, Store, to_file, write_npy,
+    Mappable, Mapped, Mode, ReadOnly, Store, to_file, write_npy,
 };
 use tempfile::TempDir;
 
@@ -108,7 +108,7 @@ impl Place {
 }
 
 /// Maps a store with a guard.
-fn guarded<A: Element, D: Dimension, M: AccessMode>(store: Store<A, D, M>) -> Mapped<A, D, M> {
+fn guarded<A: Element, D: Dimension, M: Mappable>(store: Store<A, D, M>) -> Mapped<A, D, M> {
     mapped_with(&MapOptions::new().guard(true), store)
 }
 

@@ -2,12 +2,16 @@
 
 mod allocations;
 mod append;
+#[cfg(target_os = "linux")]
+mod beside;
 mod blocks;
 mod create;
 mod create_with;
 mod cut;
 mod elements;
 mod exchange;
+#[cfg(target_os = "linux")]
+mod follow;
 #[cfg(unix)]
 mod foreign;
 mod gather;

@@ -6,10 +6,10 @@
 )]
 
 use ndarray::Dimension;
-use ndstore::{AccessMode, CopyOnWrite, Element, Error, MapOptions, Mapped, ReadOnly, Store};
+use ndstore::{CopyOnWrite, Element, Error, MapOptions, Mappable, Mapped, ReadOnly, Store};
 
 /// Maps a store.
-pub(crate) fn mapped<A: Element, D: Dimension, M: AccessMode>(
+pub(crate) fn mapped<A: Element, D: Dimension, M: Mappable>(
     store: Store<A, D, M>,
 ) -> Mapped<A, D, M> {
     mapped_with(&MapOptions::new(), store)
@@ -17,7 +17,7 @@ pub(crate) fn mapped<A: Element, D: Dimension, M: AccessMode>(
 
 /// Maps a store in a certain way.
 #[track_caller]
-pub(crate) fn mapped_with<A: Element, D: Dimension, M: AccessMode>(
+pub(crate) fn mapped_with<A: Element, D: Dimension, M: Mappable>(
     options: &MapOptions,
     store: Store<A, D, M>,
 ) -> Mapped<A, D, M> {
@@ -29,7 +29,7 @@ pub(crate) fn mapped_with<A: Element, D: Dimension, M: AccessMode>(
 
 /// Sees to it that a store is not mapped.
 #[track_caller]
-pub(crate) fn not_mapped<A: Element, D: Dimension, M: AccessMode>(store: Store<A, D, M>) -> Error {
+pub(crate) fn not_mapped<A: Element, D: Dimension, M: Mappable>(store: Store<A, D, M>) -> Error {
     // SAFETY: as in `mapped_with`.
     unsafe { store.map() }.unwrap_err()
 }

@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
-use ndstore::{Error, LockPolicy, MapOptions, Mapped, Options, Result, Store, write_npy};
+use ndstore::{Append, Error, LockPolicy, MapOptions, Mapped, Options, Result, Store, write_npy};
 use rustix::process::{Pid, WaitOptions};
 use tempfile::TempDir;
 
@@ -165,6 +165,7 @@ enum Held {
     Nothing,
     Reader { _store: Box<dyn Any> },
     Writer(Mapped<f64, Ix1>),
+    Appender(Store<f64, Ix1, Append>),
     Lease(fs::File),
 }
 
@@ -191,6 +192,23 @@ fn peer() {
             ("open_cow", _) => Store::<f64, Ix1>::open(&path)
                 .map(|store| held = reader(Box::new(copy_on_write(store)))),
             ("open_rw", _) => Store::open_rw(&path).map(|store| held = Held::Writer(mapped(store))),
+            ("open_append", _) => {
+                Store::open_append(&path).map(|store| held = Held::Appender(store))
+            }
+            ("open_watch", _) => {
+                Store::<f64, Ix1>::open_watch(&path).map(|store| held = reader(Box::new(store)))
+            }
+            ("open_row", _) => Store::<f64, Ix1>::open_rows(&path, number..=number)
+                .map(|store| held = reader(Box::new(store))),
+            ("open_row_read", _) => Store::<f64, Ix1>::open_rows_read(&path, number..=number)
+                .map(|store| held = reader(Box::new(store))),
+            ("open_shared", _) => {
+                Store::<f64, Ix1>::open_shared(&path).map(|store| held = reader(Box::new(store)))
+            }
+            ("open_shared_read", _) => Store::<f64, Ix1>::open_shared_read(&path)
+                .map(|store| held = reader(Box::new(store))),
+            ("push", Held::Appender(store)) => store.push(&arr0(number as f64)),
+            ("append", Held::Appender(store)) => store.append(&counted(number)),
             ("wait", _) => wait
                 .open_rw(&path)
                 .map(|store| held = Held::Writer(mapped(store))),

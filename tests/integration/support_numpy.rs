@@ -7,7 +7,7 @@ use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
 use ndarray::{Dimension, IxDyn};
-use ndstore::{AccessMode, Element, MemoryOrder, Mode, Options, Order, Result, Store};
+use ndstore::{AccessMode, Element, Mappable, MemoryOrder, Mode, Options, Order, Result, Store};
 
 use super::mapped::{copy_on_write, mapped};
 use super::support::bytes_of;
@@ -122,7 +122,7 @@ pub(crate) fn look<A: Element, D: Dimension>(
 }
 
 /// Looks at a store, and at a map of it, which shows the same.
-fn in_place<A: Element, D: Dimension, M: AccessMode>(store: Store<A, D, M>) -> Seen {
+fn in_place<A: Element, D: Dimension, M: Mappable>(store: Store<A, D, M>) -> Seen {
     let seen = Seen::of(&store);
     if is_aligned(&store) {
         let map = mapped(store);

@@ -1,0 +1,333 @@
+//! What each opener claims, and how it comes to the array: the steps of docs/locks.md, in their
+//! order.
+//!
+//! All that is decided here is who may be beside whom. Files, locks and waiting are below, in
+//! `sys`; a claim goes with the open file.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::file::Array;
+use super::mode::Opened;
+use super::open::lock_remedy;
+use crate::error::{Context, Error, LockHold, Result};
+use crate::sys::ranges::{self, Claim, Other, SENTINEL, TURN};
+use crate::sys::{self, FileId, Patience, Pauses};
+
+/// How long somebody that is about to make way is waited for.
+const MAKING_WAY: Duration = Duration::from_millis(10);
+
+/// What shared writers claim.
+const SHARED: Range<u64> = SENTINEL..SENTINEL + 1;
+
+/// The claim that stands in the way, and whether it is one of all rows: a shared writer's.
+#[derive(Debug)]
+pub(super) struct Refused {
+    other: Other,
+    /// Where the rows are, to tell which of them are claimed.
+    array: Option<Array>,
+}
+
+/// An open file whose structure is locked, and what it is opened for.
+pub(super) struct Claims<'a> {
+    pub(super) context: Context<'a>,
+    pub(super) file: &'a File,
+    pub(super) opened: Opened,
+    /// The rows that are claimed, if not all of them.
+    pub(super) rows: Option<Range<usize>>,
+}
+
+impl Claims<'_> {
+    /// Makes sure that claims hold on this file, where more than one reader or writer may be at
+    /// work by their grace alone.
+    pub(super) fn check_support(&self, path: &Path) -> Result<()> {
+        if matches!(self.opened, Opened::Alone | Opened::Read) && self.rows.is_none()
+            || self.opened == Opened::Watch
+        {
+            return Ok(());
+        }
+        let works = || {
+            let again = sys::open_file(path, false)?;
+            let id = |file: &File| file.metadata().map(|metadata| FileId::of(&metadata));
+            match id(&again)? == id(self.file)? {
+                true => ranges::work(self.file, &again),
+                // It was moved away this very moment: whatever is there has the same file system.
+                false => Ok(!ranges::emulate_flock(self.file)),
+            }
+        };
+        let unsupported = |source| Error::LockUnsupported {
+            path: self.context.path(),
+            op: self.context.op,
+            what: "locks on parts of a file",
+            remedy: "open it alone, with `Store::open_rw`",
+            source,
+        };
+        match works() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(unsupported(std::io::ErrorKind::Unsupported.into())),
+            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+                Err(unsupported(error))
+            }
+            Err(error) => Err(self.context.step("lock").io(error)),
+        }
+    }
+
+    /// Claims what the opener needs, waits for it as long as there is patience, and returns the
+    /// array that it may see. `read` reads the header. `None` takes no claim: the caller answers
+    /// for that.
+    pub(super) fn take(
+        &self,
+        patience: Option<Patience>,
+        read: impl Fn() -> Result<Array>,
+    ) -> Result<Array> {
+        let Some(patience) = patience else {
+            return self.asked_for(read()?);
+        };
+        let mut pauses = Pauses::new(patience);
+        loop {
+            let refused = match self.claim(&read)? {
+                Ok(array) => return Ok(array),
+                Err(refused) => refused,
+            };
+            let Some(pause) = pauses.next() else {
+                return Err(self.refusal(refused));
+            };
+            std::thread::sleep(pause);
+        }
+    }
+
+    /// Claims what the opener needs. After a refusal nothing is claimed.
+    fn claim(
+        &self,
+        read: impl Fn() -> Result<Array>,
+    ) -> Result<std::result::Result<Array, Refused>> {
+        let claimed = match self.opened {
+            Opened::Alone => self.be_alone(read),
+            Opened::Watch => read().and_then(|array| Ok(Ok(self.clip(array)?))),
+            Opened::Read | Opened::Rows => self.claim_rows(read),
+            Opened::Append => self.claim_tail(read),
+            Opened::Shared | Opened::SharedRead => self.share(read),
+        };
+        if !matches!(claimed, Ok(Ok(_))) {
+            self.release();
+        }
+        claimed
+    }
+
+    /// The rows of the array that are opened.
+    fn asked_for(&self, mut array: Array) -> Result<Array> {
+        if let Some(rows) = &self.rows {
+            array.keep_rows(self.context, rows.clone())?;
+        }
+        Ok(array)
+    }
+
+    fn be_alone(
+        &self,
+        read: impl Fn() -> Result<Array>,
+    ) -> Result<std::result::Result<Array, Refused>> {
+        // The exclusive `flock` keeps everybody out; this one is for systems on which one of the
+        // two is known to this machine alone.
+        let everything = 0..SHARED.end;
+        let claimed = ranges::claim(self.file, Claim::Write, &everything);
+        if let Ok(false) = claimed
+            && let Some(other) = self.in_the_way(Claim::Write, &everything)?
+        {
+            return Ok(Err(Refused { other, array: None }));
+        }
+        read().map(Ok)
+    }
+
+    /// The rows that are published: those up to the tail. A header is written before it is synced,
+    /// and the tail given up only then.
+    fn clip(&self, mut array: Array) -> Result<Array> {
+        // Whoever appends has this byte, and of all claims it is the one that reaches so far.
+        match ranges::in_the_way(self.file, Claim::Read, &(TURN..SENTINEL)) {
+            Ok(Some(tail)) => array.clip(tail.range.start),
+            Ok(None) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
+            Err(error) => return Err(self.context.step("lock").io(error)),
+        }
+        Ok(array)
+    }
+
+    /// Claims the rows of a reader or of a row writer.
+    fn claim_rows(
+        &self,
+        read: impl Fn() -> Result<Array>,
+    ) -> Result<std::result::Result<Array, Refused>> {
+        let claim = match self.opened {
+            Opened::Rows => Claim::Write,
+            _ => Claim::Read,
+        };
+        let mut array = self.asked_for(read()?)?;
+        loop {
+            match self.claim_bytes(claim, array.extent())? {
+                None => {
+                    return Ok(match self.shared_in_the_way()? {
+                        None => Ok(array),
+                        Some(other) => Err(Refused { other, array: None }),
+                    });
+                }
+                Some(other) if other.is_tail() && self.rows.is_none() => {
+                    // They were published a moment ago, and their sync is under way.
+                    array.clip(other.range.start);
+                }
+                Some(other) => {
+                    let array = Some(array);
+                    return Ok(Err(Refused { other, array }));
+                }
+            }
+        }
+    }
+
+    /// Claims the tail of an appender.
+    fn claim_tail(
+        &self,
+        read: impl Fn() -> Result<Array>,
+    ) -> Result<std::result::Result<Array, Refused>> {
+        // Before the header is read: nobody publishes from here on.
+        if let Some(other) = self.claim_bytes(Claim::Write, TURN..SENTINEL)? {
+            let array = read().ok();
+            return Ok(Err(Refused { other, array }));
+        }
+        let array = read()?;
+        if let Some(other) = self.claim_bytes(Claim::Write, array.extent().end..SENTINEL)? {
+            let array = Some(array);
+            return Ok(Err(Refused { other, array }));
+        }
+        Ok(match self.shared_in_the_way()? {
+            None => Ok(array),
+            Some(other) => Err(Refused { other, array: None }),
+        })
+    }
+
+    /// Claims what shared readers and writers do. They make way for everybody who claims rows.
+    fn share(
+        &self,
+        read: impl Fn() -> Result<Array>,
+    ) -> Result<std::result::Result<Array, Refused>> {
+        if let Some(other) = self.claim_bytes(Claim::Read, SHARED)? {
+            return Ok(Err(Refused { other, array: None }));
+        }
+        if let Some(other) = self.in_the_way(Claim::Write, &(0..SENTINEL))? {
+            self.release();
+            let array = read().ok();
+            return Ok(Err(Refused { other, array }));
+        }
+        read().map(Ok)
+    }
+
+    /// A shared writer that stays. One that is about to make way is waited for.
+    fn shared_in_the_way(&self) -> Result<Option<Other>> {
+        let until = Instant::now() + MAKING_WAY;
+        loop {
+            match self.in_the_way(Claim::Write, &SHARED)? {
+                Some(_) if Instant::now() < until => std::thread::sleep(MAKING_WAY / 20),
+                found => return Ok(found),
+            }
+        }
+    }
+
+    /// Claims rows behind those that a reader has: all, or a part of them. Returns the array with
+    /// the rows that it has then.
+    pub(super) fn claim_more(
+        &self,
+        old: &Array,
+        new: Array,
+    ) -> Result<std::result::Result<Array, Refused>> {
+        let mut new = self.clip(new)?;
+        if self.opened == Opened::Watch {
+            return Ok(Ok(new));
+        }
+        while new.extent().end > old.extent().end {
+            let more = old.extent().end..new.extent().end;
+            let Some(other) = self.claim_bytes(Claim::Read, more.clone())? else {
+                // Who had no rows was seen by no shared writer.
+                if let Some(other) = self.shared_in_the_way()? {
+                    let _ = ranges::release(self.file, &more);
+                    return Ok(Err(Refused { other, array: None }));
+                }
+                return Ok(Ok(new));
+            };
+            // A prefix is as good: whoever writes the rows behind it need not be waited for.
+            new.clip(other.range.start.max(old.extent().end));
+        }
+        Ok(Ok(new))
+    }
+
+    /// Claims these bytes, or says who is in the way.
+    fn claim_bytes(&self, claim: Claim, bytes: Range<u64>) -> Result<Option<Other>> {
+        if bytes.end > SENTINEL + 1 {
+            return Err(Error::FileTooLarge {
+                path: self.context.path(),
+                op: self.context.op,
+                needed: bytes.end,
+                limit: Some(TURN),
+            });
+        }
+        loop {
+            match ranges::claim(self.file, claim, &bytes) {
+                Ok(true) => return Ok(None),
+                Ok(false) => {}
+                // Then nobody can claim to write, and the readers are safe.
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::Unsupported && claim == Claim::Read =>
+                {
+                    return Ok(None);
+                }
+                Err(error) => return Err(self.context.step("lock").io(error)),
+            }
+            // It may be gone by now.
+            if let Some(other) = self.in_the_way(claim, &bytes)? {
+                return Ok(Some(other));
+            }
+        }
+    }
+
+    fn in_the_way(&self, claim: Claim, bytes: &Range<u64>) -> Result<Option<Other>> {
+        match ranges::in_the_way(self.file, claim, bytes) {
+            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => Ok(None),
+            found => found.map_err(|error| self.context.step("lock").io(error)),
+        }
+    }
+
+    fn release(&self) {
+        let _ = ranges::release(self.file, &(0..SHARED.end));
+    }
+
+    /// Says who is in the way.
+    pub(super) fn refusal(&self, refused: Refused) -> Error {
+        let Refused { other, array } = refused;
+        let holder = ranges::holder(self.file, &other);
+        let hold = match other.claim {
+            _ if other.range.contains(&SENTINEL) && other.range.start == SENTINEL => {
+                LockHold::Shares
+            }
+            Claim::Write if other.is_tail() => LockHold::Appends,
+            Claim::Write => LockHold::WritesRows,
+            Claim::Read => LockHold::ReadsRows,
+        };
+        Error::Locked {
+            path: self.context.path(),
+            op: self.context.op,
+            exclusive: matches!(self.opened, Opened::Alone),
+            holder,
+            hold,
+            rows: array
+                .and_then(|array| array.rows_at(&other.range))
+                .map(|rows| match other.is_tail() {
+                    true => rows.start..usize::MAX,
+                    false => rows,
+                }),
+            remedy: lock_remedy(holder, hold),
+        }
+    }
+}
+
+/// Whether somebody appends to the file now.
+pub(super) fn has_appender(file: &File) -> std::io::Result<bool> {
+    Ok(ranges::in_the_way(file, Claim::Read, &(TURN..SENTINEL))?.is_some())
+}
