@@ -25,6 +25,8 @@
 //!
 //! # A tour
 //!
+//! The [cookbook] has ten whole programs, and [`Store`] an index of what it can do.
+//!
 //! **Open** what is there with [`Store::open`] (NumPy's `r`), [`Store::open_rw`] (`r+`) or [`Store::open_cow`] (`c`:
 //! changes stay in memory, in a [`CopyOnWrite`]). The element type and the rank are part of the store's type, and a file that holds anything
 //! else is refused with an [`Error`] that says what it holds. [`AnyStore`] opens a file of any dtype and rank, and
@@ -85,6 +87,8 @@
 //! system what stays in the page cache. It compiles for macOS, FreeBSD and Windows, and for Linux of 32 bits or another byte
 //! order; no test was run there yet.
 
+#[cfg(any(doc, doctest))]
+pub mod cookbook;
 mod dtype;
 mod element;
 mod error;
@@ -151,3 +155,8 @@ pub use zstd;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The programs of the page for those who write one, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/in-your-program.md")]
+struct InYourProgram;

@@ -58,6 +58,7 @@ use crate::dtype::{DType, Field};
 /// Where the dtype is asked for, at the latest when a file is opened or created, if NumPy has no such record: two fields
 /// renamed to one name, a size over 2 GiB, more than 64 dimensions.
 #[macro_export]
+#[doc(alias = "structured")]
 macro_rules! record {
     ($(
         $(#[$attribute:meta])*

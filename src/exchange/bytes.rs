@@ -55,6 +55,7 @@ impl From<Order> for MemoryOrder {
 /// assert_eq!(to_bytes(&a, Order::F), [1, 3, 2, 4]);
 /// assert_eq!(to_bytes(&a.t(), MemoryOrder::A), [1, 2, 3, 4]);
 /// ```
+#[doc(alias = "tobytes")]
 pub fn to_bytes<A: Element, D: Dimension>(
     array: &ArrayRef<A, D>,
     order: impl Into<MemoryOrder>,
@@ -105,6 +106,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
 /// assert_eq!(a, b);
 /// # Ok::<(), ndstore::Error>(())
 /// ```
+#[doc(alias = "frombuffer")]
 pub fn from_bytes<A: Element, D: Dimension>(
     bytes: &[u8],
     shape: impl IntoDimension<Dim = D>,
@@ -212,6 +214,7 @@ fn refused(source: ExchangeError) -> Error {
 /// # Errors
 ///
 /// As [`Store::create`].
+#[doc(alias = "tofile")]
 pub fn to_file<A: Element, D: Dimension>(
     path: impl AsRef<Path>,
     array: &ArrayRef<A, D>,
@@ -245,6 +248,7 @@ pub fn to_file<A: Element, D: Dimension>(
 /// assert_eq!(from_file::<u16>(&path, Some(2), 2)?, array![2, 3]);
 /// # Ok::<(), ndstore::Error>(())
 /// ```
+#[doc(alias = "fromfile")]
 pub fn from_file<A: Element>(
     path: impl AsRef<Path>,
     count: Option<usize>,

@@ -70,6 +70,7 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
     /// assert_eq!(rows, array![[20, 21], [0, 1], [20, 21]]);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
+    #[doc(alias = "take")]
     pub fn gather(mut self, rows: &[usize]) -> Result<Array<A, D>> {
         let context = self.source.context("gather rows of");
         let array = self.source.array();
@@ -181,6 +182,7 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
     /// store.flush()?;
     /// # Ok::<(), ndstore::Error>(())
     /// ```
+    #[doc(alias = "put")]
     pub fn scatter(mut self, rows: &[usize], values: &ArrayRef<A, D>) -> Result<()> {
         let (file, array) = (self.file, &self.file.array);
         let context = file.context("scatter rows into");

@@ -60,6 +60,24 @@ use crate::shape::Order;
 ///
 /// [`flock`]: https://man7.org/linux/man-pages/man2/flock.2.html
 ///
+/// # Index
+///
+/// | to | call |
+/// |---|---|
+/// | open | [`open`](Store::open), [`open_rw`](Store::open_rw), [`map_cow`](Store::map_cow); [`Options`] |
+/// | create | [`create`](Store::create), [`create_new`](Store::create_new), [`create_from`](Store::create_from), [`create_with`](Store::create_with), [`receive`](Store::receive) |
+/// | ask what it is | [`shape`](Store::shape), [`dtype`](Store::dtype), [`len`](Store::len), [`nbytes`](Store::nbytes), [`ndim`](Store::ndim), [`order`](Store::order), [`offset`](Store::offset), [`path`](Store::path), [`mode`](Store::mode) |
+/// | read | [`read`](Store::read), [`read_into`](Store::read_into), [`read_all`](Store::read_all), [`get`](Store::get) |
+/// | write | [`write`](Store::write), [`write_all`](Store::write_all), [`set`](Store::set) |
+/// | make it durable | [`flush`](Store::flush), [`flush_rows`](Store::flush_rows), [`flush_async`](Store::flush_async), [`close`](Store::close) |
+/// | lend views | [`map`](Store::map), then [`Mapped::view`], [`Mapped::view_mut`] |
+/// | grow and cut in place | [`append`](Store::append), [`push`](Store::push), [`appender`](Store::appender), [`truncate`](Store::truncate) |
+/// | change the shape | [`resize`](Store::resize), [`resize_with`](Store::resize_with) |
+/// | work on more than memory holds | [`out_of_core`](Store::out_of_core), [`out_of_core_mut`](Store::out_of_core_mut) |
+/// | take it elsewhere | [`send`](Store::send), [`write_to`](Store::write_to), [`to_bytes`](Store::to_bytes) |
+/// | find damage | [`write_checksums`](Store::write_checksums), [`verify`](Store::verify) |
+/// | prepare for a full disk | [`is_allocated`](Store::is_allocated), [`allocate`](Store::allocate) |
+///
 /// # Examples
 ///
 /// ```
@@ -98,6 +116,7 @@ use crate::shape::Order;
 /// fp.view();
 /// # Ok::<(), ndstore::Error>(())
 /// ```
+#[doc(alias = "memmap")]
 pub struct Store<A, D, M = ReadWrite> {
     /// Its dtype is `A::dtype()`, the rank of its shape fits `D`, and its access is `M`'s.
     pub(crate) file: ArrayFile,
@@ -123,6 +142,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///   array is not one of `A` and `D`.
     /// - [`Truncated`](Error::Truncated) if the file ends before the array,
     ///   [`ShapeTooLarge`](Error::ShapeTooLarge) if no address space could hold it.
+    #[doc(alias = "load")]
     pub fn open(path: impl AsRef<Path>) -> Result<Store<A, D, ReadOnly>> {
         Options::new().open(path)
     }
@@ -158,6 +178,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// Only where the very last step failed, the sync of the directory ([`Error::Io`]), is the old
     /// file gone.
+    #[doc(alias("open_memmap", "memmap"))]
     pub fn create(
         path: impl AsRef<Path>,
         shape: impl ShapeBuilder<Dim = D>,
@@ -188,6 +209,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// # Errors
     ///
     /// As [`create`](Store::create).
+    #[doc(alias = "save")]
     pub fn create_from(path: impl AsRef<Path>, array: &ArrayRef<A, D>) -> Result<Store<A, D>> {
         Options::new().create_from(path, array)
     }

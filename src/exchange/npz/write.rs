@@ -35,6 +35,7 @@ const WIDE: u64 = (1 << 32) - (1 << 20);
 /// # Examples
 ///
 /// See [`Npz`](crate::Npz).
+#[doc(alias = "savez")]
 pub struct NpzWriter {
     zip: Ours<ZipWriter<BufWriter<Bounded>>>,
     names: HashSet<String>,
@@ -86,6 +87,7 @@ impl NpzWriter {
     /// # Errors
     ///
     /// As [`add`](NpzWriter::add).
+    #[doc(alias = "savez_compressed")]
     pub fn add_deflated<A: Element, D: Dimension>(
         &mut self,
         name: &str,
