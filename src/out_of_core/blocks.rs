@@ -8,14 +8,14 @@ use ndarray::{Array, ArrayRef, ArrayView, ArrayViewMut, Dimension, ShapeBuilder}
 
 use super::behind::Behind;
 use super::grid::{Chunk, Grid, Runs};
-use super::scan::Pool;
+#[cfg(feature = "rayon")]
+use super::pass::{self, Pieces};
 use super::source::{Source, bytes_of};
-use super::work::{Meter, OutOfCore, OutOfCoreMut, Work};
+use super::work::{Meter, OutOfCore, OutOfCoreMut, Work, reserve};
 use crate::element::Element;
-use crate::error::{Context, Error, Result};
+use crate::error::Result;
 use crate::shape::Order;
 use crate::store::ArrayFile;
-use crate::sys;
 
 /// Runs of a block that are shorter are read together with what lies between them.
 const SHORT: usize = 16 << 10;
@@ -95,8 +95,8 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// # Errors
     ///
-    /// Each block is a result: [`Cancelled`](Error::Cancelled), [`Io`](Error::Io), [`Truncated`](Error::Truncated), and
-    /// [`OverBudget`](Error::OverBudget) for a block that is more than there is memory. An error is the last item.
+    /// Each block is a result: [`Cancelled`](crate::Error::Cancelled), [`Io`](crate::Error::Io), [`Truncated`](crate::Error::Truncated), and
+    /// [`OverBudget`](crate::Error::OverBudget) for a block that is more than there is memory. An error is the last item.
     ///
     /// # Panics
     ///
@@ -147,9 +147,9 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         let walk = Walk::new(&self.source, &self.dim, &self.work, &chunk, "read");
         let nbytes = self.source.nbytes() as u64;
         let mut meter = self.work.meter(self.source.context("read"), nbytes);
-        let pool = Pool::default();
+        let mut buffer = Buffer::default();
         for index in 0..walk.grid.len() {
-            walk.visit(&self.source, &pool, index, |block| each(block.as_view()))?;
+            each(walk.load(&self.source, index, &mut buffer)?.as_view())?;
             meter.add(walk.nbytes(index))?;
         }
         Ok(())
@@ -195,12 +195,10 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         let walk = Walk::new(&self.source, &self.dim, &self.work, &chunk, "read");
         let nbytes = self.source.nbytes() as u64;
         let mut meter = self.work.meter(self.source.context("read"), nbytes);
-        let pool = Pool::default();
-        super::parallel::in_order(
-            walk.grid.len(),
-            |index| walk.visit(&self.source, &pool, index, |block| each(block.as_view())),
-            |index, ()| meter.add(walk.nbytes(index)),
-        )
+        let each =
+            |index, buffer: &mut Buffer<A>| each(walk.load(&self.source, index, buffer)?.as_view());
+        let pieces = Pieces::independent(walk.grid.len());
+        pass::run(pieces, &mut meter, each, |index, ()| Ok(walk.nbytes(index)))
     }
 }
 
@@ -213,10 +211,10 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
     /// # Errors
     ///
     /// - Those of `each`: its block is not written.
-    /// - [`Cancelled`](Error::Cancelled), [`OverBudget`](Error::OverBudget) for a block that is more than there is memory.
-    /// - [`Io`](Error::Io), [`NoSpace`](Error::NoSpace) (in a file with holes), [`Truncated`](Error::Truncated) or
-    ///   [`Faulted`](Error::Faulted) if somebody cut the file. If what was changed does not reach the disk the store is
-    ///   [`Poisoned`](Error::Poisoned).
+    /// - [`Cancelled`](crate::Error::Cancelled), [`OverBudget`](crate::Error::OverBudget) for a block that is more than there is memory.
+    /// - [`Io`](crate::Error::Io), [`NoSpace`](crate::Error::NoSpace) (in a file with holes), [`Truncated`](crate::Error::Truncated) or
+    ///   [`Faulted`](crate::Error::Faulted) if somebody cut the file. If what was changed does not reach the disk the store is
+    ///   [`Poisoned`](crate::Error::Poisoned).
     ///
     /// # Panics
     ///
@@ -245,10 +243,12 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
         mut each: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
     ) -> Result<()> {
         let change = Change::new(&mut self, &chunk);
-        let mut written = change.written(&mut self.work);
+        let mut meter = change.meter(&mut self.work);
+        let mut written = change.written(&self.work);
+        let mut buffer = Buffer::default();
         for index in 0..change.walk.grid.len() {
-            change.visit(index, &mut each)?;
-            written(index)?;
+            change.visit(index, &mut buffer, &mut each)?;
+            meter.add(written(index)?)?;
         }
         Ok(())
     }
@@ -272,12 +272,11 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
         each: impl Fn(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()> + Sync,
     ) -> Result<()> {
         let change = Change::new(&mut self, &chunk);
-        let mut written = change.written(&mut self.work);
-        super::parallel::in_order(
-            change.walk.grid.len(),
-            |index| change.visit(index, &each),
-            |index, ()| written(index),
-        )
+        let mut meter = change.meter(&mut self.work);
+        let mut written = change.written(&self.work);
+        let each = |index, buffer: &mut Buffer<A>| change.visit(index, buffer, &each);
+        let pieces = Pieces::independent(change.walk.grid.len());
+        pass::run(pieces, &mut meter, each, |index, ()| written(index))
     }
 }
 
@@ -286,7 +285,6 @@ struct Change<'a, A, D> {
     file: &'a ArrayFile,
     source: Source<'a, A>,
     walk: Walk<D>,
-    pool: Pool<Vec<A>>,
 }
 
 impl<'a, A: Element, D: Dimension> Change<'a, A, D> {
@@ -296,45 +294,46 @@ impl<'a, A: Element, D: Dimension> Change<'a, A, D> {
             file: mutable.file,
             walk: Walk::new(&source, &mutable.dim, &mutable.work, chunk, WRITE),
             source,
-            pool: Pool::default(),
         }
+    }
+
+    fn meter(&self, work: &mut Work<'a>) -> Meter<'a> {
+        work.meter(self.file.context(WRITE), self.source.nbytes() as u64)
     }
 
     /// Reads a block, has it changed and writes it.
     fn visit(
         &self,
         index: usize,
+        buffer: &mut Buffer<A>,
         mut each: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
     ) -> Result<()> {
-        self.walk.visit(&self.source, &self.pool, index, |loaded| {
-            each(loaded.as_view_mut())?;
-            let mut done = 0;
-            for run in self.walk.grid.runs(index) {
-                let elements = &loaded.elements[done..done + run.len()];
-                let position = bytes_of::<A>(&run).start;
-                self.file
-                    .write_at(WRITE, position as u64, bytemuck::cast_slice(elements))?;
-                done += run.len();
-            }
-            Ok(())
-        })
+        let mut loaded = self.walk.load(&self.source, index, buffer)?;
+        each(loaded.as_view_mut())?;
+        let mut done = 0;
+        for run in self.walk.grid.runs(index) {
+            let elements = &loaded.elements[done..done + run.len()];
+            let position = bytes_of::<A>(&run).start as u64;
+            self.file
+                .write_at(WRITE, position, bytemuck::cast_slice(elements))?;
+            done += run.len();
+        }
+        Ok(())
     }
 
-    /// What is to be told of each block that was written, in their order.
-    fn written(&self, work: &mut Work<'a>) -> impl FnMut(usize) -> Result<()> + use<'_, 'a, A, D> {
+    /// What is to be done about each block that was written, in their order. Returns how many bytes it has.
+    fn written(&self, work: &Work<'a>) -> impl FnMut(usize) -> Result<u64> + use<'_, 'a, A, D> {
         let (file, walk) = (self.file, &self.walk);
-        let context = file.context(WRITE);
-        let nbytes = self.source.nbytes();
-        let mut behind = Behind::new(file.file(), file.array.in_file(0..nbytes), work);
-        let mut meter = work.meter(context, nbytes as u64);
+        let extent = file.array.in_file(0..self.source.nbytes());
+        let mut behind = Behind::new(file.file(), extent, work);
         move |index| {
             let done = walk.grid.rows_before(index + 1) * size_of::<A>();
             behind.reached(done).map_err(|error| {
                 // The kernel tells it once, and not the flush to come.
                 file.poison();
-                context.step("write back").io(error)
+                file.context(WRITE).step("write back").io(error)
             })?;
-            meter.add(walk.nbytes(index))
+            Ok(walk.nbytes(index))
         }
     }
 }
@@ -350,6 +349,9 @@ struct Walk<D> {
     op: &'static str,
     budget: usize,
 }
+
+/// The elements of a block, and a strip of the file from which they are picked.
+type Buffer<A> = (Vec<A>, Vec<A>);
 
 /// A block in its buffer.
 struct Loaded<'b, A, D> {
@@ -402,13 +404,16 @@ impl<D: Dimension> Walk<D> {
         &self,
         source: &Source<'_, A>,
         index: usize,
-        buffer: &mut Vec<A>,
+        (buffer, strip): &mut Buffer<A>,
     ) -> Result<()> {
         let context = source.context(self.op);
         let len = self.grid.block(index).1.size();
-        fit(buffer, len, context, self.budget)?;
+        if buffer.capacity() < len {
+            *buffer = Vec::new();
+            reserve(buffer, len, context, self.budget)?;
+        }
+        buffer.resize(len, A::zeroed());
         let mut runs = self.grid.runs(index);
-        let mut strip = Vec::new();
         let mut done = 0;
         while let Some((range, mut within)) = next_strip::<A>(&mut runs) {
             if within.len() == 1 {
@@ -421,7 +426,7 @@ impl<D: Dimension> Walk<D> {
                 continue;
             }
             strip.resize(range.len(), A::zeroed());
-            source.read(context, range.clone(), &mut strip)?;
+            source.read(context, range.clone(), strip)?;
             for run in &mut within {
                 let elements = &strip[run.start - range.start..run.end - range.start];
                 buffer[done..done + run.len()].copy_from_slice(elements);
@@ -431,22 +436,19 @@ impl<D: Dimension> Walk<D> {
         Ok(())
     }
 
-    fn visit<A: Element, R>(
+    fn load<'b, A: Element>(
         &self,
         source: &Source<'_, A>,
-        pool: &Pool<Vec<A>>,
         index: usize,
-        each: impl FnOnce(&mut Loaded<'_, A, D>) -> Result<R>,
-    ) -> Result<R> {
-        pool.lend(|buffer| {
-            self.read(source, index, buffer)?;
-            let (start, shape) = self.grid.block(index);
-            each(&mut Loaded {
-                start,
-                shape,
-                order: self.order,
-                elements: buffer,
-            })
+        buffer: &'b mut Buffer<A>,
+    ) -> Result<Loaded<'b, A, D>> {
+        self.read(source, index, buffer)?;
+        let (start, shape) = self.grid.block(index);
+        Ok(Loaded {
+            start,
+            shape,
+            order: self.order,
+            elements: &mut buffer.0,
         })
     }
 }
@@ -468,29 +470,6 @@ fn next_strip<A>(runs: &mut Runs) -> Option<(Range<usize>, std::iter::Take<Runs>
         }
     }
     Some((hull, of_first.take(count)))
-}
-
-/// Makes a buffer as long as it has to be.
-fn fit<A: Element>(
-    buffer: &mut Vec<A>,
-    len: usize,
-    context: Context<'_>,
-    budget: usize,
-) -> Result<()> {
-    let more = len.saturating_sub(buffer.len());
-    let needed = len as u64 * size_of::<A>() as u64;
-    let is_too_much =
-        || needed > budget as u64 && needed > sys::available_memory().unwrap_or(u64::MAX);
-    if more > 0 && (is_too_much() || buffer.try_reserve_exact(more).is_err()) {
-        return Err(Error::OverBudget {
-            path: context.path(),
-            op: context.op,
-            needed,
-            budget: budget as u64,
-        });
-    }
-    buffer.resize(len, A::zeroed());
-    Ok(())
 }
 
 /// The blocks of an array, in the order of the file. See [`OutOfCore::blocks`].
@@ -534,8 +513,9 @@ impl<A: Element, D: Dimension> Blocks<'_, A, D> {
     }
 
     fn block(&self, index: usize) -> Result<Block<D, BlockArray<A, D>>> {
-        let mut elements = std::mem::take(&mut *lock(&self.spare));
-        self.walk.read(&self.source, index, &mut elements)?;
+        let mut buffer = (std::mem::take(&mut *lock(&self.spare)), Vec::new());
+        self.walk.read(&self.source, index, &mut buffer)?;
+        let (elements, _) = buffer;
         let (start, shape) = self.walk.grid.block(index);
         let shape = shape.set_f(self.walk.order == Order::F);
         let array = Array::from_shape_vec(shape, elements).expect("they are that many");

@@ -75,7 +75,7 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
         let context = self.source.context("gather rows of");
         let array = self.source.array();
         let Selection { shape, row, nbytes } = Selection::new::<A>(context, array, rows)?;
-        let budget = self.work.memory();
+        let budget = self.work.memory_for(nbytes);
         let Some(spare) = budget.checked_sub(nbytes) else {
             return Err(Error::OverBudget {
                 path: context.path(),

@@ -6,8 +6,8 @@ use std::path::Path;
 use ndarray::Dimension;
 
 use super::behind::Behind;
-use super::parallel;
-use super::scan::{PIECE, Pool};
+use super::pass::{self, Pieces};
+use super::scan::PIECE;
 use super::source::Source;
 use super::work::{OutOfCore, Work};
 use crate::element::{AsType, Element};
@@ -252,30 +252,19 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
         let piece = |index: usize| index * piece_len..((index + 1) * piece_len).min(len);
         let mut behind = Behind::new(target.file(), target.in_file(0..nbytes), &self.work);
         let mut meter = self.work.meter(self.context, (len * S::itemsize()) as u64);
-        let scratches = Pool::default();
-        let outputs = Pool::default();
         let sources = &self.sources;
-
-        parallel::in_order(
-            count,
-            |index| {
-                let range = piece(index);
-                let position = range.start * size_of::<B>();
-                scratches.lend(|scratch| {
-                    let elements = sources.read(range.clone(), scratch)?;
-                    outputs.lend(|output: &mut Vec<B>| {
-                        output.clear();
-                        output.extend(elements.map(&f));
-                        target.write_at(position as u64, bytemuck::cast_slice(output))
-                    })
-                })
-            },
-            |index, ()| {
-                let range = piece(index);
-                let written = behind.reached(range.end * size_of::<B>());
-                written.map_err(|error| target.error(error))?;
-                meter.add((range.len() * S::itemsize()) as u64)
-            },
-        )
+        let each = |index, (scratch, output): &mut (S::Scratch, Vec<B>)| {
+            let range = piece(index);
+            let position = range.start * size_of::<B>();
+            output.clear();
+            output.extend(sources.read(range, scratch)?.map(&f));
+            target.write_at(position as u64, bytemuck::cast_slice(output))
+        };
+        pass::run(Pieces::independent(count), &mut meter, each, |index, ()| {
+            let range = piece(index);
+            let written = behind.reached(range.end * size_of::<B>());
+            written.map_err(|error| target.error(error))?;
+            Ok((range.len() * S::itemsize()) as u64)
+        })
     }
 }

@@ -9,7 +9,7 @@ mod create;
 mod gather;
 mod grid;
 mod map;
-mod parallel;
+mod pass;
 mod pipeline;
 mod reduce;
 mod relocate;

@@ -1,4 +1,5 @@
-//! Two stages at once: the calling thread fills buffers, and another one writes those that are full.
+//! Two stages at once: the calling thread fills buffers, and another one writes those that are full. Where the system starts no
+//! thread they take turns.
 //!
 //! The buffers go round, so each stage waits for the slower of the two, and memory holds them and no more. Whichever stage
 //! ends first takes its ends of the channels along, be it by an error or a panic, on which the other one stops.
@@ -18,20 +19,25 @@ pub(super) fn run<B: Send, C: Send>(
     mut fill: impl FnMut(&mut B) -> Result<Option<C>>,
     mut write: impl FnMut(C, &B) -> Result<()> + Send,
 ) -> Result<()> {
-    let (give_back, given_back) = mpsc::channel();
-    let (pass, passed) = mpsc::channel();
-    for buffer in buffers {
-        give_back.send(buffer).expect("its other end is there");
-    }
-    thread::scope(|scope| {
-        let writer = scope.spawn(move || {
+    let mut buffers = buffers.into_iter();
+    let at_once = thread::scope(|scope| {
+        let (give_back, given_back) = mpsc::channel();
+        let (pass, passed) = mpsc::channel();
+        let (write, fill) = (&mut write, &mut fill);
+        let back = give_back.clone();
+        let write_all = move || {
             for (content, buffer) in passed {
                 write(content, &buffer)?;
                 // Nobody waits for it once all is filled.
-                let _ = give_back.send(buffer);
+                let _ = back.send(buffer);
             }
             Ok(())
-        });
+        };
+        let writer = thread::Builder::new().spawn_scoped(scope, write_all).ok()?;
+        for buffer in buffers.by_ref() {
+            give_back.send(buffer).expect("its other end is here");
+        }
+        drop(give_back);
         let fill_all = move || {
             for mut buffer in given_back {
                 let Some(content) = fill(&mut buffer)? else {
@@ -48,8 +54,24 @@ pub(super) fn run<B: Send, C: Send>(
             .join()
             .unwrap_or_else(|panicked| panic::resume_unwind(panicked));
         // Where the writer failed the other stage only stopped.
-        written.and(filled)
-    })
+        Some(written.and(filled))
+    });
+    at_once.unwrap_or_else(|| in_turn(buffers, fill, write))
+}
+
+/// As [`run`], in one thread.
+fn in_turn<B, C>(
+    mut buffers: impl Iterator<Item = B>,
+    mut fill: impl FnMut(&mut B) -> Result<Option<C>>,
+    mut write: impl FnMut(C, &B) -> Result<()>,
+) -> Result<()> {
+    let Some(mut buffer) = buffers.next() else {
+        return Ok(());
+    };
+    while let Some(content) = fill(&mut buffer)? {
+        write(content, &buffer)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -86,6 +108,27 @@ mod tests {
         };
         run([(0, 0), (1, 0)], fill, write)?;
         Ok(found)
+    }
+
+    #[test]
+    fn without_a_thread_both_stages_take_turns() {
+        let mut numbers = 0..5;
+        let fill = |buffer: &mut usize| {
+            *buffer += 1;
+            Ok(numbers.next())
+        };
+        let mut found = Vec::new();
+        let write = |number, &times: &usize| match number {
+            3 => Err(failure("write")),
+            _ => {
+                found.push((number, times));
+                Ok(())
+            }
+        };
+        let failed = in_turn([0, 10].into_iter(), fill, write).unwrap_err();
+        assert!(failed.to_string().contains("write"), "{failed}");
+        assert_eq!(found, [(0, 1), (1, 2), (2, 3)]);
+        in_turn([].into_iter(), |(): &mut ()| Ok(Some(())), |(), ()| Ok(())).unwrap();
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Scanning: all elements once, in the order of the file, in pieces.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
-use super::parallel;
+use super::pass::{self, Pieces};
 use super::source::Source;
 use super::work::Work;
 use crate::element::Element;
@@ -43,45 +42,22 @@ impl<'a, A: Element> Source<'a, A> {
     ) -> Result<()> {
         let context = self.context(op);
         let mut meter = work.meter(context, self.nbytes() as u64);
-        let buffers = Pool::default();
-
-        parallel::in_order(
-            count,
-            |index| {
-                let range = piece(index);
-                buffers.lend(|buffer: &mut Vec<A>| {
-                    buffer.resize(range.len(), A::zeroed());
-                    self.read(context, range.clone(), buffer)?;
-                    visit(range, buffer)
-                })
-            },
+        let each = |index, buffer: &mut Vec<A>| {
+            let range = piece(index);
+            buffer.resize(range.len(), A::zeroed());
+            self.read(context, range.clone(), buffer)?;
+            visit(range, buffer)
+        };
+        pass::run(
+            Pieces::independent(count),
+            &mut meter,
+            each,
             |index, value| {
                 let range = piece(index);
-                deliver(range.clone(), value)?;
-                meter.add((range.len() * size_of::<A>()) as u64)
+                let nbytes = range.len() * size_of::<A>();
+                deliver(range, value)?;
+                Ok(nbytes as u64)
             },
         )
-    }
-}
-
-/// Buffers that are used again and again, as many as there are threads at work.
-pub(super) struct Pool<T>(Mutex<Vec<T>>);
-
-impl<T> Default for Pool<T> {
-    fn default() -> Pool<T> {
-        Pool(Mutex::default())
-    }
-}
-
-impl<T: Default> Pool<T> {
-    /// Runs `job` with a buffer, in the state in which another job left it.
-    pub(super) fn lend<R>(&self, job: impl FnOnce(&mut T) -> R) -> R {
-        // A list of buffers is never half changed.
-        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let buffer = lock().pop();
-        let mut buffer = buffer.unwrap_or_default();
-        let result = job(&mut buffer);
-        lock().push(buffer);
-        result
     }
 }

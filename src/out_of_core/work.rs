@@ -46,7 +46,13 @@ impl<'a> Work<'a> {
 
     /// The budget in bytes.
     pub(super) fn memory(&self) -> usize {
-        *self.memory.get_or_init(|| (available() / 4) as usize)
+        self.memory_for(usize::MAX)
+    }
+
+    /// As [`memory`](Work::memory), for an operation of which is known what it needs. Little is granted by an old answer.
+    pub(super) fn memory_for(&self, needed: usize) -> usize {
+        let a_quarter = || (available(needed as u64) / 4) as usize;
+        *self.memory.get_or_init(a_quarter)
     }
 
     /// How new files are made.
@@ -81,9 +87,31 @@ impl<'a> Work<'a> {
     }
 }
 
-/// The bytes of memory that may be used: what the process has left, by the limit of its control group as well.
-pub(super) fn available() -> u64 {
-    sys::available_memory()
+/// Makes room for so many elements in an empty vector, and refuses more than there is memory, whatever the budget: sizes come from
+/// files, and what cannot be had must not end the process.
+pub(super) fn reserve<T>(
+    vector: &mut Vec<T>,
+    len: usize,
+    context: Context<'_>,
+    budget: usize,
+) -> Result<()> {
+    let needed = len as u64 * size_of::<T>() as u64;
+    let is_too_much = needed > budget as u64 && needed > available(needed);
+    if is_too_much || vector.try_reserve_exact(len).is_err() {
+        return Err(Error::OverBudget {
+            path: context.path(),
+            op: context.op,
+            needed,
+            budget: budget as u64,
+        });
+    }
+    Ok(())
+}
+
+/// The bytes of memory that there are, by an answer that is good enough for who needs so many. See
+/// [`sys::available_memory`].
+pub(super) fn available(needed: u64) -> u64 {
+    sys::available_memory(needed)
         .unwrap_or(UNKNOWN)
         .min(isize::MAX as u64)
 }

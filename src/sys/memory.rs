@@ -1,9 +1,34 @@
 //! How much memory this process may still take.
+//!
+//! To ask the system takes two dozen files, as long as to read a thousand small rows. So an answer is kept: for a second, and for
+//! a minute where little is asked for.
 
-/// The bytes of memory that are available to this process: what the system has left, or the limit of the process's
-/// control group or of one above it, whichever is least. `None` where the system does not tell.
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// This is little.
+const LITTLE: u64 = 16 << 20;
+
+/// How old an answer may be, also where little is asked for.
+const FRESH: Duration = Duration::from_secs(1);
+const OLD: Duration = Duration::from_secs(60);
+
+/// The bytes of memory that are available to this process, by an answer that is good enough for who needs so many: what the system
+/// has left, or the limit of the process's control group or of one above it, whichever is least. `None` where the system does
+/// not tell.
+pub(crate) fn available_memory(needed: u64) -> Option<u64> {
+    static LAST: Mutex<Option<(Instant, Option<u64>)>> = Mutex::new(None);
+    // Nothing panics while it is held.
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let good = if needed <= LITTLE { OLD } else { FRESH };
+    match *last {
+        Some((when, found)) if when.elapsed() < good => found,
+        _ => last.insert((Instant::now(), look_up())).1,
+    }
+}
+
 #[cfg(target_os = "linux")]
-pub(crate) fn available_memory() -> Option<u64> {
+fn look_up() -> Option<u64> {
     let text = |path: &std::path::Path| std::fs::read_to_string(path).ok();
     let system = text("/proc/meminfo".as_ref()).and_then(|info| linux::available(&info));
     let limits = text("/proc/self/cgroup".as_ref())
@@ -16,9 +41,8 @@ pub(crate) fn available_memory() -> Option<u64> {
     system.into_iter().chain(limits).min()
 }
 
-/// The bytes of memory that are available to this process. `None` where the system does not tell.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn available_memory() -> Option<u64> {
+fn look_up() -> Option<u64> {
     None
 }
 
@@ -40,7 +64,7 @@ pub(crate) fn zeroed_vec<A: bytemuck::Zeroable>(len: usize) -> Option<Vec<A>> {
 
 /// Whether a file of `nbytes` would not stay in the page cache: it takes more than half of what is available.
 pub(crate) fn outgrows_cache(nbytes: u64) -> bool {
-    available_memory().is_some_and(|available| nbytes > available / 2)
+    available_memory(nbytes).is_some_and(|available| nbytes > available / 2)
 }
 
 #[cfg(target_os = "linux")]

@@ -10,6 +10,7 @@
 
 mod disk;
 mod full_disk;
+mod group;
 mod guard;
 #[path = "../integration/mapped.rs"]
 mod mapped;
@@ -25,6 +26,7 @@ mod shared_directory;
 #[allow(dead_code, reason = "the rigs use some of it")]
 mod support;
 mod system_calls;
+mod threads;
 mod torn_headers;
 #[path = "../integration/worker.rs"]
 #[allow(dead_code, reason = "the rigs use some of it")]

@@ -3,14 +3,15 @@
 //! The work is done by this program once more, in a control group of its own.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use ndarray::prelude::*;
 use ndstore::{Chunk, Store};
 use tempfile::TempDir;
 
-/// The memory of the control group: pages of files that it reads and writes are charged to it, too.
+use super::group::{self, Group};
+
+/// The memory of the control group.
 const LIMIT: usize = 64 << 20;
 
 /// Of the arrays: 256 MiB.
@@ -20,54 +21,12 @@ const COLUMNS: usize = 1 << 10;
 /// What a process may take that is not the work's: the program, its stacks, the kernel's habit of mapping neighbours.
 const SLACK: usize = 32 << 20;
 
-/// Where the work finds its directory.
-const DIRECTORY: &str = "NDSTORE_RIG_DIRECTORY";
-
-/// A control group with a limit on memory. Dropping it removes it.
-struct Group(PathBuf);
-
-impl Group {
-    fn new() -> Group {
-        let name = format!("ndstore-rig-{}", std::process::id());
-        let version_1 = Path::new("/sys/fs/cgroup/memory");
-        let (root, limit) = if version_1.is_dir() {
-            (version_1, "memory.limit_in_bytes")
-        } else {
-            (Path::new("/sys/fs/cgroup"), "memory.max")
-        };
-        let group = Group(root.join(name));
-        fs::create_dir(&group.0).unwrap();
-        fs::write(group.0.join(limit), LIMIT.to_string()).unwrap();
-        group
-    }
-
-    /// A program in this group.
-    fn command(&self, program: &Path) -> Command {
-        let mut shell = Command::new("sh");
-        let join = r#"echo $$ > "$0/cgroup.procs" && exec "$@""#;
-        shell.args(["-c", join]).arg(&self.0).arg(program);
-        shell
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
-    }
-}
-
 #[test]
 #[ignore = "needs root and control groups"]
 fn arrays_of_four_times_the_memory_are_worked_on_to_the_last_byte() {
-    let group = Group::new();
     // On a disk: the pages of a file system in memory would be charged for good.
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let mut command = group.command(&std::env::current_exe().unwrap());
-    let status = command
-        .args(["memory_limit::work", "--exact", "--ignored", "--nocapture"])
-        .env(DIRECTORY, dir.path())
-        .status();
-    assert!(status.unwrap().success());
+    Group::of_memory(LIMIT).run("memory_limit::work", dir.path());
 }
 
 /// The most memory that this process has held since `reset`, mapped pages of files included, in bytes.
@@ -113,8 +72,7 @@ fn check(path: &Path, shape: (usize, usize), expected: impl Fn(usize, usize) -> 
 #[test]
 #[ignore = "run by the rig, in a control group"]
 fn work() {
-    let Some(directory) = std::env::var_os(DIRECTORY) else {
-        // Run by hand, or with all the rigs: the one above starts it where it belongs.
+    let Some(directory) = group::directory() else {
         return;
     };
     let dir = TempDir::new_in(directory).unwrap();

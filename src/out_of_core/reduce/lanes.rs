@@ -131,9 +131,14 @@ impl<K> Columns<K> {
         }
     }
 
-    /// Forgets all rows.
-    pub(super) fn clear(&mut self) {
+    /// Forgets all rows. Those to come have `width` elements.
+    pub(super) fn restart(&mut self, width: usize) {
         self.rows = 0;
+        self.width = width;
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.width
     }
 
     pub(super) fn rows(&self) -> usize {

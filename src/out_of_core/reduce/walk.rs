@@ -6,28 +6,30 @@
 //!
 //! Rows are reduced in groups, whose results are merged in order. Where the groups begin depends on the shape and the type
 //! alone, and so do the results. Groups of short rows lie together in the file and are visited as they come. A row too long
-//! for that is cut into bands of columns, each of which goes through all rows by itself: its accumulators stay in the
-//! cache, and no more of them exist than there are threads.
+//! for that is cut into bands of columns, which threads take one after the other, a tile of rows at a time: the file is read
+//! nearly in order, and each column has its accumulators until the last row.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::lanes::{Columns, Lanes, Partial, TILE, WIDTH, vectorized};
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::out_of_core::parallel;
-use crate::out_of_core::scan::{PIECE, Pool};
+use crate::out_of_core::pass::{self, Pieces};
+use crate::out_of_core::scan::PIECE;
 use crate::out_of_core::source::Source;
-use crate::out_of_core::work::Work;
+use crate::out_of_core::work::{Work, reserve};
 use crate::shape::Order;
 
 /// Rows of more bytes are cut into bands of columns.
 const LONG: usize = 128 << 10;
 
-/// How wide a band is, in bytes of a row: the least makes a read worth its while, the most leaves the accumulators in the
-/// cache.
-const BAND: Range<usize> = 64 << 10..256 << 10;
+/// How wide a band is, in bytes of a row: the least makes a read worth its while, the most stays in the cache with its
+/// accumulators.
+const BAND: Range<usize> = 32 << 10..512 << 10;
+
+/// However little memory there is, a band has so many columns.
+const LEAST_BAND: usize = 4096;
 
 /// The rows of a group in a band.
 const BAND_ROWS: usize = 128;
@@ -120,11 +122,17 @@ pub(super) fn reduce<'a, A: Element, K: Lanes<A>, R: Clone + Send>(
             budget: work.memory() as u64,
         });
     }
+    let mut results = Vec::new();
+    reserve(
+        &mut results,
+        walk.results(),
+        source.context(op),
+        work.memory(),
+    )?;
     if walk.len == 0 {
-        let nothing = finish(None)?;
-        return Ok(vec![nothing; walk.results()]);
+        results.resize(walk.results(), finish(None)?);
+        return Ok(results);
     }
-    let mut results = Vec::with_capacity(walk.results());
     if row > LONG {
         by_bands::<A, K, R>(source, work, op, walk, finish, &mut results)?;
     } else if walk.results() > 0 {
@@ -371,7 +379,7 @@ fn append<A: Element, K: Lanes<A>>(
     }
 }
 
-/// Reduces bands of columns, each through all rows.
+/// Reduces bands of columns, tile by tile as they come in the file: a piece is the part of a tile that is in a band.
 fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
     source: &Source<'a, A>,
     work: &mut Work<'a>,
@@ -380,80 +388,147 @@ fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
     finish: impl Fn(Option<&K::Partial>) -> Result<R> + Sync,
     results: &mut Vec<R>,
 ) -> Result<()> {
-    let Walk { outer, len, inner } = walk;
-    let size = size_of::<A>();
-    let context = source.context(op);
-    let threads = parallel::threads();
-    let share = work.memory() / threads / 4;
+    let Walk { len, inner, .. } = walk;
+    let (size, context) = (size_of::<A>(), source.context(op));
+    // What a column is reduced in, until its last row.
+    let open = size_of::<K>().div_ceil(K::WIDTH) + size_of::<K::Partial>();
+    let room = work
+        .memory()
+        .saturating_sub(walk.results() * size_of::<R>());
+    let bands = Bands::new(walk, size, room / 2 / open);
+    let held = (0..bands.at_once).map(|_| Mutex::new(Band::<K, K::Partial>::new()));
+    let held: Vec<_> = held.collect();
 
-    // No result depends on the width of its band.
-    let column = size_of::<K>().div_ceil(K::WIDTH) + size_of::<K::Partial>() + TILE * size;
-    let width = (inner.div_ceil(2 * threads))
-        .clamp(BAND.start / size, BAND.end / size)
-        .min(share / column)
-        .max(1)
-        .next_multiple_of(PIECE / 256);
-    let bands = inner.div_ceil(width);
-    let meter = Mutex::new(work.meter(context, source.nbytes() as u64));
-    let cancelled = AtomicBool::new(false);
-    let done = |nbytes: usize| {
-        if cancelled.load(Ordering::Relaxed) {
-            return Err(context.cancelled());
-        }
-        let counted = meter
+    let each = |index: usize, buffer: &mut Vec<A>| {
+        let piece = bands.piece(index);
+        let width = piece.columns.len();
+        // Nobody else has it: the piece of the same band before this one is done, by the window.
+        let mut band = held[piece.slot]
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .add(nbytes as u64);
-        cancelled.fetch_or(counted.is_err(), Ordering::Relaxed);
-        counted
-    };
-    let buffers = Pool::default();
-    let visit = |index: usize| {
-        let columns = index % bands * width..inner.min((index % bands + 1) * width);
-        let part = |row: usize| {
-            let start = (index / bands * len + row) * inner;
-            start + columns.start..start + columns.end
-        };
-        let mut band = Band::<K, K::Partial>::new(columns.len());
-        for start in (0..len).step_by(TILE) {
-            let rows = start..len.min(start + TILE);
-            buffers.lend(|buffer: &mut Vec<A>| -> Result<()> {
-                buffer.resize(rows.len() * columns.len(), A::zeroed());
-                for (row, into) in rows.clone().zip(buffer.chunks_exact_mut(columns.len())) {
-                    source.read(context, part(row), into)?;
-                }
-                band.add(buffer.chunks_exact(columns.len()));
-                Ok(())
-            })?;
-            done(rows.len() * columns.len() * size)?;
+            .unwrap_or_else(PoisonError::into_inner);
+        for first in piece.rows.clone().step_by(K::AHEAD) {
+            let rows = first..piece.rows.end.min(first + K::AHEAD);
+            buffer.resize(rows.len() * width, A::zeroed());
+            for (row, into) in rows.zip(buffer.chunks_exact_mut(width)) {
+                let start = row * inner + piece.columns.start;
+                source.read(context, start..start + width, into)?;
+            }
+            band.add(buffer.chunks_exact(width), width);
+        }
+        if !piece.rows.end.is_multiple_of(len) {
+            return Ok(Vec::new());
         }
         let partials = band.finish().into_iter();
         partials.map(|partial| finish(Some(&partial))).collect()
     };
-    parallel::in_order(outer * bands, visit, |_, band: Vec<R>| {
+    let pieces = Pieces {
+        count: bands.count(),
+        window: bands.window(),
+    };
+    let mut meter = work.meter(context, source.nbytes() as u64);
+    pass::run(pieces, &mut meter, each, |index, band: Vec<R>| {
         results.extend(band);
-        Ok(())
+        let piece = bands.piece(index);
+        Ok((piece.rows.len() * piece.columns.len() * size) as u64)
     })
+}
+
+/// How long rows are cut into bands, and which are reduced at a time: all of them, unless the memory does not hold what they are
+/// reduced in. No result depends on any of it.
+struct Bands {
+    walk: Walk,
+    /// The columns of a band, of all but the last.
+    width: usize,
+    /// How many there are.
+    bands: usize,
+    /// How many go through the rows together.
+    at_once: usize,
+}
+
+/// The part of a tile of rows that is in a band.
+struct BandPiece {
+    /// Counted through all of the array.
+    rows: Range<usize>,
+    columns: Range<usize>,
+    /// Which of the bands that go together.
+    slot: usize,
+}
+
+impl Bands {
+    /// For elements of `size` bytes and memory for so many columns.
+    fn new(walk: Walk, size: usize, columns: usize) -> Bands {
+        let width = walk
+            .inner
+            .div_ceil(2 * pass::threads())
+            .clamp(BAND.start / size, BAND.end / size)
+            .min(columns)
+            .max(1)
+            .next_multiple_of(LEAST_BAND);
+        let bands = walk.inner.div_ceil(width);
+        let turns = bands.div_ceil((columns / width).max(1));
+        Bands {
+            walk,
+            width,
+            bands,
+            at_once: bands.div_ceil(turns),
+        }
+    }
+
+    /// How many tiles the rows of a result are.
+    fn tiles(&self) -> usize {
+        self.walk.len.div_ceil(TILE)
+    }
+
+    fn count(&self) -> usize {
+        self.walk.outer * self.tiles() * self.bands
+    }
+
+    /// So many pieces may be under way that none is of the band of another: as many as bands go together, also in the last turn.
+    fn window(&self) -> usize {
+        match self.bands % self.at_once {
+            0 => self.at_once,
+            rest => rest,
+        }
+    }
+
+    /// The pieces go through the array once for each turn of bands, tile by tile.
+    fn piece(&self, index: usize) -> BandPiece {
+        let Walk { len, inner, .. } = self.walk;
+        let tiles = self.tiles();
+        let (outer, within) = (index / (tiles * self.bands), index % (tiles * self.bands));
+        let (turn, within) = (
+            within / (tiles * self.at_once),
+            within % (tiles * self.at_once),
+        );
+        let first = turn * self.at_once;
+        let together = self.at_once.min(self.bands - first);
+        let (tile, slot) = (within / together, within % together);
+        let rows = tile * TILE..len.min((tile + 1) * TILE);
+        let start = (first + slot) * self.width;
+        BandPiece {
+            rows: outer * len + rows.start..outer * len + rows.end,
+            columns: start..inner.min(start + self.width),
+            slot,
+        }
+    }
 }
 
 /// The columns of a band: the rows of the group at hand, and what the groups before it came to.
 struct Band<K, P> {
     columns: Columns<K>,
-    width: usize,
     partials: Vec<P>,
 }
 
 impl<K, P: Partial> Band<K, P> {
-    fn new(width: usize) -> Self {
+    fn new() -> Self {
         Band {
-            columns: Columns::new(width),
-            width,
+            columns: Columns::new(0),
             partials: Vec::new(),
         }
     }
 
-    /// Adds a tile of rows.
-    fn add<'r, A: Element>(&mut self, rows: impl Iterator<Item = &'r [A]>)
+    /// Adds a tile of rows of this width.
+    fn add<'r, A: Element>(&mut self, rows: impl Iterator<Item = &'r [A]>, width: usize)
     where
         K: Lanes<A, Partial = P>,
     {
@@ -462,6 +537,9 @@ impl<K, P: Partial> Band<K, P> {
         for row in rows {
             tile[count] = row;
             count += 1;
+        }
+        if self.columns.rows() == 0 {
+            self.columns.restart(width);
         }
         vectorized(
             #[inline(always)]
@@ -476,24 +554,25 @@ impl<K, P: Partial> Band<K, P> {
     where
         K: Lanes<A, Partial = P>,
     {
-        for column in 0..self.width {
-            let partial = self.columns.partial(column);
-            match self.partials.get_mut(column) {
-                Some(sum) => sum.merge(&partial),
-                None => self.partials.push(partial),
+        let columns = (0..self.columns.width()).map(|column| self.columns.partial(column));
+        match self.partials.is_empty() {
+            true => self.partials.extend(columns),
+            false => {
+                let merged = self.partials.iter_mut().zip(columns);
+                merged.for_each(|(sum, partial)| sum.merge(&partial));
             }
         }
-        self.columns.clear();
+        self.columns.restart(0);
     }
 
-    /// What the columns come to.
-    fn finish<A: Element>(mut self) -> Vec<P>
+    /// What the columns come to. It is as new then.
+    fn finish<A: Element>(&mut self) -> Vec<P>
     where
         K: Lanes<A, Partial = P>,
     {
         if self.columns.rows() > 0 {
             self.end_group();
         }
-        self.partials
+        std::mem::take(&mut self.partials)
     }
 }

@@ -18,7 +18,7 @@ use crate::dtype::Swap;
 use crate::error::{Context, Error, Result};
 use crate::out_of_core::behind::Behind;
 use crate::out_of_core::pipeline;
-use crate::out_of_core::work::{Meter, Work, available};
+use crate::out_of_core::work::{Meter, Work};
 use crate::store::{ArrayFile, Target, scatter};
 use crate::sys;
 
@@ -118,7 +118,7 @@ impl<'a> Run<'a> {
             inputs,
             context,
             target,
-            drop: nbytes as u64 > available() / 2,
+            drop: sys::outgrows_cache(nbytes as u64),
             throttle: nbytes > work.memory(),
         };
         let behind = Behind::new(target.file(), target.in_file(0..nbytes), work);
@@ -186,7 +186,9 @@ impl<'a> Run<'a> {
         let mut writer = Writer::new(self, plan, behind);
         let mut regions = plan.boxes();
         thread::scope(|scope| {
-            scope.spawn(move || self.prefetch(plan, &announce));
+            // Without it pieces come as they are read.
+            let _ =
+                thread::Builder::new().spawn_scoped(scope, move || self.prefetch(plan, &announce));
             // It takes its end of the channel along: that it is gone ends the prefetching.
             let fill = move |content: &mut Vec<u8>| {
                 let Some(region) = regions.next() else {
