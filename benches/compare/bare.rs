@@ -12,8 +12,8 @@ use ndstore::Order;
 
 use super::cell::{Cell, ToF64, max, total};
 use super::input::{self, format};
-use super::process::{Task, timed};
 use super::rows::{APPENDED, PIECE};
+use super::task::{Task, timed};
 use crate::common::{HEADER, map, map_mut};
 
 /// How many threads `pread` rows side by side.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::measure::Course;
+use super::course::Course;
 use super::process::Outcome;
 use super::rows::{RIVAL_BAR, Row, State};
 use super::statistics::{Estimate, Verdict};

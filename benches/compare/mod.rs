@@ -3,6 +3,7 @@
 mod bare;
 mod cell;
 mod contest;
+mod course;
 mod input;
 mod machine;
 mod measure;
@@ -12,6 +13,7 @@ mod process;
 mod rows;
 mod statistics;
 mod table;
+mod task;
 
 use crate::common::Bench;
 

@@ -7,8 +7,8 @@ use ndstore::{AnyStore, Block, Chunk, Order, OutOfCore, Store};
 
 use super::cell::{Cell, ToF64, total};
 use super::input::read_list;
-use super::process::{Task, timed};
 use super::rows::{APPENDED, PIECE};
+use super::task::{Task, timed};
 
 /// Opens the array and works on it.
 fn work<A: Cell, T>(task: &Task, job: impl FnOnce(OutOfCore<'_, A, IxDyn>) -> T) -> T {

@@ -8,7 +8,7 @@ use std::path::Path;
 #[cfg(target_os = "linux")]
 use super::linux;
 #[cfg(target_os = "linux")]
-use super::sync::retry;
+use super::retry::retry;
 
 /// Gives `range` of the file blocks of its own, which read as zero where nothing was written, and makes the file at least
 /// that long. Bytes that are there stay.

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 
 #[cfg(target_os = "linux")]
-use super::sync::retry;
+use super::retry::retry;
 use super::write_all_at;
 
 /// Makes the empty file `to` a copy of `from` that shares its blocks. False where the file system has no such thing.

@@ -18,7 +18,8 @@ use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::file::{Entry, FileId, MAX_ROUNDS, restless};
-use super::sync::{retry, sync_all};
+use super::retry::retry;
+use super::sync::sync_all;
 
 /// How many symbolic links in a row are followed, as on Linux.
 const MAX_LINKS: usize = 40;

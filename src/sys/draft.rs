@@ -62,7 +62,7 @@ pub(crate) fn sync_name(path: &Path, named: &File) -> io::Result<()> {
     match directory {
         Ok(directory) => directory.sync(),
         #[cfg(target_os = "linux")]
-        Err(_) => super::sync::retry(|| Ok(rustix::fs::syncfs(named)?)),
+        Err(_) => super::retry::retry(|| Ok(rustix::fs::syncfs(named)?)),
         #[cfg(not(target_os = "linux"))]
         Err(error) => {
             let _ = named;

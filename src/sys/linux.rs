@@ -6,7 +6,7 @@ use std::mem::offset_of;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 
-use super::sync::retry;
+use super::retry::retry;
 
 /// Writes a range back: `sync_file_range`, with its flags. It syncs neither the file's metadata nor the disk's cache.
 pub(crate) fn sync_file_range(file: &File, range: Range<u64>, flags: u32) -> io::Result<()> {

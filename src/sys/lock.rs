@@ -186,7 +186,7 @@ impl LockedFile {
         loop {
             let has_come = turn.has_come();
             if has_come {
-                let attempt = super::sync::retry(|| match exclusive {
+                let attempt = super::retry::retry(|| match exclusive {
                     true => fs2::FileExt::try_lock_exclusive(&file),
                     false => fs2::FileExt::try_lock_shared(&file),
                 });
@@ -323,37 +323,12 @@ fn refusal(error: io::Error) -> Option<NotLocked> {
     if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() {
         return None;
     }
-    let lockless = matches!(error.kind(), Unsupported | InvalidInput) || is_lockless(&error);
+    let lockless =
+        matches!(error.kind(), Unsupported | InvalidInput) || ranges::is_lockless(&error);
     Some(match lockless {
         true => NotLocked::Unsupported(error),
         false => NotLocked::Io(error),
     })
-}
-
-/// The codes with which file systems without locks answer, beside the ones that `io::ErrorKind` knows. NFS and SMB pass `flock` on
-/// to a server, which may know no locks (524), or have it be a lock on ranges, for which a file must be open for writing (EBADF).
-pub(super) fn is_lockless(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::io::Errno;
-        /// `ENOTSUPP`, which the kernel means to keep to itself: not the `ENOTSUP` of user space.
-        const KERNEL_NOTSUPP: Errno = Errno::from_raw_os_error(524);
-        // Two of them are one on Linux, where `io::ErrorKind` knows it; elsewhere it need not know the other.
-        const CODES: [Errno; 6] = [
-            Errno::NOLCK,
-            Errno::NOSYS,
-            Errno::OPNOTSUPP,
-            Errno::NOTSUP,
-            Errno::BADF,
-            KERNEL_NOTSUPP,
-        ];
-        Errno::from_io_error(error).is_some_and(|errno| CODES.contains(&errno))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = error;
-        false
-    }
 }
 
 /// Who holds a lease on the file that `path` names, as far as the kernel tells.

@@ -27,6 +27,7 @@ mod lock;
 mod memory;
 mod notify;
 pub(crate) mod ranges;
+mod retry;
 #[cfg(unix)]
 mod send;
 mod sync;
@@ -52,8 +53,9 @@ pub use lock::LockPolicy;
 pub(crate) use lock::{LockedFile, NotLocked, Patience, Pauses};
 pub(crate) use memory::{available_memory, outgrows_cache, zeroed_vec};
 pub(crate) use notify::{Stop, Watcher};
+pub(crate) use retry::retry;
 #[cfg(unix)]
 pub(crate) use send::{send_all, send_file};
 pub(crate) use sync::{
-    finish_writeback, retry, start_writeback, sync_all, sync_data, touch, wait_for_writeback,
+    finish_writeback, start_writeback, sync_all, sync_data, touch, wait_for_writeback,
 };

@@ -72,7 +72,7 @@ mod kernel {
     /// has locks.
     fn unsupported(error: io::Error) -> io::Error {
         let is_unknown = error.kind() == io::ErrorKind::InvalidInput;
-        match is_unknown || crate::sys::lock::is_lockless(&error) {
+        match is_unknown || super::is_lockless(&error) {
             true => io::Error::new(io::ErrorKind::Unsupported, error),
             false => error,
         }
@@ -275,6 +275,32 @@ mod kernel {
 }
 
 pub(crate) use kernel::{claim, emulate_flock, holder, in_the_way, release, work};
+
+/// The codes with which file systems without locks answer, beside the ones that `io::ErrorKind` knows. NFS and SMB pass `flock` on
+/// to a server, which may know no locks (524), or have it be a lock on ranges, for which a file must be open for writing (EBADF).
+pub(super) fn is_lockless(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        /// `ENOTSUPP`, which the kernel means to keep to itself: not the `ENOTSUP` of user space.
+        const KERNEL_NOTSUPP: Errno = Errno::from_raw_os_error(524);
+        // Two of them are one on Linux, where `io::ErrorKind` knows it; elsewhere it need not know the other.
+        const CODES: [Errno; 6] = [
+            Errno::NOLCK,
+            Errno::NOSYS,
+            Errno::OPNOTSUPP,
+            Errno::NOTSUP,
+            Errno::BADF,
+            KERNEL_NOTSUPP,
+        ];
+        Errno::from_io_error(error).is_some_and(|errno| CODES.contains(&errno))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
+    }
+}
 
 #[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
 mod tests {

@@ -7,7 +7,7 @@ use std::os::fd::BorrowedFd;
 use rustix::event::{PollFd, PollFlags};
 
 use super::read_at;
-use super::sync::retry;
+use super::retry::retry;
 
 /// Writes all of `bytes`.
 pub(crate) fn send_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 
+use super::retry::retry;
+
 /// Waits until the file's bytes, those of shared maps included, and its length are on the disk (`fdatasync`).
 pub(crate) fn sync_data(file: &File) -> io::Result<()> {
     retry(|| file.sync_data())
@@ -60,16 +62,6 @@ pub(crate) fn wait_for_writeback(file: &File, range: Range<u64>) -> io::Result<(
     {
         let _ = (file, range);
         Ok(())
-    }
-}
-
-/// Calls again as long as a signal interrupts.
-pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
     }
 }
 

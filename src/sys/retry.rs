@@ -1,0 +1,13 @@
+//! System calls that a signal interrupts.
+
+use std::io;
+
+/// Calls again as long as a signal interrupts.
+pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
