@@ -107,10 +107,10 @@ pub(crate) fn narrow(wide: &[u64]) -> Option<Vec<usize>> {
 }
 
 /// The shape with its slowest axis first, which is how the elements lie in the file.
-pub(crate) fn slowest_first(shape: &[usize], order: Order) -> Vec<usize> {
+pub(crate) fn slowest_first<T: Clone>(axes: &[T], order: Order) -> Vec<T> {
     match order {
-        Order::C => shape.to_vec(),
-        Order::F => shape.iter().rev().copied().collect(),
+        Order::C => axes.to_vec(),
+        Order::F => axes.iter().rev().cloned().collect(),
     }
 }
 

@@ -47,9 +47,8 @@ impl<'a> Behind<'a> {
         }
     }
 
-    /// Says that so many bytes from the start are written.
-    pub(super) fn reached(&mut self, done: usize) -> io::Result<()> {
-        let done = self.extent.start + done as u64;
+    /// Says that everything before an offset is written.
+    pub(super) fn reached(&mut self, done: u64) -> io::Result<()> {
         let end = match done < self.extent.end {
             true => done - done % STEP,
             false => done,

@@ -4,27 +4,18 @@ use std::fmt;
 use std::ops::{Deref, DerefMut, Range};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ndarray::{Array, ArrayRef, ArrayView, ArrayViewMut, Dimension, ShapeBuilder};
+use ndarray::{Array, ArrayRef, ArrayView, ArrayViewMut, Dimension, IxDyn, ShapeBuilder};
 
 use super::behind::Behind;
-use super::grid::{Chunk, Grid, Runs};
+use super::grid::{Chunk, Grid};
 #[cfg(feature = "rayon")]
 use super::pass::{self, Pieces};
-use super::source::{Source, bytes_of};
+use super::source::Source;
 use super::work::{Meter, OutOfCore, OutOfCoreMut, Work, reserve};
 use crate::element::Element;
 use crate::error::Result;
-use crate::shape::Order;
-use crate::store::ArrayFile;
-
-/// Runs of a block that are shorter are read together with what lies between them.
-const SHORT: usize = 16 << 10;
-
-/// Bytes between two runs that are not worth a call of their own.
-const GAP: usize = 8 << 10;
-
-/// So many bytes are read at a time for the short runs in them.
-const STRIP: usize = 256 << 10;
+use crate::shape::{self, Order};
+use crate::store::Lattice;
 
 /// A part of an array.
 #[derive(Debug)]
@@ -147,7 +138,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         let walk = Walk::new(&self.source, &self.dim, &self.work, &chunk, "read");
         let nbytes = self.source.nbytes() as u64;
         let mut meter = self.work.meter(self.source.context("read"), nbytes);
-        let mut buffer = Buffer::default();
+        let mut buffer = Vec::new();
         for index in 0..walk.grid.len() {
             each(walk.load(&self.source, index, &mut buffer)?.as_view())?;
             meter.add(walk.nbytes(index))?;
@@ -196,7 +187,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         let nbytes = self.source.nbytes() as u64;
         let mut meter = self.work.meter(self.source.context("read"), nbytes);
         let each =
-            |index, buffer: &mut Buffer<A>| each(walk.load(&self.source, index, buffer)?.as_view());
+            |index, buffer: &mut Vec<A>| each(walk.load(&self.source, index, buffer)?.as_view());
         let pieces = Pieces::independent(walk.grid.len());
         pass::run(pieces, &mut meter, each, |index, ()| Ok(walk.nbytes(index)))
     }
@@ -242,12 +233,12 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
         chunk: Chunk<D>,
         mut each: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
     ) -> Result<()> {
-        let change = Change::new(&mut self, &chunk);
-        let mut meter = change.meter(&mut self.work);
+        let mut meter = self.meter();
+        let change = Change::new(&self, &chunk);
         let mut written = change.written(&self.work);
-        let mut buffer = Buffer::default();
+        let mut buffer = Vec::new();
         for index in 0..change.walk.grid.len() {
-            change.visit(index, &mut buffer, &mut each)?;
+            change.visit(index, &mut buffer, true, &mut each)?;
             meter.add(written(index)?)?;
         }
         Ok(())
@@ -271,63 +262,65 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
         chunk: Chunk<D>,
         each: impl Fn(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()> + Sync,
     ) -> Result<()> {
-        let change = Change::new(&mut self, &chunk);
-        let mut meter = change.meter(&mut self.work);
+        let mut meter = self.meter();
+        let change = Change::new(&self, &chunk);
         let mut written = change.written(&self.work);
-        let each = |index, buffer: &mut Buffer<A>| change.visit(index, buffer, &each);
+        let each = |index, buffer: &mut Vec<A>| change.visit(index, buffer, false, &each);
         let pieces = Pieces::independent(change.walk.grid.len());
         pass::run(pieces, &mut meter, each, |index, ()| written(index))
+    }
+
+    fn meter(&mut self) -> Meter<'a> {
+        let context = self.source.context(WRITE);
+        self.work.meter(context, self.source.nbytes() as u64)
     }
 }
 
 /// A walk over blocks that are changed.
-struct Change<'a, A, D> {
-    file: &'a ArrayFile,
-    source: Source<'a, A>,
+struct Change<'s, 'a, A, D> {
+    source: &'s Source<'a, A>,
     walk: Walk<D>,
 }
 
-impl<'a, A: Element, D: Dimension> Change<'a, A, D> {
-    fn new(mutable: &mut OutOfCoreMut<'a, A, D>, chunk: &Chunk<D>) -> Change<'a, A, D> {
-        let source = Source::new(mutable.file);
-        Change {
-            file: mutable.file,
-            walk: Walk::new(&source, &mutable.dim, &mutable.work, chunk, WRITE),
-            source,
-        }
+impl<'s, 'a, A: Element, D: Dimension> Change<'s, 'a, A, D> {
+    fn new(mutable: &'s OutOfCoreMut<'a, A, D>, chunk: &Chunk<D>) -> Change<'s, 'a, A, D> {
+        let OutOfCoreMut { source, dim, work } = mutable;
+        let walk = Walk::new(source, dim, work, chunk, WRITE);
+        Change { source, walk }
     }
 
-    fn meter(&self, work: &mut Work<'a>) -> Meter<'a> {
-        work.meter(self.file.context(WRITE), self.source.nbytes() as u64)
-    }
-
-    /// Reads a block, has it changed and writes it.
+    /// Reads a block, has it changed and writes it. Whether no other thread writes meanwhile is up to the caller.
     fn visit(
         &self,
         index: usize,
-        buffer: &mut Buffer<A>,
+        buffer: &mut Vec<A>,
+        alone: bool,
         mut each: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
     ) -> Result<()> {
-        let mut loaded = self.walk.load(&self.source, index, buffer)?;
+        let mut loaded = self.walk.load(self.source, index, buffer)?;
         each(loaded.as_view_mut())?;
-        let mut done = 0;
-        for run in self.walk.grid.runs(index) {
-            let elements = &loaded.elements[done..done + run.len()];
-            let position = bytes_of::<A>(&run).start as u64;
-            self.file
-                .write_at(WRITE, position, bytemuck::cast_slice(elements))?;
-            done += run.len();
-        }
-        Ok(())
+        let lattice = self.walk.lattice(self.source, index);
+        let lens: Vec<_> = lattice.axes().map(|(len, _)| len).collect();
+        let view = ArrayView::from_shape(IxDyn(&lens), &*loaded.elements);
+        let view = view.expect("the block has as many elements");
+        self.source.file().write_lattice(&lattice, view, alone)
     }
 
     /// What is to be done about each block that was written, in their order. Returns how many bytes it has.
-    fn written(&self, work: &Work<'a>) -> impl FnMut(usize) -> Result<u64> + use<'_, 'a, A, D> {
-        let (file, walk) = (self.file, &self.walk);
-        let extent = file.array.in_file(0..self.source.nbytes());
-        let mut behind = Behind::new(file.file(), extent, work);
+    fn written(&self, work: &Work<'a>) -> impl FnMut(usize) -> Result<u64> + use<'_, 's, 'a, A, D> {
+        let (file, walk) = (self.source.file(), &self.walk);
+        let in_file = |elements: Range<usize>| {
+            let bytes = elements.start * size_of::<A>()..elements.end * size_of::<A>();
+            file.array.in_file(bytes)
+        };
+        let extent = in_file(self.source.part().lattice.hull());
+        let mut behind = Behind::new(file.file(), extent.clone(), work);
         move |index| {
-            let done = walk.grid.rows_before(index + 1) * size_of::<A>();
+            // The rows of the next block may be those of this one.
+            let done = match index + 1 < walk.grid.len() {
+                true => in_file(walk.rows(self.source, index + 1).hull()).start,
+                false => extent.end,
+            };
             behind.reached(done).map_err(|error| {
                 // The kernel tells it once, and not the flush to come.
                 file.poison();
@@ -349,9 +342,6 @@ struct Walk<D> {
     op: &'static str,
     budget: usize,
 }
-
-/// The elements of a block, and a strip of the file from which they are picked.
-type Buffer<A> = (Vec<A>, Vec<A>);
 
 /// A block in its buffer.
 struct Loaded<'b, A, D> {
@@ -385,7 +375,7 @@ impl<D: Dimension> Walk<D> {
         chunk: &Chunk<D>,
         op: &'static str,
     ) -> Walk<D> {
-        let order = source.array().order;
+        let order = source.order();
         Walk {
             grid: Grid::new(dim, order, size_of::<A>(), chunk),
             order,
@@ -399,48 +389,45 @@ impl<D: Dimension> Walk<D> {
         (self.grid.block(index).1.size() * self.itemsize) as u64
     }
 
+    /// Where the elements of a block are in the file.
+    fn lattice<A: Element>(&self, source: &Source<'_, A>, index: usize) -> Lattice {
+        let (start, shape) = self.grid.block(index);
+        let indices = start.slice().iter().zip(shape.slice());
+        let indices: Vec<_> = indices.map(|(&start, &len)| start..start + len).collect();
+        let indices = shape::slowest_first(&indices, self.order);
+        source.part().lattice.cut(&indices)
+    }
+
+    /// Where all elements are that have one of the rows of a block.
+    fn rows<A: Element>(&self, source: &Source<'_, A>, index: usize) -> Lattice {
+        let (start, shape) = self.grid.block(index);
+        let axis = shape::slowest_axis(start.ndim(), self.order);
+        let rows = axis.map(|axis| start[axis]..start[axis] + shape[axis]);
+        source.part().lattice.cut(rows.as_slice())
+    }
+
     /// Reads a block into a buffer, which it makes as long as the block.
     fn read<A: Element>(
         &self,
         source: &Source<'_, A>,
         index: usize,
-        (buffer, strip): &mut Buffer<A>,
+        buffer: &mut Vec<A>,
     ) -> Result<()> {
         let context = source.context(self.op);
-        let len = self.grid.block(index).1.size();
-        if buffer.capacity() < len {
+        let lattice = self.lattice(source, index);
+        if buffer.capacity() < lattice.len() {
             *buffer = Vec::new();
-            reserve(buffer, len, context, self.budget)?;
+            reserve(buffer, lattice.len(), context, self.budget)?;
         }
-        buffer.resize(len, A::zeroed());
-        let mut runs = self.grid.runs(index);
-        let mut done = 0;
-        while let Some((range, mut within)) = next_strip::<A>(&mut runs) {
-            if within.len() == 1 {
-                source.read(
-                    context,
-                    range.clone(),
-                    &mut buffer[done..done + range.len()],
-                )?;
-                done += range.len();
-                continue;
-            }
-            strip.resize(range.len(), A::zeroed());
-            source.read(context, range.clone(), strip)?;
-            for run in &mut within {
-                let elements = &strip[run.start - range.start..run.end - range.start];
-                buffer[done..done + run.len()].copy_from_slice(elements);
-                done += run.len();
-            }
-        }
-        Ok(())
+        buffer.resize(lattice.len(), A::zeroed());
+        source.read_lattice(context, &lattice, buffer)
     }
 
     fn load<'b, A: Element>(
         &self,
         source: &Source<'_, A>,
         index: usize,
-        buffer: &'b mut Buffer<A>,
+        buffer: &'b mut Vec<A>,
     ) -> Result<Loaded<'b, A, D>> {
         self.read(source, index, buffer)?;
         let (start, shape) = self.grid.block(index);
@@ -448,28 +435,9 @@ impl<D: Dimension> Walk<D> {
             start,
             shape,
             order: self.order,
-            elements: &mut buffer.0,
+            elements: buffer,
         })
     }
-}
-
-/// Takes the next runs that are worth reading at once: their hull, and themselves.
-fn next_strip<A>(runs: &mut Runs) -> Option<(Range<usize>, std::iter::Take<Runs>)> {
-    let of_first = runs.clone();
-    let mut hull = runs.next()?;
-    let mut count = 1;
-    if hull.len() * size_of::<A>() < SHORT {
-        let mut ahead = runs.clone();
-        while let Some(run) = ahead.next()
-            && (run.start - hull.end) * size_of::<A>() <= GAP
-            && (run.end - hull.start) * size_of::<A>() <= STRIP
-        {
-            hull.end = run.end;
-            count += 1;
-            runs.next();
-        }
-    }
-    Some((hull, of_first.take(count)))
 }
 
 /// The blocks of an array, in the order of the file. See [`OutOfCore::blocks`].
@@ -513,9 +481,8 @@ impl<A: Element, D: Dimension> Blocks<'_, A, D> {
     }
 
     fn block(&self, index: usize) -> Result<Block<D, BlockArray<A, D>>> {
-        let mut buffer = (std::mem::take(&mut *lock(&self.spare)), Vec::new());
-        self.walk.read(&self.source, index, &mut buffer)?;
-        let (elements, _) = buffer;
+        let mut elements = std::mem::take(&mut *lock(&self.spare));
+        self.walk.read(&self.source, index, &mut elements)?;
         let (start, shape) = self.walk.grid.block(index);
         let shape = shape.set_f(self.walk.order == Order::F);
         let array = Array::from_shape_vec(shape, elements).expect("they are that many");

@@ -132,7 +132,7 @@ fn fill_blocks<A: Element, D: Dimension>(
         let bytes = bytemuck::cast_slice(elements);
         target.write_at(position as u64, bytes)?;
         position += bytes.len();
-        let written = behind.reached(position);
+        let written = behind.reached(target.in_file(0..position).end);
         written.map_err(|error| target.error(error))
     };
     pipeline::run(vec![Vec::new(); BUFFERS], gather_blocks, write)

@@ -1,21 +1,25 @@
 //! Gather and scatter: rows by index, in any order.
 //!
-//! A row that is not in the page cache costs a request to the disk, and one after the other they cost its latency each. So
-//! the rows that are wanted are sorted, those near each other become one request, thousands of requests are under way at a
-//! time, and those of the next window are while the rows of this one are copied. Where everything is cached all that would
-//! be in the way: a sample is asked first.
+//! What is in the page cache is read as it is asked for, by reads that do not wait. From the first row on that they do not bring
+//! each may be a request to the disk, and one after the other they cost its latency each. So those rows are sorted, those near
+//! each other are read together, thousands of requests are under way at a time, and those of the next window are while the rows
+//! of this one are read.
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
 
-use ndarray::{Array, ArrayRef, Axis, Dimension, ShapeBuilder, Slice};
+use ndarray::{Array, ArrayRef, ArrayViewMut, Axis, Dimension, IxDyn, ShapeBuilder, Slice};
 
-use super::source::Source;
+use super::pass::{self, Pieces};
+use super::source::{Part, Source};
 use super::work::{Meter, OutOfCore, OutOfCoreMut};
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
 use crate::shape::{self, Order};
-use crate::store::{self, Array as Description, ArrayFile, Layout, Store};
+use crate::store::{self, Layout, Store};
 use crate::sys;
 
 /// What the page cache holds at a time: who overwrites all of it reads nothing.
@@ -28,15 +32,18 @@ const GAP: usize = 16 << 10;
 const REQUESTS: usize = 2048;
 const WINDOW: usize = 8 << 20;
 
-/// How many of the rows of a batch and of the requests of a window are asked for whether they are cached.
-const ROW_SAMPLE: usize = 64;
-const REQUEST_SAMPLE: usize = 8;
+/// So many bytes are read at a time for the rows in them.
+const STRIP: usize = 1 << 20;
+
+/// How many of the rows that are to be overwritten are asked for whether they are cached.
+const SAMPLE: usize = 64;
 
 /// The least number of rows that are sorted at a time.
 const LEAST_BATCH: usize = 1024;
 
-/// Of rows that exceed the budget so many bytes are read at a time, or more.
+/// The bytes and the rows of a piece that one thread reads out of the page cache, at most.
 const PIECE: usize = 1 << 20;
+const PIECE_ROWS: usize = 4096;
 
 /// How many bytes are copied between two reports of progress.
 const REPORT: usize = 4 << 20;
@@ -73,8 +80,7 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
     #[doc(alias = "take")]
     pub fn gather(mut self, rows: &[usize]) -> Result<Array<A, D>> {
         let context = self.source.context("gather rows of");
-        let array = self.source.array();
-        let Selection { shape, row, nbytes } = Selection::new::<A>(context, array, rows)?;
+        let Selection { shape, row, nbytes } = Selection::new(self.source.part(), context, rows)?;
         let budget = self.work.memory_for(nbytes);
         let Some(spare) = budget.checked_sub(nbytes) else {
             return Err(Error::OverBudget {
@@ -86,11 +92,16 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
         };
         let mut dim = self.dim.clone();
         dim.slice_mut().copy_from_slice(&shape);
-        let mut elements: Vec<A> = bytemuck::zeroed_vec(dim.size());
+        let elements = sys::zeroed_vec::<A>(dim.size());
+        let mut elements = elements.ok_or_else(|| Error::OverBudget {
+            path: context.path(),
+            op: context.op,
+            needed: nbytes as u64,
+            budget: budget as u64,
+        })?;
         let mut meter = self.work.meter(context, nbytes as u64);
-        let into = bytemuck::cast_slice_mut(&mut elements);
-        read_rows(&self.source, rows, row, into, spare, &mut meter)?;
-        let shape = dim.set_f(array.order == Order::F);
+        read_rows(&self.source, rows, row, &mut elements, spare, &mut meter)?;
+        let shape = dim.set_f(self.source.order() == Order::F);
         Ok(Array::from_shape_vec(shape, elements).expect("they are as many as the shape has"))
     }
 
@@ -123,9 +134,8 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
     /// ```
     pub fn gather_to(mut self, path: impl AsRef<Path>, rows: &[usize]) -> Result<Store<A, D>> {
         let context = self.source.context("gather rows of");
-        let array = self.source.array();
-        let Selection { shape, row, nbytes } = Selection::new::<A>(context, array, rows)?;
-        let order = array.order;
+        let Selection { shape, row, nbytes } = Selection::new(self.source.part(), context, rows)?;
+        let order = self.source.order();
         let reason =
             "rows are gathered in the order of the array; leave the order of the output out";
         self.work.check_order(context, order, reason)?;
@@ -137,11 +147,12 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
             if row > piece {
                 return copy_rows(&self.source, rows, row, piece, filler, &mut meter);
             }
-            let mut buffer = bytemuck::zeroed_vec(batch.min(rows.len()) * row);
+            let len = row / size_of::<A>();
+            let mut buffer = bytemuck::zeroed_vec::<A>(batch.min(rows.len()) * len);
             for rows in rows.chunks(batch) {
-                let part = &mut buffer[..rows.len() * row];
+                let part = &mut buffer[..rows.len() * len];
                 read_rows(&self.source, rows, row, part, budget / 2, &mut meter)?;
-                filler.write(part)?;
+                filler.write(bytemuck::cast_slice(part))?;
             }
             Ok(())
         };
@@ -184,9 +195,10 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
     /// ```
     #[doc(alias = "put")]
     pub fn scatter(mut self, rows: &[usize], values: &ArrayRef<A, D>) -> Result<()> {
-        let (file, array) = (self.file, &self.file.array);
+        let part = self.source.part();
+        let file = part.file;
         let context = file.context("scatter rows into");
-        let Selection { shape, row, nbytes } = Selection::new::<A>(context, array, rows)?;
+        let Selection { shape, row, nbytes } = Selection::new(part, context, rows)?;
         if shape != values.shape() {
             return Err(Error::ShapeMismatch {
                 path: context.path(),
@@ -195,24 +207,50 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
                 found: values.shape().to_vec(),
             });
         }
-        let walk = Walk {
-            file,
-            row,
-            spare: self.work.memory(),
-            cached: array.offset.is_multiple_of(PAGE as u64) && row.is_multiple_of(PAGE),
-        };
+        let places = Rows::new(part, row);
         let mut meter = self.work.meter(context, nbytes as u64);
-        let order = array.order;
+        let order = part.order();
         let axis = Axis(shape::slowest_axis(shape.len(), order).expect("there are rows"));
-        walk.visit(rows, &mut meter, |range, place| {
-            let places = Slice::from(place..place + range.len() / row);
-            let mut position = range.start;
-            store::for_each_piece(&values.slice_axis(axis, places), order, |piece| {
-                file.write_at(context.op, position as u64, piece)?;
-                position += piece.len();
-                Ok(())
-            })
-        })
+        let mut done = 0;
+        let mut write = |Wanted { row: index, place }, count: usize| {
+            let values = values.slice_axis(axis, Slice::from(place..place + count));
+            if places.are_runs {
+                let mut position = places.bytes(index).start as u64;
+                store::for_each_piece(&values, order, |piece| {
+                    file.write_at(context.op, position, piece)?;
+                    position += piece.len() as u64;
+                    Ok::<_, Error>(())
+                })?;
+            } else {
+                let values = match order {
+                    Order::C => values.into_dyn(),
+                    Order::F => values.reversed_axes().into_dyn(),
+                };
+                let lattice = part.lattice.rows(index..index + count);
+                file.write_lattice(&lattice, values, true)?;
+            }
+            done += count * row;
+            match done {
+                REPORT.. => meter.add(std::mem::take(&mut done) as u64),
+                _ => Ok(()),
+            }
+        };
+        let batch = batch(self.work.memory());
+        for (index, rows) in rows.chunks(batch).enumerate() {
+            let wanted = Wanted::all(rows, index * batch);
+            if row == 0 || places.nothing_to_read() || places.are_cached(rows) {
+                places.for_each_run(wanted, &mut write)?;
+                continue;
+            }
+            let mut sorted: Vec<Wanted> = wanted.collect();
+            sorted.sort_unstable();
+            let each = |rows: &[Wanted]| places.for_each_run(rows.iter().copied(), &mut write);
+            places.in_windows(&sorted, self.work.memory(), each)?;
+        }
+        match done {
+            0 => Ok(()),
+            _ => meter.add(done as u64),
+        }
     }
 }
 
@@ -227,9 +265,9 @@ struct Selection {
 
 impl Selection {
     /// Checks that the array has all these rows, and that they make an array.
-    fn new<A>(context: Context<'_>, array: &Description, rows: &[usize]) -> Result<Selection> {
-        let mut shape = array.shape.clone();
-        let Some(axis) = shape::slowest_axis(shape.len(), array.order) else {
+    fn new(part: &Part<'_>, context: Context<'_>, rows: &[usize]) -> Result<Selection> {
+        let mut shape = part.shape.clone();
+        let Some(axis) = shape::slowest_axis(shape.len(), part.order()) else {
             return Err(Error::AxisOutOfBounds {
                 path: context.path(),
                 op: context.op,
@@ -246,7 +284,7 @@ impl Selection {
                 rows: count,
             });
         }
-        let itemsize = size_of::<A>();
+        let itemsize = part.file.array.dtype.itemsize();
         let nbytes = store::check_size(context, &shape, itemsize)?;
         let row = nbytes.checked_div(rows.len()).unwrap_or(0);
         Ok(Selection { shape, row, nbytes })
@@ -258,25 +296,98 @@ fn read_rows<A: Element>(
     source: &Source<'_, A>,
     rows: &[usize],
     row: usize,
-    into: &mut [u8],
+    into: &mut [A],
     spare: usize,
     meter: &mut Meter<'_>,
 ) -> Result<()> {
     let context = source.context("gather rows of");
-    let walk = Walk {
-        file: source.file(),
-        row,
-        spare,
-        cached: false,
-    };
-    walk.visit(rows, meter, |range, place| {
-        let into = &mut into[place * row..][..range.len()];
-        source.file().read_at(context.op, range.start, into)
-    })?;
-    if let Some(swap) = source.swap() {
-        swap.apply(into);
+    let into = bytemuck::cast_slice_mut(into);
+    if row == 0 {
+        return Ok(());
     }
+    let places = Rows::new(source.part(), row);
+    let batch = batch(spare);
+    for (rows, into) in rows
+        .chunks(batch)
+        .zip(into.chunks_mut(batch.saturating_mul(row)))
+    {
+        let mut missing = read_cached(source, &places, rows, into, meter)?;
+        missing.sort_unstable();
+        let mut strip = Vec::new();
+        let mut done = 0;
+        places.in_windows(&missing, spare, |rows| {
+            places.read_strips(context, rows, spare, &mut strip, into)?;
+            done += rows.len() * row;
+            match done {
+                REPORT.. => meter.add(std::mem::take(&mut done) as u64),
+                _ => Ok(()),
+            }
+        })?;
+        if done > 0 {
+            meter.add(done as u64)?;
+        }
+    }
+    source.convert(into);
     Ok(())
+}
+
+/// How many rows are sorted at a time, where there is so much memory.
+fn batch(memory: usize) -> usize {
+    (memory / 4 / size_of::<Wanted>()).max(LEAST_BATCH)
+}
+
+/// Reads rows as long as the page cache has them, on all threads where there are many. Returns those that are left.
+fn read_cached<A: Element>(
+    source: &Source<'_, A>,
+    places: &Rows<'_>,
+    rows: &[usize],
+    into: &mut [u8],
+    meter: &mut Meter<'_>,
+) -> Result<Vec<Wanted>> {
+    let row = places.row;
+    let (context, file) = (source.context("gather rows of"), source.file());
+    let count = (PIECE / row).clamp(1, PIECE_ROWS);
+    let parts: Vec<_> = into.chunks_mut(count * row).map(Mutex::new).collect();
+    let is_cold = AtomicBool::new(false);
+    let mut missing = Vec::new();
+    let each = |index: usize, _: &mut ()| {
+        let first = index * count;
+        let rows = &rows[first..rows.len().min(first + count)];
+        // Each is asked for once.
+        let mut into = parts[index].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut missing = Vec::new();
+        places.for_each_run(Wanted::all(rows, first), |wanted, count| {
+            let bytes = places.bytes(wanted.row);
+            let into = &mut into[(wanted.place - first) * row..][..count * row];
+            if !places.are_runs {
+                let lattice = places.part.lattice.rows(wanted.row..wanted.row + count);
+                let lens: Vec<_> = lattice.axes().map(|(len, _)| len).collect();
+                let into = bytemuck::cast_slice_mut::<u8, A>(into);
+                let view = ArrayViewMut::from_shape(IxDyn(&lens), into);
+                let view = view.expect("there is room for the rows");
+                return file.read_lattice(context.op, &lattice, view);
+            }
+            if file.private_bytes().is_some() {
+                return file.read_at(context.op, bytes.start, into);
+            }
+            let offset = file.array.in_file(bytes).start;
+            // Such a read asks the disk for what it lacks, and in this order the disk is slow.
+            if is_cold.load(Relaxed) || !sys::read_cached(file.file(), into, offset) {
+                is_cold.store(true, Relaxed);
+                missing.extend((0..count).map(|more| wanted.and(more)));
+            }
+            Ok(())
+        })?;
+        Ok(missing)
+    };
+    let pieces = Pieces::independent(parts.len());
+    pass::run(pieces, meter, each, |index, others: Vec<Wanted>| {
+        let rows = count.min(rows.len() - index * count);
+        let done = (rows - others.len()) * row;
+        missing.extend(others);
+        Ok::<_, Error>(done as u64)
+    })?;
+    Ok(missing)
 }
 
 /// Passes on rows of `row` bytes each that are too long for the memory there is, in pieces of at most `piece` bytes, or of one
@@ -312,117 +423,168 @@ struct Wanted {
     place: usize,
 }
 
-/// The way to rows by index.
-struct Walk<'a> {
-    file: &'a ArrayFile,
-    /// The bytes of a row.
-    row: usize,
-    /// The memory that there is, in bytes.
-    spare: usize,
-    /// Whether no row needs to be read from the disk, so that the page cache is not asked.
-    cached: bool,
-}
-
-impl Walk<'_> {
-    /// Calls `each` with the bytes of all rows and their places among `rows`. Those that lie behind each other in both come
-    /// together; those with the same index in the order of their places.
-    fn visit(
-        &self,
-        rows: &[usize],
-        meter: &mut Meter<'_>,
-        mut each: impl FnMut(Range<usize>, usize) -> Result<()>,
-    ) -> Result<()> {
-        if self.row == 0 {
-            return Ok(());
-        }
-        let batch = (self.spare / 4 / size_of::<Wanted>()).max(LEAST_BATCH);
-        for (index, part) in rows.chunks(batch).enumerate() {
-            let first = index * batch;
-            let wanted = part.iter().enumerate().map(|(index, &row)| Wanted {
-                row,
-                place: first + index,
-            });
-            if self.cached || self.are_cached(part) {
-                self.pass(wanted, meter, &mut each)?;
-                continue;
-            }
-            let mut sorted: Vec<Wanted> = wanted.collect();
-            sorted.sort_unstable();
-            self.pass_sorted(&sorted, meter, &mut each)?;
-        }
-        Ok(())
+impl Wanted {
+    /// These rows, of which the first has this place.
+    fn all(rows: &[usize], first: usize) -> impl Iterator<Item = Wanted> {
+        let places = first..;
+        rows.iter()
+            .zip(places)
+            .map(|(&row, place)| Wanted { row, place })
     }
 
-    /// Whether the page cache holds this byte of the array.
-    fn is_cached(&self, byte: usize) -> bool {
-        sys::is_cached(self.file.file(), self.file.array.in_file(byte..byte).start)
+    /// The row so many rows further, in the place so many places further.
+    fn and(self, more: usize) -> Wanted {
+        Wanted {
+            row: self.row + more,
+            place: self.place + more,
+        }
+    }
+}
+
+/// Where the rows of an array are in the file.
+struct Rows<'a> {
+    part: &'a Part<'a>,
+    /// The bytes of a row.
+    row: usize,
+    /// Where the first one is, and how far apart they are, in bytes.
+    first: usize,
+    pitch: usize,
+    /// Whether the bytes of each lie together.
+    are_runs: bool,
+}
+
+impl<'a> Rows<'a> {
+    fn new(part: &'a Part<'a>, row: usize) -> Rows<'a> {
+        let itemsize = part.file.array.dtype.itemsize();
+        let (count, pitch) = part.lattice.axes().next().unwrap_or((0, 0));
+        let one = part.lattice.rows(0..count.min(1));
+        Rows {
+            part,
+            row,
+            first: one.hull().start * itemsize,
+            pitch: pitch * itemsize,
+            are_runs: one.is_run(),
+        }
+    }
+
+    /// The bytes of a row, or from its first to its last.
+    fn bytes(&self, index: usize) -> Range<usize> {
+        let start = self.first + index * self.pitch;
+        start..start + self.row
+    }
+
+    /// Whether overwriting a row reads nothing.
+    fn nothing_to_read(&self) -> bool {
+        let starts = self.part.file.array.in_file(self.first..self.first).start;
+        let aligned = [self.row, self.pitch]
+            .iter()
+            .all(|bytes| bytes.is_multiple_of(PAGE));
+        self.are_runs && aligned && starts.is_multiple_of(PAGE as u64)
     }
 
     /// Whether the page cache seems to hold these rows.
     fn are_cached(&self, rows: &[usize]) -> bool {
-        let step = rows.len().div_ceil(ROW_SAMPLE).max(1);
-        let mut sample = rows.iter().step_by(step);
-        sample.all(|row| self.is_cached(row * self.row))
+        let file = self.part.file;
+        let step = rows.len().div_ceil(SAMPLE).max(1);
+        rows.iter().step_by(step).all(|&row| {
+            let offset = file.array.in_file(self.bytes(row)).start;
+            sys::is_cached(file.file(), offset)
+        })
     }
 
-    /// Visits rows in file order, the next window on its way from the disk while one is at work.
-    fn pass_sorted(
+    /// Calls `each` with all rows in the order given, those together that follow each other in the file and in their places, by
+    /// the first and their number.
+    fn for_each_run(
+        &self,
+        wanted: impl Iterator<Item = Wanted>,
+        mut each: impl FnMut(Wanted, usize) -> Result<()>,
+    ) -> Result<()> {
+        let most = match self.pitch == self.row {
+            true => (REPORT / self.row.max(1)).max(1),
+            false => 1,
+        };
+        let mut wanted = wanted.peekable();
+        while let Some(first) = wanted.next() {
+            let mut count = 1;
+            while count < most && wanted.next_if_eq(&first.and(count)).is_some() {
+                count += 1;
+            }
+            each(first, count)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with the rows of one window after the other, those of the next on their way from the disk.
+    fn in_windows(
         &self,
         mut rest: &[Wanted],
-        meter: &mut Meter<'_>,
-        each: &mut impl FnMut(Range<usize>, usize) -> Result<()>,
+        memory: usize,
+        mut each: impl FnMut(&[Wanted]) -> Result<()>,
     ) -> Result<()> {
-        let mut count = self.prefetch_window(rest);
+        let ask = |rows: &[Wanted]| {
+            let (count, requests) = self.window(rows, memory);
+            for range in requests {
+                // Of a row that is longer than a window the kernel sees by itself that it is read in order.
+                let start = range.start..range.end.min(range.start + WINDOW);
+                let file = self.part.file;
+                sys::prefetch(file.file(), file.array.in_file(start));
+            }
+            count
+        };
+        let mut count = ask(rest);
         while !rest.is_empty() {
             let (now, after) = rest.split_at(count);
-            count = self.prefetch_window(after);
-            self.pass(now.iter().copied(), meter, each)?;
+            count = ask(after);
+            each(now)?;
             rest = after;
         }
         Ok(())
     }
 
-    /// Starts to read the first of these rows, and says how many of them.
-    fn prefetch_window(&self, sorted: &[Wanted]) -> usize {
-        let (count, window) = window(sorted, self.row, REQUESTS, WINDOW.min(self.spare / 8));
-        let step = window.len().div_ceil(REQUEST_SAMPLE).max(1);
-        let mut sample = window.iter().step_by(step);
-        if !sample.all(|range| self.is_cached(range.start)) {
-            // Of a row that is longer than a window the kernel sees by itself that it is read in order.
-            for range in &window {
-                let cut = range.start..range.end.min(range.start + WINDOW);
-                sys::prefetch(self.file.file(), self.file.array.in_file(cut));
-            }
-        }
-        count
+    fn window(&self, sorted: &[Wanted], memory: usize) -> (usize, Vec<Range<usize>>) {
+        let bytes = |wanted: &Wanted| self.bytes(wanted.row);
+        window(sorted, bytes, REQUESTS, WINDOW.min(memory / 8))
     }
 
-    /// Visits rows in the order given.
-    fn pass(
+    /// Reads rows that are sorted, those near each other together with what lies between them.
+    fn read_strips(
         &self,
-        wanted: impl Iterator<Item = Wanted>,
-        meter: &mut Meter<'_>,
-        each: &mut impl FnMut(Range<usize>, usize) -> Result<()>,
+        context: Context<'_>,
+        mut sorted: &[Wanted],
+        memory: usize,
+        strip: &mut Vec<u8>,
+        into: &mut [u8],
     ) -> Result<()> {
-        let mut wanted = wanted.peekable();
-        let mut done = 0;
-        while let Some(Wanted { row, place }) = wanted.next() {
-            let mut count = 1;
-            let next = |count| Wanted {
-                row: row + count,
-                place: place + count,
+        let row = self.row;
+        while let Some(&first) = sorted.first() {
+            let mut hull = self.bytes(first.row);
+            let end = hull.start + STRIP.min(memory / 8);
+            let near = |rows: &[Wanted]| {
+                self.bytes(rows[1].row).start <= self.bytes(rows[0].row).end + GAP
             };
-            while count * self.row < REPORT && wanted.next_if_eq(&next(count)).is_some() {
-                count += 1;
+            let fits = |rows: &[Wanted]| self.bytes(rows[1].row).end <= end;
+            let more = sorted
+                .windows(2)
+                .take_while(|rows| near(rows) && fits(rows));
+            let (now, after) = sorted.split_at(1 + more.count());
+            let read = |bytes: Range<usize>, into: &mut [u8]| {
+                self.part.file.read_at(context.op, bytes.start, into)
+            };
+            match now {
+                [one] => read(hull, &mut into[one.place * row..][..row])?,
+                [.., last] => {
+                    hull.end = self.bytes(last.row).end;
+                    strip.resize(hull.len(), 0);
+                    read(hull.clone(), strip)?;
+                    for wanted in now {
+                        let start = self.bytes(wanted.row).start - hull.start;
+                        let bytes = &strip[start..start + row];
+                        into[wanted.place * row..][..row].copy_from_slice(bytes);
+                    }
+                }
+                [] => {}
             }
-            each(row * self.row..(row + count) * self.row, place)?;
-            done += count * self.row;
-            if done >= REPORT {
-                meter.add(std::mem::take(&mut done) as u64)?;
-            }
-        }
-        if done > 0 {
-            meter.add(done as u64)?;
+            sorted = after;
         }
         Ok(())
     }
@@ -432,14 +594,14 @@ impl Walk<'_> {
 /// than so many requests and bytes otherwise.
 fn window(
     sorted: &[Wanted],
-    row: usize,
+    bytes: impl Fn(&Wanted) -> Range<usize>,
     requests: usize,
     nbytes: usize,
 ) -> (usize, Vec<Range<usize>>) {
     let mut window: Vec<Range<usize>> = Vec::new();
     let mut total = 0;
     for (index, wanted) in sorted.iter().enumerate() {
-        let range = wanted.row * row..(wanted.row + 1) * row;
+        let range = bytes(wanted);
         let full = window.len() == requests;
         let near = window
             .last_mut()
@@ -481,7 +643,8 @@ mod tests {
             nbytes in 0..400_000_usize,
         ) {
             let sorted = sorted(&rows);
-            let (count, ranges) = window(&sorted, row, requests, nbytes);
+            let bytes = |wanted: &Wanted| wanted.row * row..(wanted.row + 1) * row;
+            let (count, ranges) = window(&sorted, bytes, requests, nbytes);
             prop_assert!(count <= sorted.len() && (count > 0 || sorted.is_empty()));
             // Row by row, without looking ahead: what is wanted, and every gap that is small.
             let rows: BTreeSet<usize> = sorted[..count].iter().map(|wanted| wanted.row).collect();

@@ -1,7 +1,5 @@
 //! `Grid`: an array cut into blocks, in the order in which they lie in the file. Pure arithmetic.
 
-use std::ops::Range;
-
 use ndarray::{Dimension, IntoDimension};
 
 use crate::shape::Order;
@@ -96,19 +94,6 @@ impl<D: Dimension> Grid<D> {
         self.shape.clone()
     }
 
-    /// The elements in the file before the first row of a block: all of them for the one after the last.
-    pub(super) fn rows_before(&self, index: usize) -> usize {
-        let slowest = crate::shape::slowest_axis(self.shape.ndim(), self.order);
-        match slowest {
-            Some(axis) if index < self.len => {
-                let row = self.shape.size() / self.shape[axis];
-                self.block(index).0[axis] * row
-            }
-            None if index < self.len => 0,
-            _ => self.shape.size(),
-        }
-    }
-
     /// The axes, those that vary fastest in the file first.
     fn fastest_first(&self) -> impl Iterator<Item = usize> + Clone + use<D> {
         let ndim = self.shape.ndim();
@@ -131,80 +116,7 @@ impl<D: Dimension> Grid<D> {
         }
         (start, shape)
     }
-
-    /// The elements of a block as runs of the file's elements, in order.
-    pub(super) fn runs(&self, index: usize) -> Runs {
-        let (start, shape) = self.block(index);
-        // The elements that follow each other in the file, along the axes that the block covers and one more.
-        let mut run = 1;
-        let mut stride = 1;
-        let mut first = 0;
-        let mut outer = Vec::new();
-        let mut whole = true;
-        for axis in self.fastest_first() {
-            first += start[axis] * stride;
-            if whole {
-                run *= shape[axis];
-                whole = shape[axis] == self.shape[axis];
-            } else if shape[axis] > 1 {
-                outer.push(Outer {
-                    at: 0,
-                    len: shape[axis],
-                    stride,
-                });
-            }
-            stride *= self.shape[axis];
-        }
-        Runs {
-            next: first,
-            run,
-            left: outer.iter().map(|axis| axis.len).product(),
-            outer,
-        }
-    }
 }
-
-/// The runs of a block, in the order of the file, all of one length.
-#[derive(Clone, Debug)]
-pub(super) struct Runs {
-    next: usize,
-    run: usize,
-    left: usize,
-    /// The axes along which runs follow one another, the fastest first.
-    outer: Vec<Outer>,
-}
-
-#[derive(Clone, Debug)]
-struct Outer {
-    at: usize,
-    len: usize,
-    stride: usize,
-}
-
-impl Iterator for Runs {
-    type Item = Range<usize>;
-
-    fn next(&mut self) -> Option<Range<usize>> {
-        self.left = self.left.checked_sub(1)?;
-        let start = self.next;
-        for axis in &mut self.outer {
-            axis.at += 1;
-            self.next += axis.stride;
-            if axis.at < axis.len {
-                break;
-            }
-            self.next -= axis.at * axis.stride;
-            axis.at = 0;
-        }
-        Some(start..start + self.run)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl ExactSizeIterator for Runs {}
 
 #[cfg(test)]
 mod tests {
@@ -222,7 +134,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn blocks_cover_every_element_once_and_their_runs_hold_no_other(
+        fn blocks_cover_every_element_once(
             axes in prop::collection::vec((0..7_usize, 1..5_usize), 0..5),
             fortran in any::<bool>(),
         ) {
@@ -237,13 +149,9 @@ mod tests {
                     let start = start[axis.axis.index()];
                     Slice::from(start..start + shape[axis.axis.index()])
                 });
-                let mut expected: Vec<usize> = block.iter().copied().collect();
-                expected.sort_unstable();
-                for &element in &expected {
+                for &element in block {
                     seen[element] += 1;
                 }
-                let found: Vec<usize> = grid.runs(index).flatten().collect();
-                prop_assert_eq!(&found, &expected);
             }
             prop_assert!(seen.iter().all(|&times| times == 1));
         }
@@ -252,14 +160,14 @@ mod tests {
         fn blocks_of_rows_follow_each_other_in_the_file(shape in prop::collection::vec(1..6_usize, 0..4), rows in 1..7_usize, fortran in any::<bool>()) {
             let order = if fortran { Order::F } else { Order::C };
             let grid = Grid::new(&IxDyn(&shape), order, 8, &Chunk::Rows(rows));
+            let numbers = numbered(&shape, order);
             let mut end = 0;
             for index in 0..grid.len() {
-                let runs: Vec<_> = grid.runs(index).collect();
-                prop_assert_eq!(runs.len(), 1);
-                prop_assert_eq!(runs[0].start, end);
-                end = runs[0].end;
+                let (start, shape) = grid.block(index);
+                prop_assert_eq!(numbers[&start], end);
+                end += shape.size();
             }
-            prop_assert_eq!(end, shape.iter().product::<usize>());
+            prop_assert_eq!(end, numbers.len());
         }
     }
 

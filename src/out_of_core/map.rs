@@ -177,7 +177,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
 
     fn alone(self) -> Zip<'a, Source<'a, A>, D> {
         Zip {
-            order: self.source.array().order,
+            order: self.source.order(),
             context: self.source.context("map"),
             sources: self.source,
             dim: self.dim,
@@ -202,7 +202,7 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
                 found: other.dim.slice().to_vec(),
             });
         }
-        if self.order != other.source.array().order {
+        if self.order != other.source.order() {
             return Err(Error::InvalidOption {
                 path: context.path(),
                 op: context.op,
@@ -262,7 +262,7 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
         };
         pass::run(Pieces::independent(count), &mut meter, each, |index, ()| {
             let range = piece(index);
-            let written = behind.reached(range.end * size_of::<B>());
+            let written = behind.reached(target.in_file(0..range.end * size_of::<B>()).end);
             written.map_err(|error| target.error(error))?;
             Ok((range.len() * S::itemsize()) as u64)
         })

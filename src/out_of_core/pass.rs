@@ -48,7 +48,8 @@ pub(super) struct Pieces {
 impl Pieces {
     /// So many pieces, none of which depends on another one.
     pub(super) fn independent(count: usize) -> Pieces {
-        let window = 2 * threads();
+        // A single one needs no pool, which starts its threads when it is first asked for.
+        let window = if count > 1 { 2 * threads() } else { 1 };
         Pieces { count, window }
     }
 }

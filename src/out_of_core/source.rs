@@ -1,18 +1,102 @@
 //! `Source`: where the elements of an operation come from: read from the file, past any map, and converted.
 
 use std::marker::PhantomData;
-use std::ops::Range;
+use std::ops::{Range, RangeBounds};
 
-use ndarray::Dimension;
+use ndarray::{ArrayViewMut, Dimension, IxDyn, SliceInfoElem};
 
 use crate::dtype::Swap;
 use crate::element::{Element, assert_element};
-use crate::error::{Context, Result};
-use crate::store::{self, Array, ArrayFile};
+use crate::error::{Context, Error, Result};
+use crate::shape::{self, Order};
+use crate::store::{self, ArrayFile, Lattice};
 
-/// The elements of an array in a file, in the order of the file, as elements of type `A`.
+/// An array in a file, or a part of one, whatever its elements are.
+#[derive(Clone)]
+pub(super) struct Part<'a> {
+    pub(super) file: &'a ArrayFile,
+    pub(super) shape: Vec<usize>,
+    /// Where its elements are in the file.
+    pub(super) lattice: Lattice,
+}
+
+impl<'a> Part<'a> {
+    /// All of an array.
+    pub(super) fn whole(file: &'a ArrayFile) -> Part<'a> {
+        Part {
+            file,
+            shape: file.array.shape.clone(),
+            lattice: Lattice::whole(&file.array.shape, file.array.order),
+        }
+    }
+
+    pub(super) fn order(&self) -> Order {
+        self.file.array.order
+    }
+
+    /// How many bytes the elements are.
+    pub(super) fn nbytes(&self) -> usize {
+        self.lattice.len() * self.file.array.dtype.itemsize()
+    }
+
+    /// Some of its rows.
+    pub(super) fn rows(mut self, rows: impl RangeBounds<usize>) -> Result<Part<'a>> {
+        let op = "take rows of";
+        let context = self.file.context(op);
+        let Some(axis) = shape::slowest_axis(self.shape.len(), self.order()) else {
+            return Err(Error::AxisOutOfBounds {
+                path: context.path(),
+                op,
+                axis: 0,
+                ndim: 0,
+            });
+        };
+        let count = self.shape[axis];
+        let rows = shape::row_range(rows, count).map_err(|asked| Error::RowsOutOfBounds {
+            path: context.path(),
+            op,
+            start: asked.start,
+            end: asked.end,
+            rows: count,
+        })?;
+        self.shape[axis] = rows.len();
+        self.lattice = self.lattice.rows(rows);
+        Ok(self)
+    }
+
+    /// What slice arguments pick of it.
+    pub(super) fn region(self, arguments: &[SliceInfoElem]) -> Result<Part<'a>> {
+        let op = "take a region of";
+        let region = self.file.region_of(op, &self.shape, arguments)?;
+        let lattice = region.of(&self.lattice, self.order());
+        Ok(Part {
+            lattice: lattice.ok_or_else(|| Error::InvalidOption {
+                path: self.file.context(op).path(),
+                op,
+                reason: "an axis runs backwards, and a file is read in order; leave out the negative step",
+            })?,
+            shape: region.shape(),
+            file: self.file,
+        })
+    }
+
+    /// Its shape as that of an array of so many axes.
+    pub(super) fn dim<D: Dimension>(&self) -> D {
+        let mut dim = D::zeros(self.shape.len());
+        dim.slice_mut().copy_from_slice(&self.shape);
+        dim
+    }
+
+    /// How far apart neighbours along each axis are in the file, in elements.
+    pub(super) fn strides(&self) -> Vec<usize> {
+        let strides: Vec<_> = self.lattice.axes().map(|(_, stride)| stride).collect();
+        shape::slowest_first(&strides, self.order())
+    }
+}
+
+/// The elements of an array, or of a part of one, in the order of the file, as elements of type `A`.
 pub struct Source<'a, A> {
-    file: &'a ArrayFile,
+    part: Part<'a>,
     /// What makes the bytes of the file those of an `A`.
     swap: Option<Swap>,
     marker: PhantomData<A>,
@@ -22,7 +106,7 @@ impl<'a, A: Element> Source<'a, A> {
     /// The elements of a store of such elements.
     pub(super) fn new(file: &'a ArrayFile) -> Source<'a, A> {
         Source {
-            file,
+            part: Part::whole(file),
             swap: None,
             marker: PhantomData,
         }
@@ -38,30 +122,47 @@ impl<'a, A: Element> Source<'a, A> {
             _ => return Err(store::dtype_mismatch(context, &expected, found)),
         };
         let dim = store::dimension(context, &file.array)?;
+        let part = Part::whole(file);
         let marker = PhantomData;
-        Ok((Source { file, swap, marker }, dim))
+        Ok((Source { part, swap, marker }, dim))
     }
 
-    /// The file that they are in.
+    /// The elements of a part of the part.
+    pub(super) fn map_part(
+        self,
+        narrow: impl FnOnce(Part<'a>) -> Result<Part<'a>>,
+    ) -> Result<Source<'a, A>> {
+        let part = narrow(self.part)?;
+        Ok(Source { part, ..self })
+    }
+
+    pub(super) fn part(&self) -> &Part<'a> {
+        &self.part
+    }
+
+    pub(super) fn into_part(self) -> (Part<'a>, Option<Swap>) {
+        (self.part, self.swap)
+    }
+
     pub(super) fn file(&self) -> &'a ArrayFile {
-        self.file
+        self.part.file
     }
 
-    pub(super) fn array(&self) -> &'a Array {
-        &self.file.array
+    pub(super) fn order(&self) -> Order {
+        self.part.order()
     }
 
     pub(super) fn context(&self, op: &'static str) -> Context<'a> {
-        self.file.context(op)
+        self.file().context(op)
     }
 
     /// The number of elements.
     pub(super) fn len(&self) -> usize {
-        self.nbytes() / size_of::<A>()
+        self.part.lattice.len()
     }
 
     pub(super) fn nbytes(&self) -> usize {
-        self.file.array.nbytes()
+        self.part.nbytes()
     }
 
     /// What turns the bytes of the file into those of an `A`, if that takes anything.
@@ -69,24 +170,49 @@ impl<'a, A: Element> Source<'a, A> {
         self.swap.as_ref()
     }
 
-    /// Reads elements, by their place in the file.
+    /// Reads elements, by their place among all.
     pub(super) fn read(
         &self,
         context: Context<'_>,
         elements: Range<usize>,
         into: &mut [A],
     ) -> Result<()> {
-        let into = bytemuck::cast_slice_mut(into);
-        let start = bytes_of::<A>(&elements).start;
-        self.file.read_at(context.op, start, into)?;
-        if let Some(swap) = &self.swap {
-            swap.apply(into);
+        let lattice = &self.part.lattice;
+        if lattice.is_run() {
+            let start = (lattice.hull().start + elements.start) * size_of::<A>();
+            let into = bytemuck::cast_slice_mut(into);
+            self.file().read_at(context.op, start, into)?;
+            self.convert(into);
+            return Ok(());
+        }
+        let mut done = 0;
+        for lattice in lattice.range(elements) {
+            let end = done + lattice.len();
+            self.read_lattice(context, &lattice, &mut into[done..end])?;
+            done = end;
         }
         Ok(())
     }
-}
 
-/// Where these elements lie, in bytes.
-pub(super) fn bytes_of<A>(elements: &Range<usize>) -> Range<usize> {
-    elements.start * size_of::<A>()..elements.end * size_of::<A>()
+    /// Reads the elements of a lattice in the file.
+    pub(super) fn read_lattice(
+        &self,
+        context: Context<'_>,
+        lattice: &Lattice,
+        into: &mut [A],
+    ) -> Result<()> {
+        let lens: Vec<_> = lattice.axes().map(|(len, _)| len).collect();
+        let view = ArrayViewMut::from_shape(IxDyn(&lens), &mut *into);
+        let view = view.expect("there is room for each element");
+        self.file().read_lattice(context.op, lattice, view)?;
+        self.convert(bytemuck::cast_slice_mut(into));
+        Ok(())
+    }
+
+    /// Makes elements of what was read.
+    pub(super) fn convert(&self, bytes: &mut [u8]) {
+        if let Some(swap) = &self.swap {
+            swap.apply(bytes);
+        }
+    }
 }

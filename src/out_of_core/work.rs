@@ -1,16 +1,15 @@
 //! `OutOfCore`: an array in a file, to be worked on within a memory budget, and the settings of that work.
 
 use std::cell::OnceCell;
-use std::marker::PhantomData;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeBounds};
 
-use ndarray::Dimension;
+use ndarray::{Dimension, IxDyn, SliceArg};
 
-use super::source::Source;
+use super::source::{Part, Source};
 use crate::element::Element;
 use crate::error::{Context, Error, Result};
 use crate::shape::Order;
-use crate::store::{AccessMode, AnyStore, ArrayFile, CopyOnWrite, Mapped, Options, Store};
+use crate::store::{AccessMode, AnyStore, CopyOnWrite, Mapped, Options, Store};
 use crate::sys;
 
 /// What is taken for available where the system does not tell.
@@ -222,6 +221,68 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         self.work.options = options;
         self
     }
+
+    /// Takes some rows for the whole array: `m[100:200]` before whatever is done. Rows lie along the slowest axis, the first in C
+    /// order and the last in Fortran order.
+    ///
+    /// # Errors
+    ///
+    /// [`RowsOutOfBounds`](Error::RowsOutOfBounds); [`AxisOutOfBounds`](Error::AxisOutOfBounds) for a 0-d array.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::Store;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("days.npy");
+    ///
+    /// let store = Store::create_from(&path, &array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])?;
+    /// let mean = store.out_of_core().rows(1..)?.mean_axis(Axis(0))?;
+    /// assert_eq!(mean, array![4.0, 5.0]);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn rows(mut self, rows: impl RangeBounds<usize>) -> Result<Self> {
+        self.source = self.source.map_part(|part| part.rows(rows))?;
+        self.dim = self.source.part().dim();
+        Ok(self)
+    }
+
+    /// Takes a region for the whole array: the crop of a volume, every second row, one column. Only what is in it is read, and
+    /// the little that lies between its elements.
+    ///
+    /// Takes what [`Store::read`] takes, less axes that run backwards.
+    ///
+    /// # Errors
+    ///
+    /// [`NdimMismatch`](Error::NdimMismatch), [`OutOfBounds`](Error::OutOfBounds); [`InvalidOption`](Error::InvalidOption) for a
+    /// step of 0, or less.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::Store;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("table.npy");
+    ///
+    /// let store = Store::create_from(&path, &array![[1, 2, 3], [4, 5, 6], [7, 8, 9]])?;
+    /// assert_eq!(store.out_of_core().region(s![.., 1])?.sum()?, 15);
+    /// assert_eq!(store.out_of_core().region(s![1.., ..;2])?.max_axis(Axis(0))?, array![7, 9]);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn region<I: SliceArg<D>>(self, region: I) -> Result<OutOfCore<'a, A, I::OutDim>>
+    where
+        I::OutDim: Dimension,
+    {
+        let OutOfCore { source, work, .. } = self;
+        let source = source.map_part(|part| part.region(region.as_ref()))?;
+        Ok(OutOfCore {
+            dim: source.part().dim(),
+            source,
+            work,
+        })
+    }
 }
 
 /// An array in a file, to be changed piece by piece within a memory budget.
@@ -236,21 +297,19 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
 /// What was changed is durable after the next [`flush`](Store::flush), which finds most of it written already.
 #[must_use = "nothing is done until an operation is called"]
 pub struct OutOfCoreMut<'a, A, D> {
-    /// Borrowed for itself alone, although nothing needs it mutably: nobody else reads or writes meanwhile.
-    pub(super) file: &'a ArrayFile,
+    /// Of a store that is borrowed for this alone, although nothing needs it mutably: nobody else reads or writes meanwhile.
+    pub(super) source: Source<'a, A>,
     pub(super) dim: D,
     pub(super) work: Work<'a>,
-    marker: PhantomData<&'a mut A>,
 }
 
 impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
     /// `store` is borrowed exclusively.
     fn new(store: &'a Store<A, D>) -> Self {
         OutOfCoreMut {
-            file: &store.file,
+            source: Source::new(&store.file),
             dim: store.dim.clone(),
             work: Work::new(),
-            marker: PhantomData,
         }
     }
 
@@ -268,6 +327,35 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
     ) -> Self {
         self.work.progress = Some(Box::new(progress));
         self
+    }
+
+    /// Takes some rows for the whole array. See [`OutOfCore::rows`].
+    ///
+    /// # Errors
+    ///
+    /// As [`OutOfCore::rows`].
+    pub fn rows(mut self, rows: impl RangeBounds<usize>) -> Result<Self> {
+        self.source = self.source.map_part(|part| part.rows(rows))?;
+        self.dim = self.source.part().dim();
+        Ok(self)
+    }
+
+    /// Takes a region for the whole array. See [`OutOfCore::region`]. Nothing else is changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`OutOfCore::region`].
+    pub fn region<I: SliceArg<D>>(self, region: I) -> Result<OutOfCoreMut<'a, A, I::OutDim>>
+    where
+        I::OutDim: Dimension,
+    {
+        let OutOfCoreMut { source, work, .. } = self;
+        let source = source.map_part(|part| part.region(region.as_ref()))?;
+        Ok(OutOfCoreMut {
+            dim: source.part().dim(),
+            source,
+            work,
+        })
     }
 }
 
@@ -296,7 +384,7 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
 /// ```
 #[must_use = "nothing is done until an operation is called"]
 pub struct OutOfCoreAny<'a> {
-    pub(super) store: &'a AnyStore,
+    pub(super) part: Part<'a>,
     pub(super) work: Work<'a>,
 }
 
@@ -320,6 +408,26 @@ impl<'a> OutOfCoreAny<'a> {
     pub fn output(mut self, options: Options) -> Self {
         self.work.options = options;
         self
+    }
+
+    /// Takes some rows for the whole array. See [`OutOfCore::rows`].
+    ///
+    /// # Errors
+    ///
+    /// As [`OutOfCore::rows`].
+    pub fn rows(mut self, rows: impl RangeBounds<usize>) -> Result<Self> {
+        self.part = self.part.rows(rows)?;
+        Ok(self)
+    }
+
+    /// Takes a region for the whole array. See [`OutOfCore::region`].
+    ///
+    /// # Errors
+    ///
+    /// As [`OutOfCore::region`].
+    pub fn region(mut self, region: impl SliceArg<IxDyn>) -> Result<Self> {
+        self.part = self.part.region(region.as_ref())?;
+        Ok(self)
     }
 }
 
@@ -387,7 +495,7 @@ impl AnyStore {
     /// The array as something to be moved within a memory budget, whatever its elements are.
     pub fn out_of_core_any(&self) -> OutOfCoreAny<'_> {
         OutOfCoreAny {
-            store: self,
+            part: Part::whole(&self.file),
             work: Work::new(),
         }
     }

@@ -39,6 +39,7 @@ pub(crate) use new_file::NewFile;
 pub(crate) use open::{absolute, lock};
 pub(crate) use open::{check_size, open};
 pub(crate) use pack::{for_each_piece, memory_order, pack, scatter};
+pub(crate) use region::Lattice;
 pub(crate) use typed::{dimension, dtype_mismatch};
 
 pub use any::{AnyStore, DowncastError};

@@ -59,19 +59,19 @@ impl ArrayFile {
                 },
                 None => Misfit::Ndim(index.len()),
             };
-            self.misfit(op, misfit)
+            self.misfit(op, shape, misfit)
         })
     }
 
-    fn misfit(&self, op: &'static str, misfit: Misfit) -> Error {
-        let (path, shape) = (self.path.clone(), &self.array.shape);
+    fn misfit(&self, op: &'static str, shape: &[usize], misfit: Misfit) -> Error {
+        let path = self.path.clone();
         match misfit {
             Misfit::Ndim(expected) => Error::NdimMismatch {
                 path,
                 op,
                 expected,
                 found: shape.len(),
-                shape: shape.clone(),
+                shape: shape.to_vec(),
                 remedy: "give an index or a range for each axis".into(),
             },
             Misfit::Outside { axis, asked } => Error::OutOfBounds {
@@ -90,8 +90,18 @@ impl ArrayFile {
     }
 
     fn region<'a>(&self, op: &'static str, arguments: &'a [SliceInfoElem]) -> Result<Region<'a>> {
-        let region = Region::new(arguments, &self.array.shape);
-        region.map_err(|misfit| self.misfit(op, misfit))
+        self.region_of(op, &self.array.shape, arguments)
+    }
+
+    /// What slice arguments pick of a part of the array, which has this shape.
+    pub(crate) fn region_of<'a>(
+        &self,
+        op: &'static str,
+        shape: &[usize],
+        arguments: &'a [SliceInfoElem],
+    ) -> Result<Region<'a>> {
+        let region = Region::new(arguments, shape);
+        region.map_err(|misfit| self.misfit(op, shape, misfit))
     }
 
     /// Fills an array of the region's shape.
@@ -102,15 +112,24 @@ impl ArrayFile {
     ) -> Result<()> {
         let order = self.array.order;
         let lattice = region.lattice(&self.array.shape, order);
-        let hole = match self.is_cold::<A>(&lattice) {
+        self.read_lattice(READ, &lattice, region.in_file(into, order))
+    }
+
+    /// Fills an array whose indices are those of the lattice.
+    pub(crate) fn read_lattice<A: Element>(
+        &self,
+        op: &'static str,
+        lattice: &Lattice,
+        into: ArrayViewMutD<'_, A>,
+    ) -> Result<()> {
+        let hole = match self.is_cold::<A>(lattice) {
             true => COLD_HOLE / size_of::<A>(),
             false => HOLE / size_of::<A>(),
         };
         let most = (BUFFER / size_of::<A>()).max(1);
-        let into = region.in_file(into, order);
-        region::read(&lattice, into, most, hole, |at, elements: &mut [A]| {
+        region::read(lattice, into, most, hole, |at, elements: &mut [A]| {
             let bytes = bytemuck::cast_slice_mut(elements);
-            self.read_at(READ, at * size_of::<A>(), bytes)
+            self.read_at(op, at * size_of::<A>(), bytes)
         })
     }
 
@@ -136,16 +155,28 @@ impl ArrayFile {
     ) -> Result<()> {
         let order = self.array.order;
         let lattice = region.lattice(&self.array.shape, order);
+        self.write_lattice(&lattice, region.in_file(values, order), true)
+    }
+
+    /// Writes an array whose indices are those of the lattice. To be called by whoever has the store exclusively.
+    ///
+    /// If no other thread writes meanwhile, small holes between the elements are written back as they were read. Not without a
+    /// claim on them: somebody else may write there.
+    pub(crate) fn write_lattice<A: Element>(
+        &self,
+        lattice: &Lattice,
+        values: ArrayViewD<'_, A>,
+        alone: bool,
+    ) -> Result<()> {
         let most = (BUFFER / size_of::<A>()).max(1);
-        let hole = match self.locked && matches!(self.opened, Opened::Alone | Opened::Rows) {
+        let owned = self.locked && matches!(self.opened, Opened::Alone | Opened::Rows);
+        let hole = match alone && owned {
             true => HOLE / size_of::<A>(),
-            // What lies between elements is written back as it was read. Without a claim on it
-            // somebody else may write there.
             false => 0,
         };
         region::write(
-            &lattice,
-            region.in_file(values, order),
+            lattice,
+            values,
             most,
             hole,
             |at, elements: &mut [A]| {

@@ -14,10 +14,10 @@ use ndarray::{
 
 use super::pack;
 use crate::element::Element;
-use crate::shape::Order;
+use crate::shape::{self, Order};
 
 /// What slice arguments pick of an array.
-pub(super) struct Region<'a> {
+pub(crate) struct Region<'a> {
     arguments: &'a [SliceInfoElem],
     /// What is picked along each axis of the array.
     picks: Vec<Pick>,
@@ -65,7 +65,7 @@ impl<'a> Region<'a> {
     }
 
     /// The shape of an array of these elements.
-    pub(super) fn shape(&self) -> Vec<usize> {
+    pub(crate) fn shape(&self) -> Vec<usize> {
         let mut picks = self.picks.iter();
         let mut shape = Vec::with_capacity(self.arguments.len());
         for argument in self.arguments {
@@ -80,35 +80,35 @@ impl<'a> Region<'a> {
 
     /// Where the elements lie in the file of the array.
     pub(super) fn lattice(&self, shape: &[usize], order: Order) -> Lattice {
-        let picks = self.picks.iter().zip(shape);
-        let mut lattice = Lattice {
-            start: 0,
-            axes: Vec::with_capacity(shape.len()),
-        };
-        // From the fastest axis to the slowest.
-        let mut step = 1;
-        let mut block = Block::ELEMENT;
-        let mut push = |(pick, &len): (&Pick, &usize)| {
-            let stride = pick.step * step;
-            block = block.repeated(pick.len, stride);
-            lattice.start += pick.start * step;
-            lattice.axes.push(Level {
-                len: pick.len,
-                stride,
-                block,
-            });
-            step *= len;
-        };
-        if self.picks.iter().all(|pick| pick.len > 0) {
-            match order {
-                Order::C => picks.rev().for_each(&mut push),
-                Order::F => picks.for_each(&mut push),
+        let whole = Lattice::whole(shape, order);
+        let picks = shape::slowest_first(&self.picks, order);
+        let of_axes = || picks.iter().zip(&whole.axes);
+        let start = of_axes().map(|(pick, axis)| pick.start * axis.stride).sum();
+        let axes = of_axes().map(|(pick, axis)| (pick.len, pick.step * axis.stride));
+        Lattice::new(start, axes.collect())
+    }
+
+    /// Where the elements lie of which `part`, a lattice of an array in this order, has those that are picked: an axis for each of
+    /// the region's own. `None` where one runs backwards.
+    pub(crate) fn of(&self, part: &Lattice, order: Order) -> Option<Lattice> {
+        let of_part = shape::slowest_first(&part.axes, order);
+        let mut of_axes = self.picks.iter().zip(of_part);
+        let mut start = part.start;
+        let mut axes = Vec::with_capacity(self.arguments.len());
+        for argument in self.arguments {
+            match argument {
+                SliceInfoElem::NewAxis => axes.push((1, 0)),
+                SliceInfoElem::Slice { step, .. } if *step < 0 => return None,
+                SliceInfoElem::Slice { .. } | SliceInfoElem::Index(_) => {
+                    let (pick, axis) = of_axes.next()?;
+                    start += pick.start * axis.stride;
+                    if let SliceInfoElem::Slice { .. } = argument {
+                        axes.push((pick.len, pick.step * axis.stride));
+                    }
+                }
             }
-            lattice.axes.reverse();
-        } else {
-            lattice.axes = vec![Level::NONE; shape.len()];
         }
-        lattice
+        Some(Lattice::new(start, shape::slowest_first(&axes, order)))
     }
 
     /// Takes an array of the region's shape for one whose indices are those of the
@@ -178,7 +178,8 @@ fn pick(argument: &SliceInfoElem, axis_len: usize) -> Result<Option<Pick>, Misfi
 }
 
 /// Elements of a file, at equal distances along each axis. Everything is counted in elements.
-pub(super) struct Lattice {
+#[derive(Clone, Debug)]
+pub(crate) struct Lattice {
     /// The place of the first one.
     start: usize,
     /// The slowest axis first.
@@ -241,6 +242,121 @@ struct Piece<'a> {
 }
 
 impl Lattice {
+    /// The elements from a place on, by length and stride along each axis, the slowest first: each stride is at least what an
+    /// index of the slower axis has.
+    pub(crate) fn new(start: usize, axes: Vec<(usize, usize)>) -> Lattice {
+        if axes.iter().any(|&(len, _)| len == 0) {
+            let axes = axes.iter().map(|&(len, _)| Level { len, ..Level::NONE });
+            return Lattice {
+                start: 0,
+                axes: axes.collect(),
+            };
+        }
+        let mut block = Block::ELEMENT;
+        let axes = axes.iter().rev().map(|&(len, stride)| {
+            block = block.repeated(len, stride);
+            Level { len, stride, block }
+        });
+        let mut axes: Vec<_> = axes.collect();
+        axes.reverse();
+        Lattice { start, axes }
+    }
+
+    /// All elements of an array.
+    pub(crate) fn whole(shape: &[usize], order: Order) -> Lattice {
+        let mut step = 1;
+        let lens = shape::slowest_first(shape, order);
+        let axes = lens.iter().rev().map(|&len| {
+            let stride = step;
+            step *= len;
+            (len, stride)
+        });
+        let mut axes: Vec<_> = axes.collect();
+        axes.reverse();
+        Lattice::new(0, axes)
+    }
+
+    /// The elements with these indices along each of its axes, of which there are as many or fewer: all of the others.
+    pub(crate) fn cut(&self, indices: &[Range<usize>]) -> Lattice {
+        let whole = self.axes.iter().map(|axis| 0..axis.len);
+        let indices = indices.iter().cloned().chain(whole.skip(indices.len()));
+        let mut start = self.start;
+        let axes = indices.zip(&self.axes).map(|(indices, axis)| {
+            start += indices.start * axis.stride;
+            (indices.len(), axis.stride)
+        });
+        let axes = axes.collect();
+        Lattice::new(start, axes)
+    }
+
+    /// The elements with these indices along its slowest axis.
+    pub(crate) fn rows(&self, rows: Range<usize>) -> Lattice {
+        self.cut(std::slice::from_ref(&rows))
+    }
+
+    /// Length and stride along each axis, the slowest first.
+    pub(crate) fn axes(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (usize, usize)> + ExactSizeIterator {
+        self.axes.iter().map(|axis| (axis.len, axis.stride))
+    }
+
+    /// How many elements there are.
+    pub(crate) fn len(&self) -> usize {
+        self.axes.iter().map(|axis| axis.len).product()
+    }
+
+    /// From the first element to the end of the last, in the file.
+    pub(crate) fn hull(&self) -> Range<usize> {
+        self.start..self.start + self.block(0).span
+    }
+
+    /// Whether there are no holes.
+    pub(crate) fn is_run(&self) -> bool {
+        self.block(0).hole == 0
+    }
+
+    /// Those of its elements that are in a range, in the order of the file, as lattices of their own.
+    pub(crate) fn range(&self, range: Range<usize>) -> Vec<Lattice> {
+        let mut parts = Vec::new();
+        if self.is_run() {
+            let start = self.start + range.start;
+            parts.push(Lattice::new(start, vec![(range.len(), 1)]));
+        } else if !range.is_empty() {
+            self.collect_range(&mut Vec::new(), range, &mut parts);
+        }
+        parts
+    }
+
+    /// [`range`](Lattice::range) of what has these indices along the slowest axes.
+    fn collect_range(
+        &self,
+        slower: &mut Vec<Range<usize>>,
+        range: Range<usize>,
+        into: &mut Vec<Lattice>,
+    ) {
+        let inner: usize = self.axes[slower.len() + 1..]
+            .iter()
+            .map(|axis| axis.len)
+            .product();
+        let mut at = range.start;
+        while at < range.end {
+            let (index, within) = (at / inner, at % inner);
+            let whole = range.end / inner;
+            if within == 0 && index < whole {
+                slower.push(index..whole);
+                into.push(self.cut(slower));
+                at = whole * inner;
+            } else {
+                let end = range.end.min((index + 1) * inner);
+                slower.push(index..index + 1);
+                self.collect_range(slower, within..end - index * inner, into);
+                at = end;
+            }
+            slower.pop();
+        }
+    }
+
     fn block(&self, level: usize) -> Block {
         self.axes
             .get(level)
@@ -251,7 +367,8 @@ impl Lattice {
     pub(super) fn holes(&self) -> impl Iterator<Item = usize> {
         let inner = self.axes.iter().skip(1).map(|axis| axis.block.span);
         let axes = self.axes.iter().zip(inner.chain([Block::ELEMENT.span]));
-        let axes = axes.filter(|(axis, _)| axis.len > 1);
+        // Without elements an axis has no stride, whatever its length.
+        let axes = axes.filter(|(axis, _)| axis.len > 1 && axis.stride > 0);
         axes.map(|(axis, inner)| axis.stride - inner)
     }
 
@@ -466,6 +583,44 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn a_range_of_a_part_is_its_elements_one_after_the_other(
+            axes in prop::collection::vec((0..6_usize, 0..6_usize, 0..6_usize, 1..3_isize), 1..4),
+            order in any_order(),
+            (a, b) in (0.0..1.0_f64, 0.0..1.0_f64),
+        ) {
+            let shape: Vec<_> = axes.iter().map(|&(len, ..)| len).collect();
+            let arguments: Vec<_> = axes.iter().map(|&(len, a, b, step)| SliceInfoElem::Slice {
+                start: a.min(b).min(len) as isize,
+                end: Some(a.max(b).min(len) as isize),
+                step,
+            }).collect();
+            let places = places(&shape, order);
+            let region = Region::new(&arguments, &shape).unwrap();
+            let part = region.of(&Lattice::whole(&shape, order), order).unwrap();
+            let picked = places.slice(&arguments[..]);
+            // In the order of the file they ascend.
+            let mut expected: Vec<_> = picked.iter().map(|&place| place as usize).collect();
+            expected.sort_unstable();
+            prop_assert_eq!(part.len(), expected.len());
+            let at = |share: f64| (share * (expected.len() + 1) as f64) as usize;
+            let range = at(a.min(b))..at(a.max(b));
+            let mut found = Vec::new();
+            for lattice in part.range(range.clone()) {
+                let all = lattice.pieces(1, 0, &mut |piece| {
+                    found.extend(piece.start..piece.start + piece.span);
+                    Ok::<_, Infallible>(true)
+                });
+                all.unwrap();
+            }
+            prop_assert_eq!(&found, &expected[range]);
+            if let (Some(first), Some(last)) = (expected.first(), expected.last()) {
+                prop_assert_eq!(part.hull(), *first..last + 1);
+                prop_assert_eq!(part.is_run(), last + 1 - first == expected.len());
+            }
+        }
+
 
         #[test]
         fn a_region_is_read_and_written_as_ndarray_slices_it(

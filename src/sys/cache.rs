@@ -39,20 +39,27 @@ pub(crate) fn drop_cached(file: &File, range: Range<u64>) {
     let _ = (file, range);
 }
 
+/// Fills `buffer` if the page cache has all of it, and says whether it has. Nothing is waited for.
+///
+/// Where there is no such read it has none of it.
+pub(crate) fn read_cached(file: &File, buffer: &mut [u8], offset: u64) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let wanted = buffer.len();
+        let mut buffer = [std::io::IoSliceMut::new(buffer)];
+        let flags = rustix::io::ReadWriteFlags::NOWAIT;
+        rustix::io::preadv2(file, &mut buffer, offset, flags) == Ok(wanted)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, buffer, offset);
+        false
+    }
+}
+
 /// Whether the byte at `offset` is in the page cache. Where the system does not tell, it is taken for one that is not.
 ///
 /// By a read that must not wait: unlike `mincore`, that tells the truth to those who do not own the file, too.
 pub(crate) fn is_cached(file: &File, offset: u64) -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        let mut byte = [0];
-        let mut buffer = [std::io::IoSliceMut::new(&mut byte)];
-        let flags = rustix::io::ReadWriteFlags::NOWAIT;
-        rustix::io::preadv2(file, &mut buffer, offset, flags) == Ok(1)
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = (file, offset);
-        false
-    }
+    read_cached(file, &mut [0], offset)
 }

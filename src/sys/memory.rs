@@ -51,8 +51,9 @@ fn look_up() -> Option<u64> {
 pub(crate) fn zeroed_vec<A: bytemuck::Zeroable>(len: usize) -> Option<Vec<A>> {
     // Where the kernel promises any amount (`vm.overcommit_memory`), it kills whoever uses what it promised.
     #[cfg(target_os = "linux")]
+    if let nbytes = len.checked_mul(size_of::<A>())? as u64
+        && nbytes > LITTLE
     {
-        let nbytes = len.checked_mul(size_of::<A>())? as u64;
         let found = rustix::system::sysinfo();
         let units = u128::from(found.totalram) + u128::from(found.totalswap);
         if u128::from(nbytes) > units * u128::from(found.mem_unit) {

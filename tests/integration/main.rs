@@ -28,6 +28,7 @@ mod modes;
 mod moves;
 #[cfg(feature = "npz")]
 mod npz;
+mod parts;
 #[cfg(unix)]
 mod paths;
 #[cfg(unix)]

@@ -96,7 +96,7 @@ impl<A: Number, D: RemoveAxis> OutOfCore<'_, A, D> {
                 ndim: self.dim.ndim(),
             });
         }
-        let order = self.source.array().order;
+        let order = self.source.order();
         let walk = Walk::along(index, self.dim.slice(), order);
         let finish = |partial: Option<&_>| finish(partial, walk.len());
         let results = walk::reduce::<A, K, R>(&self.source, &mut self.work, op, walk, finish)?;

@@ -162,7 +162,7 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
     /// Whether the elements are in another order in the file than in C order.
     fn is_reordered(&self) -> bool {
         let several = self.dim.slice().iter().filter(|len| **len > 1).count() > 1;
-        self.source.array().order == Order::F && several && self.source.len() > 0
+        self.source.order() == Order::F && several && self.source.len() > 0
     }
 }
 

@@ -14,7 +14,7 @@ use std::path::Path;
 use ndarray::Dimension;
 
 use self::moves::{Moves, swap};
-use self::run::Input;
+use super::source::Part;
 use super::work::{OutOfCore, OutOfCoreAny};
 use crate::dtype::ByteOrder;
 use crate::element::Element;
@@ -163,10 +163,8 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         axis: usize,
         path: impl AsRef<Path>,
     ) -> Result<Store<A, D>> {
-        let others = others.iter().map(|other| Input {
-            file: other.source.file(),
-            swap: other.source.swap().cloned(),
-        });
+        let others = others.iter().map(|other| &other.source);
+        let others = others.map(|source| (source.part().clone(), source.swap().cloned()));
         let others = others.collect();
         let moves = self.moves();
         let file = moves.concatenate(others, axis, path.as_ref())?;
@@ -209,11 +207,10 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
 
 impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     fn moves(self) -> Moves<'a> {
+        let (part, swap) = self.source.into_part();
         Moves {
-            input: Input {
-                file: self.source.file(),
-                swap: self.source.swap().cloned(),
-            },
+            part,
+            swap,
             dtype: A::dtype(),
             work: self.work,
             check: |context, array| Store::<A, D>::check_array(context, array).map(drop),
@@ -270,12 +267,10 @@ impl<'a> OutOfCoreAny<'a> {
         axis: usize,
         path: impl AsRef<Path>,
     ) -> Result<AnyStore> {
-        let dtype = self.store.dtype();
+        let dtype = &self.part.file.array.dtype;
         let others = others.iter().map(|other| {
-            Ok(Input {
-                file: &other.file,
-                swap: swap(&other.file, "concatenate", dtype)?,
-            })
+            let swap = swap(&other.file, "concatenate", dtype)?;
+            Ok((Part::whole(&other.file), swap))
         });
         let others = others.collect::<Result<_>>()?;
         any(self.moves().concatenate(others, axis, path.as_ref()))
@@ -292,11 +287,9 @@ impl<'a> OutOfCoreAny<'a> {
 
     fn moves(self) -> Moves<'a> {
         Moves {
-            input: Input {
-                file: &self.store.file,
-                swap: None,
-            },
-            dtype: self.store.dtype().clone(),
+            dtype: self.part.file.array.dtype.clone(),
+            part: self.part,
+            swap: None,
             work: self.work,
             check: |_, _| Ok(()),
         }

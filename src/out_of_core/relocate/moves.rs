@@ -3,17 +3,20 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::layout::{Relocation, packed};
+use super::layout::Relocation;
 use super::run::{Input, Run};
 use crate::dtype::{ByteOrder, DType, Swap};
 use crate::error::{Context, Error, Result};
+use crate::out_of_core::source::Part;
 use crate::out_of_core::work::Work;
 use crate::shape::{self, Order};
 use crate::store::{self, Array, ArrayFile, Layout};
 
 /// An array that is to be moved, and what its new file has to be.
 pub(super) struct Moves<'a> {
-    pub(super) input: Input<'a>,
+    pub(super) part: Part<'a>,
+    /// What its bytes become.
+    pub(super) swap: Option<Swap>,
     /// The dtype of the new array.
     pub(super) dtype: DType,
     pub(super) work: Work<'a>,
@@ -30,11 +33,11 @@ struct New {
     /// The axis along which the parts follow each other.
     joined: usize,
     /// In this array, then in the others.
-    parts: Vec<Part>,
+    pieces: Vec<Piece>,
 }
 
 /// A part of a new array: a box of a source, its axes in the order of the new one.
-struct Part {
+struct Piece {
     /// Its length along the axis along which the parts follow each other.
     len: usize,
     /// Where its first byte is among those of the source.
@@ -43,19 +46,19 @@ struct Part {
     strides: Vec<usize>,
 }
 
-impl Moves<'_> {
-    fn array(&self) -> &Array {
-        &self.input.file.array
+impl<'a> Moves<'a> {
+    fn context(&self, op: &'static str) -> Context<'a> {
+        self.part.file.context(op)
     }
 
     pub(super) fn transpose(self, path: &Path) -> Result<ArrayFile> {
-        let axes: Vec<_> = (0..self.array().shape.len()).rev().collect();
+        let axes: Vec<_> = (0..self.part.shape.len()).rev().collect();
         self.reorder("transpose", &axes, Order::C, path)
     }
 
     pub(super) fn permute(self, axes: &[usize], path: &Path) -> Result<ArrayFile> {
         let op = "permute";
-        let (context, shape) = (self.input.file.context(op), &self.array().shape);
+        let (context, shape) = (self.context(op), &self.part.shape);
         let ndim = shape.len();
         if axes.len() != ndim {
             return Err(Error::NdimMismatch {
@@ -98,25 +101,25 @@ impl Moves<'_> {
             });
         }
         self.dtype = self.dtype.with_byte_order(order);
-        self.input.swap = swap(self.input.file, op, &self.dtype)?;
-        let order = self.array().order;
+        self.swap = swap(self.part.file, op, &self.dtype)?;
+        let order = self.part.order();
         self.same_axes(op, order, path)
     }
 
     pub(super) fn copy_region(self, ranges: &[Range<usize>], path: &Path) -> Result<ArrayFile> {
         let op = "copy a region of";
-        let (context, array) = (self.input.file.context(op), self.array());
-        if ranges.len() != array.shape.len() {
+        let (context, shape) = (self.context(op), &self.part.shape);
+        if ranges.len() != shape.len() {
             return Err(Error::NdimMismatch {
                 path: context.path(),
                 op,
                 expected: ranges.len(),
-                found: array.shape.len(),
-                shape: array.shape.clone(),
+                found: shape.len(),
+                shape: shape.clone(),
                 remedy: "give one range for each axis, `0..n` for all of one that has `n`".into(),
             });
         }
-        let mut of_axes = ranges.iter().zip(&array.shape).enumerate();
+        let mut of_axes = ranges.iter().zip(shape).enumerate();
         if let Some((axis, (range, &len))) =
             of_axes.find(|(_, (range, len))| range.start > range.end || range.end > **len)
         {
@@ -129,40 +132,34 @@ impl Moves<'_> {
                 len,
             });
         }
-        let shape: Vec<_> = ranges.iter().map(Range::len).collect();
-        let strides = strides(array);
-        let starts = ranges.iter().zip(&strides);
-        // An empty region may start behind the end, where there is nothing to be found.
-        let offset = match shape.contains(&0) {
-            true => 0,
-            false => starts.map(|(range, stride)| range.start * stride).sum(),
+        let order = self.part.order();
+        let ranges = shape::slowest_first(ranges, order);
+        let shape = ranges.iter().map(Range::len).collect::<Vec<_>>();
+        let part = Part {
+            lattice: self.part.lattice.cut(&ranges),
+            shape: shape::slowest_first(&shape, order),
+            ..self.part
         };
-        let order = array.order;
-        let new = New::of_one(op, shape, order, offset, strides, &self.dtype);
-        self.make(new, Vec::new(), path)
+        Moves { part, ..self }.same_axes(op, order, path)
     }
 
     pub(super) fn concatenate(
         self,
-        others: Vec<Input<'_>>,
+        others: Vec<(Part<'_>, Option<Swap>)>,
         axis: usize,
         path: &Path,
     ) -> Result<ArrayFile> {
         let op = "concatenate";
-        let (context, first) = (self.input.file.context(op), self.array());
+        let context = self.context(op);
+        let first = &self.part;
         let ndim = first.shape.len();
         if axis >= ndim {
             return Err(out_of_bounds(context, axis, ndim));
         }
         let mut shape = first.shape.clone();
-        let mut order = first.order;
-        let mut parts = vec![Part {
-            len: shape[axis],
-            offset: 0,
-            strides: strides(first),
-        }];
-        for other in &others {
-            let other = &other.file.array;
+        let mut order = first.order();
+        let mut pieces = vec![Piece::of(first, shape[axis], &self.dtype)];
+        for (other, _) in &others {
             let mut expected = first.shape.clone();
             if let (Some(expected), Some(&found)) = (expected.get_mut(axis), other.shape.get(axis))
             {
@@ -177,28 +174,28 @@ impl Moves<'_> {
                 });
             }
             shape[axis] = shape[axis].saturating_add(other.shape[axis]);
-            if other.order != order {
+            if other.order() != order {
                 order = Order::C;
             }
-            parts.push(Part {
-                len: other.shape[axis],
-                offset: 0,
-                strides: strides(other),
-            });
+            pieces.push(Piece::of(other, other.shape[axis], &self.dtype));
         }
         let new = New {
             op,
             shape,
             order,
             joined: axis,
-            parts,
+            pieces,
         };
-        self.make(new, others, path)
+        let others = others.iter().map(|(part, swap)| Input {
+            file: part.file,
+            swap: swap.clone(),
+        });
+        self.make(new, others.collect(), path)
     }
 
     /// Moves elements and leaves each axis where it is.
     fn same_axes(self, op: &'static str, order: Order, path: &Path) -> Result<ArrayFile> {
-        let axes: Vec<_> = (0..self.array().shape.len()).collect();
+        let axes: Vec<_> = (0..self.part.shape.len()).collect();
         self.reorder(op, &axes, order, path)
     }
 
@@ -210,11 +207,20 @@ impl Moves<'_> {
         order: Order,
         path: &Path,
     ) -> Result<ArrayFile> {
-        let array = self.array();
         let pick =
             |values: &[usize]| -> Vec<usize> { axes.iter().map(|&axis| values[axis]).collect() };
-        let (shape, strides) = (pick(&array.shape), pick(&strides(array)));
-        let new = New::of_one(op, shape, order, 0, strides, &self.dtype);
+        let shape = pick(&self.part.shape);
+        // A 0-d array has no axis but that of its bytes.
+        let len = *shape.first().unwrap_or(&self.dtype.itemsize());
+        let mut of_one = Piece::of(&self.part, len, &self.dtype);
+        of_one.strides = pick(&of_one.strides);
+        let new = New {
+            op,
+            shape,
+            order,
+            joined: 0,
+            pieces: vec![of_one],
+        };
         self.make(new, Vec::new(), path)
     }
 
@@ -222,9 +228,12 @@ impl Moves<'_> {
     fn make(mut self, new: New, others: Vec<Input<'_>>, path: &Path) -> Result<ArrayFile> {
         let options = self.work.options().clone();
         let order = options.order.unwrap_or(new.order);
-        let context = self.input.file.context(new.op);
+        let context = self.context(new.op);
         let itemsize = self.dtype.itemsize();
-        let mut inputs = vec![self.input];
+        let mut inputs = vec![Input {
+            file: self.part.file,
+            swap: self.swap,
+        }];
         inputs.extend(others);
         let in_file = shape::slowest_first(&new.shape, order);
         let joined = match order {
@@ -235,7 +244,7 @@ impl Moves<'_> {
         let layout = Layout::new(creating, self.dtype, new.shape, order, &options)?;
         (self.check)(creating, &layout.array)?;
         store::create_reserved(path, layout, &options, |target| {
-            let parts = new.parts.iter().enumerate().map(|(source, part)| {
+            let parts = new.pieces.iter().enumerate().map(|(source, part)| {
                 let strides = shape::slowest_first(&part.strides, order);
                 (source, part.len, part.offset, strides)
             });
@@ -250,29 +259,15 @@ impl Moves<'_> {
     }
 }
 
-impl New {
-    /// An array that is a box of one other.
-    fn of_one(
-        op: &'static str,
-        shape: Vec<usize>,
-        order: Order,
-        offset: usize,
-        strides: Vec<usize>,
-        dtype: &DType,
-    ) -> New {
-        // A 0-d array has no axis but that of its bytes.
-        let len = *shape.first().unwrap_or(&dtype.itemsize());
-        let part = Part {
+impl Piece {
+    /// All of a part of an array, which has so many indices along the axis along which pieces follow each other.
+    fn of(part: &Part<'_>, len: usize, dtype: &DType) -> Piece {
+        let itemsize = dtype.itemsize();
+        let strides = part.strides();
+        Piece {
             len,
-            offset,
-            strides,
-        };
-        New {
-            op,
-            shape,
-            order,
-            joined: 0,
-            parts: vec![part],
+            offset: part.lattice.hull().start * itemsize,
+            strides: strides.iter().map(|stride| stride * itemsize).collect(),
         }
     }
 }
@@ -290,12 +285,4 @@ fn out_of_bounds(context: Context<'_>, axis: usize, ndim: usize) -> Error {
         axis,
         ndim,
     }
-}
-
-/// How far apart neighbours along each axis are in the file, in bytes.
-fn strides(array: &Array) -> Vec<usize> {
-    let itemsize = array.dtype.itemsize();
-    let steps = packed(&shape::slowest_first(&array.shape, array.order));
-    let strides: Vec<_> = steps.iter().map(|step| step * itemsize).collect();
-    shape::slowest_first(&strides, array.order)
 }

@@ -161,7 +161,7 @@ impl<'a> Run<'a> {
                     _ => self.target.error(error),
                 })?;
                 position += piece.len();
-                let written = behind.reached(position);
+                let written = behind.reached(self.target.in_file(0..position).end);
                 written.map_err(|error| self.target.error(error))?;
                 meter.add(piece.len() as u64)?;
                 if self.drop {
@@ -278,7 +278,10 @@ impl<'a> Writer<'a> {
             target.write_at(bytes.start as u64, &content[at..at + bytes.len()])?;
         }
         let written = match is_one_run(relocation, &region) {
-            true => self.behind.reached(span(relocation, &region).end),
+            true => {
+                let bytes = span(relocation, &region);
+                self.behind.reached(target.in_file(bytes).end)
+            }
             false => self.let_go(&region),
         };
         written.map_err(|error| target.error(error))?;
