@@ -383,6 +383,20 @@ pub enum Error {
         op: &'static str,
     },
 
+    /// This process was forked from the one that opened the store, or began the file, and has a
+    /// copy of it. What changes the length of a file, or puts another in its place, is for the
+    /// process that opened it: the other one would not notice, and lose rows that were
+    /// acknowledged.
+    #[error(
+        "cannot {op} {path:?}: another process opened it, of which this one is a forked copy; leave that to the other process, or drop this copy and open the file anew once the other process has closed it"
+    )]
+    Forked {
+        /// The file.
+        path: PathBuf,
+        /// What was asked.
+        op: &'static str,
+    },
+
     /// The progress callback asked to stop. No new file was made; what was written in place stays.
     #[error("cannot {op} {path:?}: cancelled")]
     Cancelled {

@@ -130,6 +130,13 @@ impl<'a> Context<'a> {
         }
     }
 
+    pub(crate) fn forked(self) -> Error {
+        Error::Forked {
+            path: self.path(),
+            op: self.op,
+        }
+    }
+
     pub(crate) fn not_a_file(self, found: &'static str) -> Error {
         Error::NotAFile {
             path: self.path(),

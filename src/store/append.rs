@@ -38,6 +38,7 @@ impl ArrayFile {
     /// Checks that the array has an axis along which it grows, and that nothing stands behind it in the file but rows
     /// that were never published, which go.
     pub(super) fn start_growth(&mut self, op: &'static str) -> Result<()> {
+        self.check_opener(op)?;
         self.check_poison(op)?;
         if self.unpublished > 0 {
             self.drop_rows();
@@ -109,6 +110,7 @@ impl ArrayFile {
     /// never published.
     fn make_ready(&mut self, start: u64, needed: u64) -> Result<()> {
         let op = "append to";
+        self.check_opener(op)?;
         if let Some(limit) = sys::file_size_limit().filter(|&limit| needed > limit) {
             return Err(Error::FileTooLarge {
                 path: self.path.clone(),
@@ -179,6 +181,7 @@ impl ArrayFile {
     }
 
     fn try_publish(&mut self, rows: usize) -> Result<()> {
+        self.check_opener("append to")?;
         self.check_poison("append to")?;
         let path = self.path.clone();
         let context = Context::new(&path, "append to");
@@ -236,6 +239,9 @@ impl ArrayFile {
         header: NewHeader,
     ) -> Result<()> {
         let old_nbytes = self.array.nbytes();
+        if !matches!(header, NewHeader::Rewrite) {
+            self.check_alignment(context.step("map"), self.array.offset, nbytes)?;
+        }
         self.resize_map(context, nbytes)?;
         let old_shape = std::mem::replace(&mut self.array.shape, shape);
         let written = self.write_header(context, header);
@@ -266,11 +272,6 @@ impl ArrayFile {
     /// Leaves nothing behind the array in the file.
     pub(super) fn settle(&mut self) {
         let unpublished = std::mem::take(&mut self.unpublished);
-        if !self.file.is_ours() {
-            // A forked child has a copy of this value, but what stands behind the array is its parent's work.
-            self.reserved = 0;
-            return;
-        }
         self.release_reserve(unpublished > 0);
     }
 
@@ -278,8 +279,9 @@ impl ArrayFile {
     fn release_reserve(&mut self, rows_too: bool) {
         if rows_too || std::mem::take(&mut self.reserved) > 0 {
             self.reserved = 0;
-            // A file that somebody else cut must not look whole again.
-            if self.check_faults("cut").is_ok() {
+            // A forked child has a copy of this value, but what stands behind the array is its
+            // parent's work. And a file that somebody else cut must not look whole again.
+            if self.file.is_ours() && self.check_faults("cut").is_ok() {
                 // Cutting a file where it ends frees what is reserved behind it. If it fails the next writer does it.
                 let _ = self.file().set_len(self.extent().end);
             }
@@ -311,6 +313,7 @@ impl<A: Element, D: Dimension, M: Growable> Store<A, D, M> {
     /// - [`TrailingBytes`](Error::TrailingBytes) if something else stands behind the array, [`Truncated`](Error::Truncated) if
     ///   somebody cut the file.
     /// - [`NoSpace`](Error::NoSpace), [`FileTooLarge`](Error::FileTooLarge): the array is as it was.
+    /// - [`Forked`](Error::Forked) in a child that was forked since the store was opened.
     /// - [`Io`](Error::Io) if a sync fails, which poisons the store.
     pub fn append(&mut self, rows: &ArrayRef<A, D>) -> Result<()> {
         self.file.start_growth("append to")?;

@@ -359,6 +359,7 @@ impl<A: Element, D: Dimension, M: Refreshable> Store<A, D, M> {
     /// - [`Moved`](Error::Moved) if the path names another file now, or the array is not the one
     ///   that it was.
     /// - [`Truncated`](Error::Truncated) if somebody cut the file, [`Io`](Error::Io).
+    /// - [`Forked`](Error::Forked) in a child that was forked since the store was opened.
     /// - [`InvalidOption`](Error::InvalidOption) for a store of some rows
     ///   ([`open_rows_read`](Store::open_rows_read)).
     pub fn refresh(&mut self) -> Result<usize> {
@@ -473,6 +474,8 @@ impl ArrayFile {
     /// See [`Store::refresh`].
     pub(super) fn refresh(&mut self) -> Result<usize> {
         let op = "refresh";
+        // A claim is given back and made by both, for it is the open file's.
+        self.check_opener(op)?;
         self.check_guard(op)?;
         let context = Context::new(&self.path, op);
         if !matches!(self.opened, Opened::Read | Opened::Watch) || !self.is_whole {
@@ -507,6 +510,7 @@ impl ArrayFile {
         };
         // Behind the claim: rows were written before it could be made.
         open::check_length(context, &new, self.file_len(op)?)?;
+        self.check_alignment(context.step("map"), new.offset, new.nbytes())?;
         let added = new.rows().saturating_sub(self.array.rows());
         let grown = self
             .map

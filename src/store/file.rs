@@ -24,6 +24,8 @@ pub(crate) struct ArrayFile {
     /// There is one if somebody promised what it takes (see [`Mapping`]): in a `Mapped` and a
     /// `CopyOnWrite`, never in a store that is given away by value or can be borrowed mutably.
     pub(super) map: Option<Mapping>,
+    /// What the elements in the map, once there are any, are a multiple of: by `check_alignment`.
+    pub(super) map_align: usize,
     pub(super) file: Arc<LockedFile>,
     pub(crate) array: Array,
     /// Whether `path` names the file of this array and of no other: not in an archive, nor unpacked
@@ -159,6 +161,7 @@ impl ArrayFile {
     ) -> ArrayFile {
         ArrayFile {
             map: None,
+            map_align: 1,
             file: Arc::new(file),
             array,
             is_whole: true,
@@ -213,6 +216,7 @@ impl ArrayFile {
             self.poison();
         }
         self.map = None;
+        self.map_align = 1;
     }
 
     /// Reads bytes of the elements, from `position` bytes behind the first of all.
@@ -341,6 +345,16 @@ impl ArrayFile {
         }
     }
 
+    /// Refuses to change the length of the file, its blocks, or what has its name, in a process
+    /// that was forked from the one that opened it: each of the two would go by a shape that the
+    /// other one has changed.
+    pub(super) fn check_opener(&self, op: &'static str) -> Result<()> {
+        match self.file.is_ours() {
+            true => Ok(()),
+            false => Err(self.context(op).forked()),
+        }
+    }
+
     fn poison_error(&self, op: &'static str) -> Error {
         Error::Poisoned {
             path: self.path.clone(),
@@ -434,6 +448,7 @@ impl ArrayFile {
     }
 
     pub(super) fn allocate(&self) -> Result<()> {
+        self.check_opener("allocate")?;
         // It would make a file that was cut as long again.
         self.check_guard("allocate")?;
         let context = self.context("allocate");

@@ -157,9 +157,8 @@ impl MapOptions {
         &self,
         mut store: Store<A, D, M>,
     ) -> Result<Mapped<A, D, M>> {
-        check_alignment::<A>(store.file.context("map"), &store.file.array)?;
         // SAFETY: by the promise of the caller.
-        unsafe { store.file.map(M::OPENED.access(), self)? };
+        unsafe { store.file.map(M::OPENED.access(), align_of::<A>(), self)? };
         Ok(Mapped { store })
     }
 
@@ -176,9 +175,8 @@ impl MapOptions {
         &self,
         mut store: Store<A, D, ReadOnly>,
     ) -> Result<CopyOnWrite<A, D>> {
-        check_alignment::<A>(store.file.context("map"), &store.file.array)?;
         // SAFETY: by the promise of the caller.
-        unsafe { store.file.map(Access::CopyOnWrite, self)? };
+        unsafe { store.file.map(Access::CopyOnWrite, align_of::<A>(), self)? };
         Ok(CopyOnWrite::new(store))
     }
 
@@ -204,46 +202,22 @@ impl MapOptions {
             });
         }
         // SAFETY: by the promise of the caller.
-        unsafe { store.file.map(access, self)? };
+        unsafe { store.file.map(access, 1, self)? };
         Ok(AnyMapped { store })
     }
 }
 
-/// Refuses elements that do not lie at a multiple of their alignment. A map lies in memory as its
-/// file lies in pages.
-fn check_alignment<A: Element>(context: Context<'_>, array: &Array) -> Result<()> {
-    if array.nbytes() == 0 || array.offset.is_multiple_of(align_of::<A>() as u64) {
-        return Ok(());
-    }
-    Err(Error::Misaligned {
-        path: context.path(),
-        op: context.op,
-        dtype: array.dtype.descr(),
-        offset: array.offset,
-        align: align_of::<A>(),
-        remedy: match (array.dtype.kind(), array.dtype.byte_order()) {
-            (Kind::Record, _) => {
-                "declare the record as `#[repr(C, packed)]`, or its fields as `Le<T>` or `Be<T>`, or read it without a map"
-            }
-            (_, ByteOrder::Big) => {
-                "open it as `Be<T>` of that type, which has no alignment, or read it without a map"
-            }
-            (_, _) => {
-                "open it as `Le<T>` of that type, which has no alignment, or read it without a map"
-            }
-        },
-    })
-}
-
 impl ArrayFile {
-    /// Maps all elements.
+    /// Maps all elements, which are viewed by a type of this alignment.
     ///
     /// # Safety
     ///
     /// As long as this value lives nobody writes to its file or cuts it, nor one that a resize puts
     /// in its place, but by way of this value when it is borrowed exclusively.
-    unsafe fn map(&mut self, access: Access, options: &MapOptions) -> Result<()> {
+    unsafe fn map(&mut self, access: Access, align: usize, options: &MapOptions) -> Result<()> {
         let op = "map";
+        self.map_align = align;
+        self.check_alignment(self.context(op), self.array.offset, self.array.nbytes())?;
         let Array { offset, .. } = self.array;
         // SAFETY: by the promise of the caller.
         let map = unsafe { Mapping::new(self.file.clone(), access, offset, self.array.nbytes()) };
@@ -267,6 +241,39 @@ impl ArrayFile {
         self.map = Some(map);
         self.access = access;
         Ok(())
+    }
+
+    /// Refuses elements in the map that do not lie at a multiple of their alignment, whenever there
+    /// come to be any. A map lies in memory as its file lies in pages.
+    pub(super) fn check_alignment(
+        &self,
+        context: Context<'_>,
+        offset: u64,
+        nbytes: usize,
+    ) -> Result<()> {
+        let align = self.map_align;
+        if nbytes == 0 || offset.is_multiple_of(align as u64) {
+            return Ok(());
+        }
+        let dtype = &self.array.dtype;
+        Err(Error::Misaligned {
+            path: context.path(),
+            op: context.op,
+            dtype: dtype.descr(),
+            offset,
+            align,
+            remedy: match (dtype.kind(), dtype.byte_order()) {
+                (Kind::Record, _) => {
+                    "declare the record as `#[repr(C, packed)]`, or its fields as `Le<T>` or `Be<T>`, or read it without a map"
+                }
+                (_, ByteOrder::Big) => {
+                    "open it as `Be<T>` of that type, which has no alignment, or read it without a map"
+                }
+                (_, _) => {
+                    "open it as `Le<T>` of that type, which has no alignment, or read it without a map"
+                }
+            },
+        })
     }
 
     /// The mapped elements, to be changed.
@@ -586,7 +593,8 @@ impl<A: Element, D: Dimension> Mapped<A, D> {
     ///
     /// # Errors
     ///
-    /// As [`Store::append`]; [`Error::Io`] if they cannot be mapped, and then they are not
+    /// As [`Store::append`]; [`Error::Io`] if they cannot be mapped, and [`Error::Misaligned`] if
+    /// they are the first of an array whose elements cannot be viewed in place: then they are not
     /// appended.
     pub fn append(&mut self, rows: &ArrayRef<A, D>) -> Result<()> {
         self.store.append(rows)

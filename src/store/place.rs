@@ -194,6 +194,7 @@ impl Place {
     /// changed, if the name does not stand for `old` any more.
     pub(super) fn replace(&self, old: &File, new: &File, name: &mut Unpublished) -> Result<bool> {
         let context = self.context();
+        self.check_maker(name)?;
         // Before the name is looked at: all that takes time comes first.
         sys::preserve_attributes(old, new, Heir::Successor)
             .map_err(|error| context.step("set the attributes of").io(error))?;
@@ -212,6 +213,7 @@ impl Place {
         existing: Existing,
         patience: Option<Patience>,
     ) -> Result<()> {
+        self.check_maker(&name)?;
         for _ in 0..sys::MAX_ROUNDS {
             // Filling the new file may have taken hours, and only a file that is locked may be
             // replaced.
@@ -231,6 +233,15 @@ impl Place {
             old = self.find_old(existing, patience)?;
         }
         Err(self.context().io(sys::restless()))
+    }
+
+    /// Refuses to give a draft its name in a process that was forked from the one that made it:
+    /// only one of them could.
+    fn check_maker(&self, name: &Unpublished) -> Result<()> {
+        match name.is_ours() {
+            true => Ok(()),
+            false => Err(self.context().forked()),
+        }
     }
 
     /// Data before name: a name must never stand for bytes that the disk lacks.

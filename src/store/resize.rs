@@ -24,6 +24,7 @@ const GATHER: usize = 1 << 20;
 impl ArrayFile {
     /// Gives the array another shape of the same rank. New elements have the bytes of `fill`.
     pub(super) fn resize(&mut self, new_shape: &[usize], fill: &[u8]) -> Result<()> {
+        self.check_opener("resize")?;
         self.check_poison("resize")?;
         self.settle();
         self.check_trailing("resize")?;
@@ -77,6 +78,8 @@ impl ArrayFile {
         let (file, mut name) = drafted?;
         let file = Arc::new(file);
         let renew = |map: &Mapping| {
+            let Layout { array, nbytes, .. } = &layout;
+            self.check_alignment(context.step("map"), array.offset, *nbytes)?;
             let renewed = map.renew(file.clone(), layout.array.offset, layout.nbytes);
             renewed.map_err(|error| context.step("map").io(error))
         };

@@ -396,7 +396,8 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///   [`IxDyn`](type@IxDyn) can.
     /// - [`Moved`](Error::Moved) if the path no longer names the file of this store.
     /// - [`TrailingBytes`](Error::TrailingBytes) if something else stands behind the array.
-    /// - Those of [`create`](Store::create), and [`Poisoned`](Error::Poisoned).
+    /// - Those of [`create`](Store::create), [`Poisoned`](Error::Poisoned), and
+    ///   [`Forked`](Error::Forked) in a child that was forked since the store was opened.
     ///
     /// If the very last step fails, the sync of the directory ([`Error::Io`]), the store is on the
     /// new file and poisoned.
@@ -422,7 +423,8 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// # Errors
     ///
     /// - [`NoSpace`](Error::NoSpace), [`FileTooLarge`](Error::FileTooLarge).
-    /// - [`Unsupported`](Error::Unsupported) if the file system cannot reserve blocks.
+    /// - [`Unsupported`](Error::Unsupported) if the file system cannot reserve blocks,
+    ///   [`Forked`](Error::Forked) in a child that was forked since the store was opened.
     pub fn allocate(&mut self) -> Result<()> {
         self.file.allocate()
     }

@@ -38,6 +38,7 @@ use std::sync::Arc;
 
 use super::directory::Directory;
 use super::file::{Entry, FileId, owner_of};
+use super::fork::Maker;
 use super::lock::{LockedFile, NotLocked, Patience};
 
 /// More creators of one file at a time than anyone has.
@@ -151,6 +152,7 @@ impl Draft {
             name: DRAFT.into(),
             id: FileId::of(&metadata),
             owner: owner_of(&metadata),
+            maker: Maker::this(),
         };
         // Before it was opened, others may have put a room of theirs in its place.
         if unpublished.room.itself().map_err(NotLocked::Io)?.owner != unpublished.owner {
@@ -283,7 +285,8 @@ fn remove_room(directory: &Directory, room: &Directory, name: &OsStr) -> io::Res
     }
 }
 
-/// The name of a file that is ready. Dropping it removes the file, and the room.
+/// The name of a file that is ready. Dropping it removes the file, and the room; not so in a forked
+/// child, which has a copy of this value, while file and room are its parent's.
 #[derive(Debug)]
 pub(crate) struct Unpublished {
     directory: Arc<Directory>,
@@ -294,9 +297,15 @@ pub(crate) struct Unpublished {
     id: FileId,
     /// Who has made it, as its file system sees it.
     owner: u32,
+    maker: Maker,
 }
 
 impl Unpublished {
+    /// Whether this process made the file.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.maker.is_this()
+    }
+
     /// Whether the file is still called so in the room.
     fn is_there(&self) -> io::Result<bool> {
         self.room.names(&self.name, self.id)
@@ -408,6 +417,9 @@ impl Unpublished {
 
 impl Drop for Unpublished {
     fn drop(&mut self) {
+        if !self.is_ours() {
+            return;
+        }
         // Not what was swapped with it.
         if self.is_there().is_ok_and(|is_there| is_there) {
             let _ = self.room.remove_file(&self.name);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::directory::Directory;
 use super::file::{self, FileId};
+use super::fork::Maker;
 use super::ranges;
 use super::turn::Turn;
 use crate::error::{LockHold, LockHolder};
@@ -76,8 +77,7 @@ pub(crate) enum NotLocked {
 pub(crate) struct LockedFile {
     file: File,
     locked: AtomicBool,
-    /// The process that opened it.
-    opener: u32,
+    opener: Maker,
 }
 
 impl LockedFile {
@@ -85,7 +85,7 @@ impl LockedFile {
         LockedFile {
             file,
             locked: AtomicBool::new(locked),
-            opener: std::process::id(),
+            opener: Maker::this(),
         }
     }
 
@@ -239,7 +239,7 @@ impl LockedFile {
     /// Whether this process opened it. In a forked child it is still the parent's, and the lock as well: that belongs to the
     /// open file, which both have.
     pub(crate) fn is_ours(&self) -> bool {
-        self.opener == std::process::id()
+        self.opener.is_this()
     }
 
     /// Gives the lock back, and all claims, and keeps the file.

@@ -14,6 +14,8 @@ mod directory;
 mod directory;
 mod draft;
 mod file;
+#[allow(unsafe_code)]
+mod fork;
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 mod guard;
@@ -48,6 +50,7 @@ pub(crate) use file::{
     FileId, MAX_ROUNDS, absolute, kind_of_special, names, names_of, open as open_file, read_at,
     restless, write_all_at,
 };
+pub(crate) use fork::Maker;
 pub(crate) use guard::Guard;
 pub use lock::LockPolicy;
 pub(crate) use lock::{LockedFile, NotLocked, Patience, Pauses};

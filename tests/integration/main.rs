@@ -1,5 +1,6 @@
 //! The promises of the crate, through its public face: one binary, one module a topic.
 
+mod alignment;
 mod allocations;
 mod append;
 #[cfg(target_os = "linux")]
@@ -14,6 +15,8 @@ mod exchange;
 mod follow;
 #[cfg(unix)]
 mod foreign;
+#[cfg(unix)]
+mod forked;
 mod gather;
 #[cfg(target_os = "linux")]
 mod guard;

@@ -408,6 +408,23 @@ pub(crate) fn end_fork() -> ! {
     unsafe { libc::_exit(0) }
 }
 
+/// Ends a child that [`fork`] made with what it has to do, and badly if that panics.
+#[allow(unsafe_code)]
+pub(crate) fn end_fork_after(work: impl FnOnce()) -> ! {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    // SAFETY: as in `end_fork`.
+    unsafe { libc::_exit(done.is_err().into()) }
+}
+
+/// Has a forked child do `work`, with a copy of all that it uses.
+#[track_caller]
+pub(crate) fn in_fork(work: impl FnOnce()) {
+    match fork() {
+        None => end_fork_after(work),
+        Some(child) => wait_for(child),
+    }
+}
+
 /// Waits until a child that [`fork`] made has ended well.
 #[track_caller]
 pub(crate) fn wait_for(child: Pid) {

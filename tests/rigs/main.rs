@@ -15,6 +15,7 @@ mod guard;
 #[path = "../integration/mapped.rs"]
 mod mapped;
 mod memory_limit;
+mod namespaces;
 mod no_reserve;
 mod odd_places;
 mod power_cuts;

@@ -16,7 +16,7 @@ use crate::element::Element;
 use crate::error::{Context, Error, ExchangeError, NpzError, Result};
 use crate::exchange::stream;
 use crate::store::NewFile;
-use crate::sys;
+use crate::sys::{self, Maker};
 
 /// What the start of a stored member is a multiple of. Its header is one, too, so its elements are aligned for any type.
 const ALIGN: u16 = 64;
@@ -41,7 +41,7 @@ pub struct NpzWriter {
     names: HashSet<String>,
     /// Whether the last array is there in part: while it is written, and for ever if that failed.
     cut: bool,
-    file: Ours<NewFile>,
+    file: NewFile,
 }
 
 impl NpzWriter {
@@ -61,7 +61,7 @@ impl NpzWriter {
             }))),
             names: HashSet::new(),
             cut: false,
-            file: Ours::new(file),
+            file,
         })
     }
 
@@ -127,8 +127,12 @@ impl NpzWriter {
         Ok(())
     }
 
-    /// Refuses to go on once an array was written in part.
+    /// Refuses to go on once an array was written in part, or in a process that was forked from the
+    /// one that began.
     fn check_whole(&self) -> Result<()> {
+        if !self.zip.maker.is_this() {
+            return Err(self.file.context().forked());
+        }
         match self.cut {
             true => Err(refused(self.file.context(), NpzError::Unfinished)),
             false => Ok(()),
@@ -150,7 +154,7 @@ impl NpzWriter {
             .map_err(|error| failed(&file, 0, error))?;
         let flushed = written.into_inner();
         flushed.map_err(|refused| file.growth(refused.into_error(), 0))?;
-        file.take().publish()
+        file.publish()
     }
 }
 
@@ -193,18 +197,18 @@ impl Seek for Bounded {
 }
 
 /// A value of the process that made it. A forked child has a copy, which it never drops: the list of arrays that a dropped
-/// `ZipWriter` writes, and the file that a dropped `NewFile` removes, are its parent's.
+/// `ZipWriter` writes goes to its parent's file.
 struct Ours<T> {
     /// There until it is taken.
     value: Option<T>,
-    maker: u32,
+    maker: Maker,
 }
 
 impl<T> Ours<T> {
     fn new(value: T) -> Ours<T> {
         Ours {
             value: Some(value),
-            maker: std::process::id(),
+            maker: Maker::this(),
         }
     }
 
@@ -229,7 +233,7 @@ impl<T> DerefMut for Ours<T> {
 
 impl<T> Drop for Ours<T> {
     fn drop(&mut self) {
-        if self.maker != std::process::id() {
+        if !self.maker.is_this() {
             std::mem::forget(self.value.take());
         }
     }
