@@ -242,7 +242,12 @@ impl Mapping {
     /// Has the guard, if there is one, cover the map as it is. Keeps invariant 4.
     fn protect(&mut self) {
         let (bytes, writable): (&[u8], _) = match &self.map {
-            Map::Empty => return,
+            Map::Empty => {
+                if let Some(guard) = &mut self.guard {
+                    guard.rest();
+                }
+                return;
+            }
             Map::ReadOnly(map) => (map, false),
             Map::Writable(map) => (map, true),
         };

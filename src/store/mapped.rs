@@ -122,9 +122,9 @@ impl MapOptions {
         MapOptions { advice, ..self }
     }
 
-    /// Survives what cuts the file while it is mapped, and disks that fail to read it: instead of a
-    /// SIGBUS that kills the process, elements that are gone read as zero, and the store is
-    /// [`Error::Faulted`] from then on.
+    /// Survives what cuts the file while it is mapped, and disks that fail to read it or are full:
+    /// instead of a SIGBUS that kills the process, elements that are gone read as zero, and the
+    /// store is [`Error::Faulted`] from then on. (A full tmpfs has no room even to read a hole.)
     ///
     /// Whoever truncates a file without its lock breaks the promise that [`Store::map`] takes, and
     /// this makes it an error that a long-running process can report. Ask with [`Mapped::guarded`]
@@ -136,8 +136,8 @@ impl MapOptions {
     /// every SIGBUS that is not about a map with a guard: to the handler that was there before, or
     /// to the default, which kills. A handler that something else installs later must call the one
     /// that it replaces, or there is no guard. Nor is there one for a thread that blocks SIGBUS.
-    /// Costs two system calls the first time, later none until a fault, and one with each flush or
-    /// check.
+    /// Costs two system calls the first time, and for each map one that maps its last page once
+    /// more, which is read for that; later none until a fault, and one with each flush or check.
     ///
     /// Linux only: elsewhere mapping is [`Error::Unsupported`].
     pub fn guard(self, guard: bool) -> MapOptions {
@@ -476,10 +476,15 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
     /// Says whether every element that a view showed was in the file: whether it was cut, or its
     /// disk failed, while it was mapped. Costs one system call.
     ///
-    /// With [`MapOptions::guard`] what it says counts for all that was read before it, save for one
-    /// thing: where the new end of the file is within a page, the rest of that page reads as zero
-    /// without a fault, and once the file is as long again nothing tells. Without a guard it looks
-    /// at the length of the file alone: whoever reads what is gone does not live to ask.
+    /// With [`MapOptions::guard`] what it says counts for all that was read before it, also where
+    /// the file was made as long again, as `cp` and `std::fs::write` do. What it cannot see:
+    ///
+    /// - elements that are overwritten in place, or in which a hole is punched, without a cut;
+    /// - a cut that ends within the very page of the file that the array ends in, once the file is
+    ///   as long again: of that page the kernel merely clears the rest.
+    ///
+    /// Without a guard it looks at the length of the file alone: whoever reads what is gone does
+    /// not live to ask.
     ///
     /// # Errors
     ///

@@ -38,6 +38,18 @@
 //! file was cut, is lost: the store refuses to flush from then on. Two threads that fault at once may both lay zeros, and the
 //! second then wipes what the first wrote there; nothing is lost by that that would not have been lost anyway.
 //!
+//! # Cut, and as long again
+//!
+//! A file that is cut and made longer before anybody touches what was gone raises nothing: its map
+//! shows the new bytes. So the last page of each map has a [canary](canary), a private copy with a
+//! mark in it. Cutting a file takes from all maps what lies behind its new end, private copies as
+//! well, and nothing but a cut does that. Every cut takes the last page, and from then on the mark
+//! is not there, however long the file is again.
+//!
+//! What no canary tells: bytes that are overwritten in place, a hole that is punched into them, and
+//! a cut whose end lies in the very page that the array ends in, of which the kernel merely clears
+//! the rest.
+//!
 //! # Threads, stacks, forks
 //!
 //! - The handler is one for the process, and any number of threads may be in it. It runs on the thread's alternate stack if it
@@ -66,16 +78,23 @@ use std::ops::Range;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, fence};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, fence};
 
 use libc::{c_int, c_void, siginfo_t};
+
+mod canary;
+mod table;
+
+use canary::Canary;
+use table::{Area, Taken, find};
 
 /// The guard of one map. It guards nothing until it is told what.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    /// Taken, and changed by this value alone.
-    slot: &'static Slot,
+    slot: Taken,
+    /// There while there are pages to be guarded.
+    canary: Option<Canary>,
 }
 
 impl Guard {
@@ -85,7 +104,10 @@ impl Guard {
         INSTALLED
             .get_or_init(|| install().map_err(|error| error.raw_os_error().unwrap_or_default()))
             .map_err(io::Error::from_raw_os_error)?;
-        Ok(Guard { slot: claim() })
+        Ok(Guard {
+            slot: Taken::new(),
+            canary: None,
+        })
     }
 
     /// Guards the pages of `bytes`, which are mapped from `file` at `offset`.
@@ -104,14 +126,30 @@ impl Guard {
         let page = page_size();
         let Range { start, end } = bytes.as_ptr_range();
         let (start, end) = (start.addr(), end.addr());
-        self.slot.set(Area {
+        let area = Area {
             start: start - start % page,
             end: end.next_multiple_of(page),
             writable,
             fd: file.as_raw_fd(),
             // The kernel counts the pages of a file in a word as well.
             first_page: (offset / page as u64) as usize,
-        });
+        };
+        self.slot.set(area);
+        let last_page = area.first_page + (area.end - area.start) / page - 1;
+        if !(self.canary.as_ref()).is_some_and(|canary| canary.is_over(file, last_page)) {
+            // The old one goes first: it may be over what is about to be cut off. Where there is no
+            // room for another page the map is guarded all the same, and only a file that is as
+            // long again before anybody reads it goes unnoticed.
+            self.canary = None;
+            self.canary = Canary::new(file, last_page, page).ok();
+        }
+    }
+
+    /// Guards nothing until it is told to again: there is no map, and what its canary was over may
+    /// go.
+    pub(crate) fn rest(&mut self) {
+        self.lift();
+        self.canary = None;
     }
 
     /// Guards nothing any more. What was marked stays marked.
@@ -123,6 +161,9 @@ impl Guard {
     pub(crate) fn has_faulted(&self) -> bool {
         // The reading before the asking, as the handler has the mark before the zeros.
         fence(SeqCst);
+        if (self.canary.as_ref()).is_some_and(|canary| !canary.is_alive()) {
+            self.mark();
+        }
         self.slot.faulted.load(Relaxed)
     }
 
@@ -130,171 +171,6 @@ impl Guard {
     pub(crate) fn mark(&self) {
         self.slot.faulted.store(true, Relaxed);
     }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.lift();
-        self.slot.taken.store(false, Release);
-    }
-}
-
-/// What is guarded: whole pages, and where in which file they are from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Area {
-    start: usize,
-    end: usize,
-    writable: bool,
-    fd: RawFd,
-    first_page: usize,
-}
-
-impl Area {
-    const NONE: Area = Area {
-        start: 0,
-        end: 0,
-        writable: false,
-        fd: -1,
-        first_page: 0,
-    };
-
-    /// The address of the first page that a file of `len` bytes does not have, or the end.
-    fn end_of_file(&self, len: u64, page: usize) -> usize {
-        let pages = len.div_ceil(page as u64);
-        let mapped = pages.saturating_sub(self.first_page as u64);
-        usize::try_from(mapped)
-            .ok()
-            .and_then(|mapped| self.start.checked_add(mapped.checked_mul(page)?))
-            .map_or(self.end, |end| end.min(self.end))
-    }
-}
-
-/// One place of the table: an [`Area`] that changes while others read it, and the mark of its map.
-#[derive(Debug)]
-struct Slot {
-    /// Whether a [`Guard`] has it.
-    taken: AtomicBool,
-    faulted: AtomicBool,
-    /// Odd while the area changes.
-    version: AtomicUsize,
-    start: AtomicUsize,
-    end: AtomicUsize,
-    writable: AtomicBool,
-    fd: AtomicI32,
-    first_page: AtomicUsize,
-}
-
-impl Slot {
-    const fn new() -> Slot {
-        Slot {
-            taken: AtomicBool::new(false),
-            faulted: AtomicBool::new(false),
-            version: AtomicUsize::new(0),
-            start: AtomicUsize::new(0),
-            end: AtomicUsize::new(0),
-            writable: AtomicBool::new(false),
-            fd: AtomicI32::new(-1),
-            first_page: AtomicUsize::new(0),
-        }
-    }
-
-    /// Only for whoever has taken it: two at a time would mix.
-    fn set(&self, area: Area) {
-        let version = self.version.load(Relaxed);
-        self.version.store(version.wrapping_add(1), Relaxed);
-        // The odd version before any part of the area.
-        fence(Release);
-        self.start.store(area.start, Relaxed);
-        self.end.store(area.end, Relaxed);
-        self.writable.store(area.writable, Relaxed);
-        self.fd.store(area.fd, Relaxed);
-        self.first_page.store(area.first_page, Relaxed);
-        self.version.store(version.wrapping_add(2), Release);
-    }
-
-    /// The area, or `None` while it changes.
-    fn get(&self) -> Option<Area> {
-        let version = self.version.load(Acquire);
-        let area = Area {
-            start: self.start.load(Relaxed),
-            end: self.end.load(Relaxed),
-            writable: self.writable.load(Relaxed),
-            fd: self.fd.load(Relaxed),
-            first_page: self.first_page.load(Relaxed),
-        };
-        // Every part of the area before the version is read again.
-        fence(Acquire);
-        let unchanged = self.version.load(Relaxed) == version;
-        (version.is_multiple_of(2) && unchanged).then_some(area)
-    }
-}
-
-const SLOTS: usize = 64;
-
-/// A part of the table. It grows by parts, which stay for ever.
-struct Part {
-    slots: [Slot; SLOTS],
-    next: AtomicPtr<Part>,
-}
-
-impl Part {
-    const fn new() -> Part {
-        Part {
-            slots: [const { Slot::new() }; SLOTS],
-            next: AtomicPtr::new(ptr::null_mut()),
-        }
-    }
-
-    fn next(&self) -> Option<&'static Part> {
-        // SAFETY: null, or a part that `grow` leaked and published whole.
-        unsafe { self.next.load(Acquire).as_ref() }
-    }
-
-    /// The next part, which is made if there is none.
-    fn grow(&self) -> &'static Part {
-        let new = Box::into_raw(Box::new(Part::new()));
-        let set = self
-            .next
-            .compare_exchange(ptr::null_mut(), new, AcqRel, Acquire);
-        if set.is_err() {
-            // SAFETY: comes from `Box::into_raw` above, and nobody else has seen it.
-            drop(unsafe { Box::from_raw(new) });
-        }
-        self.next()
-            .expect("one of the two threads has set it, for good")
-    }
-}
-
-static TABLE: Part = Part::new();
-
-/// Takes a slot, whose area is empty and whose mark is not set.
-fn claim() -> &'static Slot {
-    let mut part = &TABLE;
-    loop {
-        for slot in &part.slots {
-            if !slot.taken.swap(true, Acquire) {
-                slot.faulted.store(false, Relaxed);
-                return slot;
-            }
-        }
-        part = part.next().unwrap_or_else(|| part.grow());
-    }
-}
-
-/// The slot with the map of this address, and the map.
-fn find(address: usize) -> Option<(&'static Slot, Area)> {
-    let mut part = Some(&TABLE);
-    while let Some(Part { slots, .. }) = part {
-        for slot in slots {
-            if let Some(area) = slot.get()
-                && (area.start..area.end).contains(&address)
-            {
-                return Some((slot, area));
-            }
-        }
-        part = part.and_then(Part::next);
-    }
-    None
 }
 
 /// The size of a page, or 0 before the first guard.
@@ -459,98 +335,5 @@ fn die(recurs: bool) {
     if !recurs {
         // SAFETY: takes a number. The signal is blocked until the handler returns.
         unsafe { libc::raise(libc::SIGBUS) };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Barrier;
-    use std::sync::atomic::AtomicU32;
-
-    use super::*;
-
-    fn area(seed: usize) -> Area {
-        Area {
-            start: seed,
-            end: 3 * seed,
-            writable: seed.is_multiple_of(2),
-            fd: seed as RawFd,
-            first_page: 7 * seed,
-        }
-    }
-
-    #[test]
-    fn a_reader_never_sees_parts_of_two_areas() {
-        let slot = Slot::new();
-        let (rounds, seen, start) = (300_000, AtomicU32::new(0), Barrier::new(3));
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                start.wait();
-                (1..=rounds).for_each(|seed| slot.set(area(seed)));
-            });
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    start.wait();
-                    loop {
-                        let Some(found) = slot.get() else { continue };
-                        if found != Area::NONE {
-                            assert_eq!(found, area(found.start));
-                            seen.fetch_add(1, Relaxed);
-                        }
-                        if found.start == rounds {
-                            break;
-                        }
-                    }
-                });
-            }
-        });
-        assert!(seen.into_inner() >= 2);
-    }
-
-    #[test]
-    fn a_slot_that_is_being_changed_is_passed_over() {
-        let slot = Slot::new();
-        slot.set(area(5));
-        slot.version.fetch_add(1, Relaxed);
-        assert_eq!(slot.get(), None);
-    }
-
-    #[test]
-    fn no_two_guards_share_a_slot_however_many_there_are() {
-        let start = Barrier::new(4);
-        let claimed: Vec<_> = std::thread::scope(|scope| {
-            let claim_many = || {
-                start.wait();
-                (0..8 * SLOTS).map(|_| claim()).collect::<Vec<_>>()
-            };
-            let threads = [(); 4].map(|()| scope.spawn(claim_many));
-            threads.map(|thread| thread.join().unwrap()).concat()
-        });
-        let mut places: Vec<_> = claimed.iter().map(|&slot| ptr::from_ref(slot)).collect();
-        places.sort();
-        places.dedup();
-        assert_eq!(places.len(), 32 * SLOTS);
-        for slot in claimed {
-            drop(Guard { slot });
-        }
-    }
-
-    #[test]
-    fn the_end_of_a_file_in_its_map_is_that_of_counting_pages() {
-        let page = 4096;
-        for first_page in [0, 1, 3] {
-            let area = Area {
-                start: 16 * page,
-                end: 20 * page,
-                first_page,
-                ..Area::NONE
-            };
-            for len in (0..10 * page as u64).step_by(512).chain([u64::MAX]) {
-                let has = |index: usize| ((first_page + index) * page) as u64 >= len;
-                let pages = (0..4).find(|&index| has(index)).unwrap_or(4);
-                let expected = area.start + pages * page;
-                assert_eq!(area.end_of_file(len, page), expected, "{first_page} {len}");
-            }
-        }
     }
 }

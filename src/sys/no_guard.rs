@@ -20,6 +20,10 @@ impl Guard {
         match *self {}
     }
 
+    pub(crate) fn rest(&mut self) {
+        match *self {}
+    }
+
     pub(crate) fn lift(&mut self) {
         match *self {}
     }

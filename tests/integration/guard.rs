@@ -31,6 +31,8 @@ use tempfile::TempDir;
 use super::mapped::{mapped, mapped_with};
 use super::support::{assert_no_drafts, wait_until};
 
+mod regrown;
+
 const PAGE: usize = 4096;
 
 /// The elements of one page.
@@ -1316,10 +1318,10 @@ fn a_fault_in_a_forked_child_is_the_childs_alone() {
         // SAFETY: writes to `status` alone.
         assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
         assert_eq!(libc::WEXITSTATUS(status), 40, "{status}");
-        // As long again, and never touched here: what this process reads is the file.
+        // As long again, and never touched here: what this process reads is the file. That it was
+        // cut is not forgotten.
         fs::write(place.path(), &place.bytes).unwrap();
-        store
-            .guarded(|view| assert_eq!(view[4 * PER_PAGE - 1], 4.0 * PER_PAGE as f64))
-            .unwrap();
+        assert_eq!(store.view()[4 * PER_PAGE - 1], 4.0 * PER_PAGE as f64);
+        assert_faulted(store.check_faults(), len_of(4));
     });
 }

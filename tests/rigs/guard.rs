@@ -72,3 +72,27 @@ fn a_page_that_the_disk_cannot_read_is_an_error() {
     peer.finish();
     drop(Store::<f64, Ix1>::open(&whole).unwrap());
 }
+
+/// A full tmpfs has no page even for a hole that is only read.
+///
+/// `sudo -E cargo test --test rigs -- --ignored guard`
+#[test]
+#[ignore = "needs root"]
+fn a_hole_of_a_full_tmpfs_is_read_without_a_map_and_is_an_error_under_a_guard() {
+    let disk = Disk::new(Kind::Tmpfs, Kind::Tmpfs.small());
+    let path = disk.path().join("a.npy");
+    let mut store = Options::new()
+        .sparse(true)
+        .create::<f64, _>(&path, LEN)
+        .unwrap();
+    store.set(0, 1.0).unwrap();
+    store.close().unwrap();
+    disk.fill();
+    let store = Store::<f64, Ix1>::open(&path).unwrap();
+    assert_eq!(store.read_all().unwrap().sum(), 1.0);
+    let mut peer = Peer::at(&path);
+    let error = peer.ask("scan_guarded 0").unwrap_err();
+    assert!(error.starts_with("Faulted {"), "{error}");
+    assert!(error.contains("its disk failed or is full"), "{error}");
+    peer.finish();
+}
