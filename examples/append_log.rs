@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use ndarray::prelude::*;
-use ndstore::{Error, Result, Store};
+use ndstore::{ErrorKind, Result, Store};
 
 const ROWS: u32 = 100_000;
 const FLUSH_EVERY: u32 = 10_000;
@@ -19,7 +19,9 @@ fn main() -> Result<()> {
 
     let mut log = match Store::<f64, Ix2>::open_rw(&path) {
         // No rows of three columns yet.
-        Err(Error::NotFound { .. }) => Store::create_new(&path, (0, 3))?,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound { .. }) => {
+            Store::create_new(&path, (0, 3))?
+        }
         opened => opened?,
     };
     let first = log.shape()[0];

@@ -5,12 +5,12 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use ndstore::{Options, Result, Store};
+use ndstore::{Options, Store};
 
 const ROWS: usize = 1 << 20;
 const COLUMNS: usize = 1 << 17;
 
-fn main() -> Result<()> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = std::env::args_os()
         .nth(1)
         .map_or_else(PathBuf::new, PathBuf::from);
@@ -49,9 +49,6 @@ fn main() -> Result<()> {
     }
     println!("read     {found} of 1000 elements back");
     drop(store);
-    std::fs::remove_file(&path).map_err(|source| ndstore::Error::Io {
-        path,
-        op: "remove",
-        source,
-    })
+    std::fs::remove_file(&path)?;
+    Ok(())
 }

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 
 use ndarray::prelude::*;
-use ndstore::{Error, Store};
+use ndstore::{ErrorKind, Store};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = std::env::args_os()
@@ -25,7 +25,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // While it is open for writing nobody else gets it, not even this process.
     match Store::<f64, Ix2>::open(&path) {
-        Err(Error::Locked { .. }) => println!("locked   as it should be, while a writer has it"),
+        Err(error) if matches!(error.kind(), ErrorKind::Locked { .. }) => {
+            println!("locked   as it should be, while a writer has it");
+        }
         other => return Err(format!("expected a refusal, got {other:?}").into()),
     }
 

@@ -106,8 +106,8 @@ pub use element::{
     Text, Timedelta64, Void, unit,
 };
 pub use error::{
-    ChecksumError, DescrError, Error, ExchangeError, HeaderError, LockHold, LockHolder, NpzError,
-    Result, TextError, TimeError,
+    ChecksumError, DescrError, Error, ErrorKind, HeaderError, LockHold, LockHolder, Result,
+    TextError, TimeError,
 };
 pub use exchange::{
     MemoryOrder, from_bytes, from_bytes_as, from_file, read_npy, to_bytes, to_file, view_bytes,
@@ -160,3 +160,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/in-your-program.md")]
 struct InYourProgram;
+
+/// The example of the page about errors, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/errors.md")]
+struct Errors;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use ndarray::{Ix2, s};
-use ndstore::{AnyStore, Error, ReadOnly};
+use ndstore::{AnyStore, ErrorKind, ReadOnly};
 
 use crate::disk::{ACK, FOUND};
 use crate::log::Op;
@@ -150,7 +150,7 @@ fn is_at(path: &Path, state: &State) -> bool {
             let found = store.read(s![.., ..]);
             found.is_ok_and(|found| expected.matches(found.view(), store.order()))
         }),
-        (Err(Error::NotFound { .. }), None) => true,
+        (Err(error), None) => matches!(error.kind(), ErrorKind::NotFound { .. }),
         _ => false,
     }
 }
@@ -215,11 +215,11 @@ fn after_error(
             }
             REFUSED
         }
-        Err(Error::Poisoned { .. }) => POISONED,
+        Err(error) if matches!(error.kind(), ErrorKind::Poisoned) => POISONED,
         Err(error) => {
             eprintln!("{error}");
             match store.flush() {
-                Err(Error::Poisoned { .. }) => POISONED,
+                Err(error) if matches!(error.kind(), ErrorKind::Poisoned) => POISONED,
                 other => {
                     eprintln!("after a failed flush another one was {other:?}");
                     BROKEN

@@ -1,9 +1,10 @@
 //! The steps of a script, done with ndstore.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Ix2};
-use ndstore::{Error, Mapped, Options, Order, write_npy};
+use ndstore::{Mapped, Options, Order, write_npy};
 
 use crate::foreign;
 use crate::mapped::mapped;
@@ -35,7 +36,7 @@ impl<'a> Subject<'a> {
         index: usize,
         step: &Step,
         mut acknowledge: impl FnMut(),
-    ) -> ndstore::Result<()> {
+    ) -> io::Result<()> {
         let order = self.script.order;
         let options = Options::new()
             .order(order)
@@ -43,12 +44,7 @@ impl<'a> Subject<'a> {
             .drop_trailing(true);
         match *step {
             Step::Foreign(rows, columns) => {
-                let written = foreign::write(&self.path, &elements(index, (rows, columns)));
-                written.map_err(|source| Error::Io {
-                    path: self.path.clone(),
-                    op: "write, as somebody else,",
-                    source,
-                })?;
+                foreign::write(&self.path, &elements(index, (rows, columns)))?;
                 self.reopen(&options)?;
             }
             Step::Create(rows, columns) => {

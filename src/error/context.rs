@@ -1,20 +1,9 @@
 //! `Context`: how the rooms make an [`Error`] of what the operating system said, so that it says what to do about it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::Error;
-
-/// Whether the kernel could not read the memory that it was to write somewhere (`EFAULT`): a map of a file that was cut.
-pub(crate) fn is_fault(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    return rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::FAULT);
-    #[cfg(not(unix))]
-    {
-        let _ = error;
-        false
-    }
-}
+use super::{Error, ErrorKind, Inner};
 
 /// What was asked, and of which file: the half of every error that the failing step does not know.
 #[derive(Clone, Copy, Debug)]
@@ -28,12 +17,29 @@ impl<'a> Context<'a> {
         Context { path, op }
     }
 
+    /// The error that something stood in the way.
+    pub(crate) fn fail(self, kind: ErrorKind) -> Error {
+        self.fail_in(None, kind)
+    }
+
+    /// The error that something stood in the way of an array in the archive.
+    #[cfg(feature = "npz")]
+    pub(crate) fn fail_at(self, member: &str, kind: ErrorKind) -> Error {
+        self.fail_in(Some(member.to_owned()), kind)
+    }
+
+    fn fail_in(self, member: Option<String>, kind: ErrorKind) -> Error {
+        Error(Box::new(Inner {
+            path: Some(self.path.to_owned()),
+            member,
+            operation: self.op,
+            kind,
+        }))
+    }
+
     /// Why an operation ends that the progress callback broke off.
     pub(crate) fn cancelled(self) -> Error {
-        Error::Cancelled {
-            path: self.path(),
-            op: self.op,
-        }
+        self.fail(ErrorKind::Cancelled)
     }
 
     /// The same file, with words that name a step of the operation.
@@ -41,45 +47,31 @@ impl<'a> Context<'a> {
         Context { op, ..self }
     }
 
-    pub(crate) fn path(self) -> PathBuf {
-        self.path.to_owned()
-    }
-
-    /// Turns what the operating system said into the variant that says what to do about it.
-    pub(crate) fn io(self, source: io::Error) -> Error {
-        let Context { op, .. } = self;
-        let path = self.path();
-        match source.kind() {
+    /// Turns what the operating system said into the kind that says what to do about it.
+    pub(crate) fn io(self, cause: io::Error) -> Error {
+        match cause.kind() {
             io::ErrorKind::NotFound => self.not_found(),
-            io::ErrorKind::PermissionDenied => self.denied("do that", source),
+            io::ErrorKind::PermissionDenied => self.denied("do that", cause),
             io::ErrorKind::IsADirectory => self.not_a_file("a directory"),
             io::ErrorKind::NotADirectory => match self.not_a_directory() {
                 Some(error) => error,
-                None => Error::Io { path, op, source },
+                None => self.fail(ErrorKind::Io { cause }),
             },
-            _ if is_fault(&source) => Error::Unreadable { path, op, source },
-            _ => Error::Io { path, op, source },
+            _ => self.fail(ErrorKind::io(cause)),
         }
     }
 
     /// As [`Context::io`], for a step that makes the file longer: `needed` bytes in all.
-    pub(crate) fn growth(self, source: io::Error, needed: u64, free: Option<u64>) -> Error {
-        let Context { op, .. } = self;
-        let path = self.path();
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::NoSpace {
-                path,
-                op,
-                needed,
-                free,
-            },
-            io::ErrorKind::FileTooLarge => Error::FileTooLarge {
-                path,
-                op,
+    pub(crate) fn growth(self, cause: io::Error, needed: u64, free: Option<u64>) -> Error {
+        match cause.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                self.fail(ErrorKind::NoSpace { needed, free })
+            }
+            io::ErrorKind::FileTooLarge => self.fail(ErrorKind::FileTooLarge {
                 needed,
                 limit: None,
-            },
-            _ => self.io(source),
+            }),
+            _ => self.io(cause),
         }
     }
 
@@ -87,15 +79,13 @@ impl<'a> Context<'a> {
     fn not_a_directory(self) -> Option<Error> {
         let of_path = |dir: &&Path| std::fs::metadata(dir).is_ok_and(|found| !found.is_dir());
         let parent = self.path.ancestors().skip(1).find(of_path)?;
-        Some(Error::NotADirectory {
-            path: self.path(),
-            op: self.op,
+        Some(self.fail(ErrorKind::NotADirectory {
             parent: parent.to_owned(),
             found: match parent.is_file() {
                 true => "a file",
                 false => "a device, a FIFO or a socket",
             },
-        })
+        }))
     }
 
     pub(crate) fn not_found(self) -> Error {
@@ -113,35 +103,18 @@ impl<'a> Context<'a> {
                 "check the path and what it links to",
             )
         };
-        Error::NotFound {
-            path: self.path(),
-            op: self.op,
-            what,
-            remedy,
-        }
+        self.fail(ErrorKind::NotFound { what, remedy })
     }
 
-    pub(crate) fn denied(self, needed: &'static str, source: io::Error) -> Error {
-        Error::PermissionDenied {
-            path: self.path(),
-            op: self.op,
-            needed,
-            source,
-        }
+    pub(crate) fn denied(self, needed: &'static str, cause: io::Error) -> Error {
+        self.fail(ErrorKind::PermissionDenied { needed, cause })
     }
 
     pub(crate) fn forked(self) -> Error {
-        Error::Forked {
-            path: self.path(),
-            op: self.op,
-        }
+        self.fail(ErrorKind::Forked)
     }
 
     pub(crate) fn not_a_file(self, found: &'static str) -> Error {
-        Error::NotAFile {
-            path: self.path(),
-            op: self.op,
-            found,
-        }
+        self.fail(ErrorKind::NotAFile { found })
     }
 }

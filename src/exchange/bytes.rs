@@ -10,7 +10,7 @@ use ndarray::{
 
 use crate::dtype::DType;
 use crate::element::{Element, assert_element};
-use crate::error::{Context, Error, ExchangeError, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::shape::{self, Order};
 use crate::store::Opened;
 use crate::store::{self, AccessMode, Options, Store};
@@ -92,8 +92,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
 ///
 /// # Errors
 ///
-/// [`Error::Exchange`], as [`Length`](ExchangeError::Length) if there are more or fewer bytes than `shape` takes, or as
-/// [`TooLarge`](ExchangeError::TooLarge).
+/// [`Length`](ErrorKind::Length) if there are more or fewer bytes than `shape` takes,
+/// [`ShapeTooLarge`](ErrorKind::ShapeTooLarge).
 ///
 /// # Examples
 ///
@@ -127,7 +127,7 @@ pub fn from_bytes<A: Element, D: Dimension>(
 ///
 /// # Errors
 ///
-/// As [`from_bytes`]; [`DTypeMismatch`](ExchangeError::DTypeMismatch), and [`Error::Descr`] if the text is no dtype.
+/// As [`from_bytes`]; [`DTypeMismatch`](ErrorKind::DTypeMismatch), and [`ErrorKind::Descr`] if the text is no dtype.
 ///
 /// # Examples
 ///
@@ -147,9 +147,10 @@ pub fn from_bytes_as<A: Element, D: Dimension>(
     let found = DType::parse(dtype)?;
     let expected = A::dtype();
     if found != expected {
-        return Err(refused(ExchangeError::DTypeMismatch {
+        return Err(refused(ErrorKind::DTypeMismatch {
             expected: expected.descr(),
             found: found.descr(),
+            remedy: "take it as the type for that",
         }));
     }
     from_bytes(bytes, shape, order)
@@ -159,7 +160,7 @@ pub fn from_bytes_as<A: Element, D: Dimension>(
 ///
 /// # Errors
 ///
-/// As [`from_bytes`]; [`Misaligned`](ExchangeError::Misaligned) if the bytes do not lie at a multiple of the alignment of
+/// As [`from_bytes`]; [`Misaligned`](ErrorKind::Misaligned) if the bytes do not lie at a multiple of the alignment of
 /// `A`.
 pub fn view_bytes<A: Element, D: Dimension>(
     bytes: &[u8],
@@ -171,9 +172,11 @@ pub fn view_bytes<A: Element, D: Dimension>(
         Ok(elements) => elements,
         Err(_) if bytes.is_empty() => &[],
         Err(_) => {
-            return Err(refused(ExchangeError::Misaligned {
+            return Err(refused(ErrorKind::Misaligned {
                 dtype: A::dtype().descr(),
+                offset: None,
                 align: align_of::<A>(),
+                remedy: "copy them with `from_bytes`, or view them as `Le<T>` or `Be<T>`, which lie anywhere",
             }));
         }
     };
@@ -186,13 +189,13 @@ fn check<A: Element, D: Dimension>(bytes: &[u8], dim: D, order: Order) -> Result
     assert_element::<A>();
     let itemsize = size_of::<A>();
     let nbytes = shape::checked_nbytes(dim.slice(), itemsize).ok_or_else(|| {
-        refused(ExchangeError::TooLarge {
+        refused(ErrorKind::ShapeTooLarge {
             shape: shape::wide(dim.slice()),
             itemsize,
         })
     })?;
     if bytes.len() != nbytes {
-        return Err(refused(ExchangeError::Length {
+        return Err(refused(ErrorKind::Length {
             shape: dim.slice().to_vec(),
             itemsize,
             expected: nbytes as u64,
@@ -202,9 +205,8 @@ fn check<A: Element, D: Dimension>(bytes: &[u8], dim: D, order: Order) -> Result
     Ok(dim.set_f(order == Order::F).into())
 }
 
-fn refused(source: ExchangeError) -> Error {
-    let op = "make an array of bytes";
-    Error::Exchange { op, source }
+fn refused(kind: ErrorKind) -> Error {
+    Error::pathless("make an array of bytes", kind)
 }
 
 /// Writes the bytes of all elements in C order to a file without a header: NumPy's `array.tofile(path)`.
@@ -231,9 +233,9 @@ pub fn to_file<A: Element, D: Dimension>(
 /// # Errors
 ///
 /// - As [`Store::open`].
-/// - [`Error::NotAMultiple`] if there is no `count` and the file ends within an element. NumPy drops that element.
-/// - [`Error::Truncated`] if the file has fewer than `count` elements, or ends before `offset`. NumPy reads fewer.
-/// - [`Error::OutOfMemory`] if the system has not enough of it for the elements.
+/// - [`ErrorKind::NotAMultiple`] if there is no `count` and the file ends within an element. NumPy drops that element.
+/// - [`ErrorKind::Truncated`] if the file has fewer than `count` elements, or ends before `offset`. NumPy reads fewer.
+/// - [`ErrorKind::OutOfMemory`] if the system has not enough of it for the elements.
 ///
 /// # Examples
 ///
@@ -269,13 +271,13 @@ pub fn from_file<A: Element>(
         Some(A::dtype()),
     )?;
     let context = Context::new(path.as_ref(), "read");
-    let mut elements: Vec<A> =
-        sys::zeroed_vec(raw.array.shape[0]).ok_or_else(|| Error::OutOfMemory {
-            path: context.path(),
-            op: context.op,
+    let elements = sys::zeroed_vec(raw.array.shape[0]);
+    let mut elements: Vec<A> = elements.ok_or_else(|| {
+        context.fail(ErrorKind::OutOfMemory {
             needed: raw.array.nbytes() as u64,
             remedy: "read a part of it by `count` and `offset`, or open it in place with `Options::raw`",
-        })?;
+        })
+    })?;
     let bytes = bytemuck::cast_slice_mut(&mut elements);
     raw.read_at(context.op, 0, bytes)?;
     Ok(Array::from_shape_vec(Ix1(elements.len()), elements)

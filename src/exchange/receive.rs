@@ -7,7 +7,7 @@ use ndarray::Dimension;
 
 use super::stream::{Incoming, cannot_read};
 use crate::element::Element;
-use crate::error::{Context, ExchangeError, Result};
+use crate::error::{Context, ErrorKind, Result};
 use crate::store::{self, AnyStore, Array, ArrayFile, Layout, Options, Store};
 
 impl<A: Element, D: Dimension> Store<A, D> {
@@ -92,7 +92,7 @@ fn receive(
     mut reader: impl Read,
     path: &Path,
     options: &Options,
-    expected: impl FnOnce(&Incoming) -> Result<(), ExchangeError>,
+    expected: impl FnOnce(&Incoming) -> Result<(), ErrorKind>,
     fits: impl FnOnce(Context<'_>, &Array) -> Result<()>,
 ) -> Result<Option<ArrayFile>> {
     let Some(incoming) = Incoming::read(&mut reader, options).map_err(cannot_read)? else {

@@ -7,7 +7,7 @@ use ndarray::Dimension;
 
 use super::stream::cannot_write;
 use crate::element::Element;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::store::{AccessMode, AnyStore, ArrayFile, Store};
 use crate::sys;
 
@@ -15,11 +15,12 @@ impl ArrayFile {
     fn send(&self, to: BorrowedFd<'_>) -> Result<()> {
         self.check_guard("send")?;
         let header = self.npy_header().map_err(cannot_write)?;
-        sys::send_all(to, &header).map_err(cannot_write)?;
+        let failed = |cause| cannot_write(ErrorKind::io(cause));
+        sys::send_all(to, &header).map_err(failed)?;
         let sent = sys::send_file(to, self.file(), self.array.offset, self.array.nbytes());
         sent.map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => self.truncated("send"),
-            _ => cannot_write(error),
+            _ => failed(error),
         })
     }
 }
@@ -40,8 +41,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Exchange`](crate::Error::Exchange) if the socket fails, [`Error::Truncated`](crate::Error::Truncated) if the
-    /// file was cut.
+    /// [`Io`](ErrorKind::Io) if the socket fails, [`Truncated`](ErrorKind::Truncated) if the file was cut.
     ///
     /// # Examples
     ///

@@ -9,7 +9,7 @@ use ndarray::{Array, ArrayRef, Dimension, IxDyn, ShapeBuilder};
 
 use crate::dtype::DType;
 use crate::element::{Element, assert_element};
-use crate::error::{Error, ExchangeError, Result};
+use crate::error::{Error, ErrorKind, Result, dimension_text};
 use crate::header::{self, BLOCK, Form, Header};
 use crate::shape::{self, Order};
 use crate::store::{self, AccessMode, AnyStore, ArrayFile, Options, Store};
@@ -20,20 +20,12 @@ pub(super) const CHUNK: usize = 64 << 10;
 /// Enough of an NPY to know how long its header is. No header is shorter.
 const PREFIX: usize = 12;
 
-pub(super) fn cannot_read(source: impl Into<ExchangeError>) -> Error {
-    let op = "read an array from a stream";
-    Error::Exchange {
-        op,
-        source: source.into(),
-    }
+pub(super) fn cannot_read(kind: ErrorKind) -> Error {
+    Error::pathless("read an array from a stream", kind)
 }
 
-pub(super) fn cannot_write(source: impl Into<ExchangeError>) -> Error {
-    let op = "write an array to a stream";
-    Error::Exchange {
-        op,
-        source: source.into(),
-    }
+pub(super) fn cannot_write(kind: ErrorKind) -> Error {
+    Error::pathless("write an array to a stream", kind)
 }
 
 /// Writes an array as NPY, byte for byte as `np.save` does.
@@ -44,8 +36,8 @@ pub(super) fn cannot_write(source: impl Into<ExchangeError>) -> Error {
 ///
 /// # Errors
 ///
-/// [`Error::Exchange`] if the writer fails, or the dtype or the shape is more than an NPY can say;
-/// [`Unreadable`](ExchangeError::Unreadable) if it finds that the array is a view of a file that was cut.
+/// [`Io`](ErrorKind::Io) if the writer fails, [`Header`](ErrorKind::Header) if the dtype or the shape is more than an NPY can say,
+/// [`Unreadable`](ErrorKind::Unreadable) if it finds that the array is a view of a file that was cut.
 ///
 /// # Examples
 ///
@@ -74,28 +66,30 @@ pub fn write_npy<A: Element, D: Dimension>(
 pub(super) fn write_array<A: Element, D: Dimension>(
     mut writer: impl Write,
     array: &ArrayRef<A, D>,
-) -> Result<(), ExchangeError> {
+) -> Result<(), ErrorKind> {
     let order = store::memory_order(array);
-    writer.write_all(&npy_header(&A::dtype(), order, array.shape())?)?;
-    store::for_each_piece(array, order, |bytes| writer.write_all(bytes))?;
-    Ok(())
+    let header = npy_header(&A::dtype(), order, array.shape())?;
+    let mut write = |bytes: &[u8]| writer.write_all(bytes).map_err(ErrorKind::io);
+    write(&header)?;
+    store::for_each_piece(array, order, write)
 }
 
 /// The header of `np.save` for an array.
-fn npy_header(dtype: &DType, order: Order, shape: &[usize]) -> Result<Vec<u8>, ExchangeError> {
+fn npy_header(dtype: &DType, order: Order, shape: &[usize]) -> Result<Vec<u8>, ErrorKind> {
     let shape = shape::wide(shape);
-    Ok(Header::encode(dtype, order, &shape, Form::Compact)?)
+    Header::encode(dtype, order, &shape, Form::Compact).map_err(ErrorKind::of_stream)
 }
 
 impl ArrayFile {
     /// The header that the array goes by stream with: that of `np.save`, whatever the file's own.
-    pub(super) fn npy_header(&self) -> Result<Vec<u8>, ExchangeError> {
+    pub(super) fn npy_header(&self) -> Result<Vec<u8>, ErrorKind> {
         npy_header(&self.array.dtype, self.array.order, &self.array.shape)
     }
 
     fn write_to(&self, mut writer: impl Write) -> Result<()> {
         self.check_guard("send")?;
-        let mut write = |bytes: &[u8]| writer.write_all(bytes).map_err(cannot_write);
+        let failed = |cause| cannot_write(ErrorKind::io(cause));
+        let mut write = |bytes: &[u8]| writer.write_all(bytes).map_err(failed);
         write(&self.npy_header().map_err(cannot_write)?)?;
         self.for_each_piece("send", write)
     }
@@ -107,7 +101,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// As [`write_npy`]; [`Error::Truncated`] if the file was cut.
+    /// As [`write_npy`]; [`ErrorKind::Truncated`] if the file was cut.
     pub fn write_to(&self, writer: impl Write) -> Result<()> {
         self.file.write_to(writer)
     }
@@ -132,10 +126,10 @@ impl AnyStore {
 ///
 /// # Errors
 ///
-/// [`Error::Exchange`]: [`Header`](ExchangeError::Header) if what comes is no NPY,
-/// [`Truncated`](ExchangeError::Truncated) if the stream ends within the array,
-/// [`DTypeMismatch`](ExchangeError::DTypeMismatch), [`NdimMismatch`](ExchangeError::NdimMismatch),
-/// [`TooLarge`](ExchangeError::TooLarge), [`Io`](ExchangeError::Io). The stream then stands somewhere within the array.
+/// [`Header`](ErrorKind::Header) if what comes is no NPY,
+/// [`Truncated`](ErrorKind::Truncated) if the stream ends within the array,
+/// [`DTypeMismatch`](ErrorKind::DTypeMismatch), [`NdimMismatch`](ErrorKind::NdimMismatch),
+/// [`ShapeTooLarge`](ErrorKind::ShapeTooLarge), [`Io`](ErrorKind::Io). The stream then stands somewhere within the array.
 ///
 /// # Examples
 ///
@@ -153,8 +147,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// As [`read_npy`]; [`OverLimit`](ExchangeError::OverLimit), [`Trailing`](ExchangeError::Trailing),
-    /// [`ShapeMismatch`](ExchangeError::ShapeMismatch), [`OrderMismatch`](ExchangeError::OrderMismatch).
+    /// As [`read_npy`]; [`OverLimit`](ErrorKind::OverLimit), [`ExpectedEnd`](ErrorKind::ExpectedEnd),
+    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch), [`OrderMismatch`](ErrorKind::OrderMismatch).
     pub fn read_npy<A: Element, D: Dimension>(
         &self,
         reader: impl Read,
@@ -167,7 +161,7 @@ impl Options {
 pub(super) fn read_array<A: Element, D: Dimension>(
     mut reader: impl Read,
     options: &Options,
-) -> Result<Option<Array<A, D>>, ExchangeError> {
+) -> Result<Option<Array<A, D>>, ErrorKind> {
     let Some(incoming) = Incoming::read(&mut reader, options)? else {
         return Ok(None);
     };
@@ -195,10 +189,11 @@ impl Incoming {
     pub(super) fn read(
         reader: &mut impl Read,
         options: &Options,
-    ) -> Result<Option<Incoming>, ExchangeError> {
+    ) -> Result<Option<Incoming>, ErrorKind> {
         let limit = options.max_header_size;
         let mut bytes = Vec::with_capacity(BLOCK);
-        let found = reader.take(PREFIX as u64).read_to_end(&mut bytes)?;
+        let found = reader.take(PREFIX as u64).read_to_end(&mut bytes);
+        let found = found.map_err(ErrorKind::io)?;
         if found == 0 {
             return Ok(None);
         }
@@ -208,21 +203,22 @@ impl Incoming {
         } else {
             u64::MAX
         };
-        let header_len = header::extent(&bytes, len, limit)?;
+        let header_len = header::extent(&bytes, len, limit).map_err(ErrorKind::of_stream)?;
         // No more is allocated than comes, however high the caller's limit is.
         let rest = header_len.saturating_sub(PREFIX as u64);
-        reader.take(rest).read_to_end(&mut bytes)?;
+        let read = reader.take(rest).read_to_end(&mut bytes);
+        read.map_err(ErrorKind::io)?;
         if (bytes.len() as u64) < header_len {
-            return Err(ExchangeError::Truncated {
+            return Err(ErrorKind::Truncated {
                 expected: header_len,
                 found: bytes.len() as u64,
             });
         }
-        let header = Header::decode(&bytes[..header_len as usize], limit)?;
-        Incoming::new(header, options).map(Some)
+        let header = Header::decode(&bytes[..header_len as usize], limit);
+        Incoming::new(header.map_err(ErrorKind::of_stream)?, options).map(Some)
     }
 
-    fn new(header: Header, options: &Options) -> Result<Incoming, ExchangeError> {
+    fn new(header: Header, options: &Options) -> Result<Incoming, ErrorKind> {
         let Header {
             dtype,
             order,
@@ -236,13 +232,13 @@ impl Incoming {
             .as_deref()
             .and_then(|shape| shape::checked_nbytes(shape, itemsize));
         let (Some(shape), Some(nbytes)) = (shape, nbytes) else {
-            return Err(ExchangeError::TooLarge {
+            return Err(ErrorKind::ShapeTooLarge {
                 shape: wide,
                 itemsize,
             });
         };
         if nbytes as u64 > options.max_nbytes {
-            return Err(ExchangeError::OverLimit {
+            return Err(ErrorKind::OverLimit {
                 nbytes: nbytes as u64,
                 limit: options.max_nbytes,
             });
@@ -252,13 +248,13 @@ impl Incoming {
             .as_ref()
             .filter(|&expected| *expected != shape)
         {
-            return Err(ExchangeError::ShapeMismatch {
+            return Err(ErrorKind::ShapeMismatch {
                 expected: expected.clone(),
                 found: shape,
             });
         }
         if options.order.is_some_and(|expected| expected != order) {
-            return Err(ExchangeError::OrderMismatch);
+            return Err(ErrorKind::OrderMismatch);
         }
         Ok(Incoming {
             dtype,
@@ -280,23 +276,25 @@ impl Incoming {
     }
 
     /// The dimension, if the elements are `A` and the rank is that of `D`.
-    pub(super) fn check<A: Element, D: Dimension>(&self) -> Result<D, ExchangeError> {
+    pub(super) fn check<A: Element, D: Dimension>(&self) -> Result<D, ErrorKind> {
         assert_element::<A>();
         let dtype = A::dtype();
         if self.dtype != dtype || dtype.itemsize() != size_of::<A>() {
-            return Err(ExchangeError::DTypeMismatch {
+            return Err(ErrorKind::DTypeMismatch {
                 expected: dtype.descr(),
                 found: self.dtype.descr(),
+                remedy: "take it as the type for that",
             });
         }
-        D::from_dimension(&IxDyn(&self.shape)).ok_or_else(|| ExchangeError::NdimMismatch {
+        D::from_dimension(&IxDyn(&self.shape)).ok_or_else(|| ErrorKind::NdimMismatch {
             expected: D::NDIM.unwrap_or_default(),
             found: self.shape.len(),
             shape: self.shape.clone(),
+            remedy: dimension_text(self.shape.len()).into(),
         })
     }
 
-    fn read_elements<A: Element>(&self, reader: &mut impl Read) -> Result<Vec<A>, ExchangeError> {
+    fn read_elements<A: Element>(&self, reader: &mut impl Read) -> Result<Vec<A>, ErrorKind> {
         let len = self.nbytes / size_of::<A>();
         let chunk = (CHUNK / size_of::<A>()).max(1);
         let mut elements = Vec::new();
@@ -307,14 +305,15 @@ impl Incoming {
                 // Twice as much as has come, at most, and not more than there will be.
                 let more = len.min(2 * start).max(end) - start;
                 let reserved = elements.try_reserve_exact(more);
-                reserved.map_err(|_| ExchangeError::OutOfMemory {
+                reserved.map_err(|_| ErrorKind::OutOfMemory {
                     needed: self.nbytes as u64,
+                    remedy: "take it into a file",
                 })?;
             }
             elements.resize(end, A::zeroed());
             let bytes = bytemuck::cast_slice_mut(&mut elements[start..]);
             let expected = bytes.len();
-            let found = fill(reader, bytes)?;
+            let found = fill(reader, bytes).map_err(ErrorKind::io)?;
             if found < expected {
                 return Err(self.truncated(start * size_of::<A>() + found));
             }
@@ -326,7 +325,7 @@ impl Incoming {
     pub(super) fn copy<E>(
         &self,
         reader: &mut impl Read,
-        refused: impl Fn(ExchangeError) -> E,
+        refused: impl Fn(ErrorKind) -> E,
         mut write: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut chunk = vec![0; CHUNK.min(self.nbytes)];
@@ -335,7 +334,7 @@ impl Incoming {
             let rest = self.nbytes - copied;
             let part = &mut chunk[..rest.min(CHUNK)];
             let expected = part.len();
-            let found = fill(reader, part).map_err(|error| refused(error.into()))?;
+            let found = fill(reader, part).map_err(|error| refused(ErrorKind::io(error)))?;
             if found < expected {
                 return Err(refused(self.truncated(copied + found)));
             }
@@ -346,19 +345,18 @@ impl Incoming {
     }
 
     /// Looks for the end of the stream, if it is to be here.
-    pub(super) fn end(
-        &self,
-        reader: &mut impl Read,
-        options: &Options,
-    ) -> Result<(), ExchangeError> {
-        if options.expect_end && fill(reader, &mut [0])? > 0 {
-            return Err(ExchangeError::Trailing);
+    pub(super) fn end(&self, reader: &mut impl Read, options: &Options) -> Result<(), ErrorKind> {
+        if !options.expect_end {
+            return Ok(());
         }
-        Ok(())
+        match fill(reader, &mut [0]).map_err(ErrorKind::io)? {
+            0 => Ok(()),
+            _ => Err(ErrorKind::ExpectedEnd),
+        }
     }
 
-    fn truncated(&self, found: usize) -> ExchangeError {
-        ExchangeError::Truncated {
+    fn truncated(&self, found: usize) -> ErrorKind {
+        ErrorKind::Truncated {
             expected: self.len(),
             found: self.header_len + found as u64,
         }

@@ -86,8 +86,8 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// # Errors
     ///
-    /// Each block is a result: [`Cancelled`](crate::Error::Cancelled), [`Io`](crate::Error::Io), [`Truncated`](crate::Error::Truncated), and
-    /// [`OverBudget`](crate::Error::OverBudget) for a block that is more than there is memory. An error is the last item.
+    /// Each block is a result: [`Cancelled`](crate::ErrorKind::Cancelled), [`Io`](crate::ErrorKind::Io), [`Truncated`](crate::ErrorKind::Truncated), and
+    /// [`OverBudget`](crate::ErrorKind::OverBudget) for a block that is more than there is memory. An error is the last item.
     ///
     /// # Panics
     ///
@@ -202,10 +202,10 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
     /// # Errors
     ///
     /// - Those of `each`: its block is not written.
-    /// - [`Cancelled`](crate::Error::Cancelled), [`OverBudget`](crate::Error::OverBudget) for a block that is more than there is memory.
-    /// - [`Io`](crate::Error::Io), [`NoSpace`](crate::Error::NoSpace) (in a file with holes), [`Truncated`](crate::Error::Truncated) or
-    ///   [`Faulted`](crate::Error::Faulted) if somebody cut the file. If what was changed does not reach the disk the store is
-    ///   [`Poisoned`](crate::Error::Poisoned).
+    /// - [`Cancelled`](crate::ErrorKind::Cancelled), [`OverBudget`](crate::ErrorKind::OverBudget) for a block that is more than there is memory.
+    /// - [`Io`](crate::ErrorKind::Io), [`NoSpace`](crate::ErrorKind::NoSpace) (in a file with holes), [`Truncated`](crate::ErrorKind::Truncated) or
+    ///   [`Faulted`](crate::ErrorKind::Faulted) if somebody cut the file. If what was changed does not reach the disk the store is
+    ///   [`Poisoned`](crate::ErrorKind::Poisoned).
     ///
     /// # Panics
     ///

@@ -17,7 +17,7 @@ use super::pass::{self, Pieces};
 use super::source::{Part, Source};
 use super::work::{Meter, OutOfCore, OutOfCoreMut};
 use crate::element::Element;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::shape::{self, Order};
 use crate::store::{self, Layout, Store};
 use crate::sys;
@@ -60,9 +60,9 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// - [`IndexOutOfBounds`](Error::IndexOutOfBounds), [`AxisOutOfBounds`](Error::AxisOutOfBounds) for a 0-d array.
-    /// - [`OverBudget`](Error::OverBudget), [`ShapeTooLarge`](Error::ShapeTooLarge).
-    /// - [`Io`](Error::Io), [`Truncated`](Error::Truncated), [`Cancelled`](Error::Cancelled).
+    /// - [`IndexOutOfBounds`](ErrorKind::IndexOutOfBounds), [`AxisOutOfBounds`](ErrorKind::AxisOutOfBounds) for a 0-d array.
+    /// - [`OverBudget`](ErrorKind::OverBudget), [`ShapeTooLarge`](ErrorKind::ShapeTooLarge).
+    /// - [`Io`](ErrorKind::Io), [`Truncated`](ErrorKind::Truncated), [`Cancelled`](ErrorKind::Cancelled).
     ///
     /// # Examples
     ///
@@ -83,21 +83,19 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
         let Selection { shape, row, nbytes } = Selection::new(self.source.part(), context, rows)?;
         let budget = self.work.memory_for(nbytes);
         let Some(spare) = budget.checked_sub(nbytes) else {
-            return Err(Error::OverBudget {
-                path: context.path(),
-                op: context.op,
+            return Err(context.fail(ErrorKind::OverBudget {
                 needed: nbytes as u64,
                 budget: budget as u64,
-            });
+            }));
         };
         let mut dim = self.dim.clone();
         dim.slice_mut().copy_from_slice(&shape);
         let elements = sys::zeroed_vec::<A>(dim.size());
-        let mut elements = elements.ok_or_else(|| Error::OverBudget {
-            path: context.path(),
-            op: context.op,
-            needed: nbytes as u64,
-            budget: budget as u64,
+        let mut elements = elements.ok_or_else(|| {
+            context.fail(ErrorKind::OverBudget {
+                needed: nbytes as u64,
+                budget: budget as u64,
+            })
         })?;
         let mut meter = self.work.meter(context, nbytes as u64);
         read_rows(&self.source, rows, row, &mut elements, spare, &mut meter)?;
@@ -115,8 +113,8 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// As for [`gather`](OutOfCore::gather), less [`OverBudget`](Error::OverBudget), and as for
-    /// [`Store::create_from`]; [`InvalidOption`](Error::InvalidOption) if [`output`](OutOfCore::output) asks for another
+    /// As for [`gather`](OutOfCore::gather), less [`OverBudget`](ErrorKind::OverBudget), and as for
+    /// [`Store::create_from`]; [`InvalidOption`](ErrorKind::InvalidOption) if [`output`](OutOfCore::output) asks for another
     /// order than the array's. An old file at the path is then as it was.
     ///
     /// # Examples
@@ -173,10 +171,10 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// - [`IndexOutOfBounds`](Error::IndexOutOfBounds), [`ShapeMismatch`](Error::ShapeMismatch),
-    ///   [`AxisOutOfBounds`](Error::AxisOutOfBounds) for a 0-d array: nothing was written.
-    /// - [`NoSpace`](Error::NoSpace) (in a file with holes), [`Io`](Error::Io), [`Cancelled`](Error::Cancelled),
-    ///   [`Truncated`](Error::Truncated) (with [`MapOptions::guard`](crate::MapOptions::guard), [`Faulted`](Error::Faulted)):
+    /// - [`IndexOutOfBounds`](ErrorKind::IndexOutOfBounds), [`ShapeMismatch`](ErrorKind::ShapeMismatch),
+    ///   [`AxisOutOfBounds`](ErrorKind::AxisOutOfBounds) for a 0-d array: nothing was written.
+    /// - [`NoSpace`](ErrorKind::NoSpace) (in a file with holes), [`Io`](ErrorKind::Io), [`Cancelled`](ErrorKind::Cancelled),
+    ///   [`Truncated`](ErrorKind::Truncated) (with [`MapOptions::guard`](crate::MapOptions::guard), [`Faulted`](ErrorKind::Faulted)):
     ///   some rows were written and some not.
     ///
     /// # Examples
@@ -200,12 +198,10 @@ impl<A: Element, D: Dimension> OutOfCoreMut<'_, A, D> {
         let context = file.context("scatter rows into");
         let Selection { shape, row, nbytes } = Selection::new(part, context, rows)?;
         if shape != values.shape() {
-            return Err(Error::ShapeMismatch {
-                path: context.path(),
-                op: context.op,
+            return Err(context.fail(ErrorKind::ShapeMismatch {
                 expected: shape,
                 found: values.shape().to_vec(),
-            });
+            }));
         }
         let places = Rows::new(part, row);
         let mut meter = self.work.meter(context, nbytes as u64);
@@ -268,21 +264,11 @@ impl Selection {
     fn new(part: &Part<'_>, context: Context<'_>, rows: &[usize]) -> Result<Selection> {
         let mut shape = part.shape.clone();
         let Some(axis) = shape::slowest_axis(shape.len(), part.order()) else {
-            return Err(Error::AxisOutOfBounds {
-                path: context.path(),
-                op: context.op,
-                axis: 0,
-                ndim: 0,
-            });
+            return Err(context.fail(ErrorKind::AxisOutOfBounds { axis: 0, ndim: 0 }));
         };
         let count = std::mem::replace(&mut shape[axis], rows.len());
         if let Some(&index) = rows.iter().find(|&&row| row >= count) {
-            return Err(Error::IndexOutOfBounds {
-                path: context.path(),
-                op: context.op,
-                index,
-                rows: count,
-            });
+            return Err(context.fail(ErrorKind::IndexOutOfBounds { index, rows: count }));
         }
         let itemsize = part.file.array.dtype.itemsize();
         let nbytes = store::check_size(context, &shape, itemsize)?;

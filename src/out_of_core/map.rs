@@ -11,7 +11,7 @@ use super::scan::PIECE;
 use super::source::Source;
 use super::work::{OutOfCore, Work};
 use crate::element::{AsType, Element};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, ErrorKind, Result};
 use crate::shape::Order;
 use crate::store::{self, Layout, Store, Target};
 
@@ -94,10 +94,10 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// # Errors
     ///
-    /// - [`Cancelled`](Error::Cancelled), and those of [`Store::create`].
-    /// - [`InvalidOption`](Error::InvalidOption) if [`output`](OutOfCore::output) asks for the other order.
-    /// - [`Locked`](Error::Locked) if `path` names the array itself: write to another file.
-    /// - [`Truncated`](Error::Truncated), [`Io`](Error::Io).
+    /// - [`Cancelled`](ErrorKind::Cancelled), and those of [`Store::create`].
+    /// - [`InvalidOption`](ErrorKind::InvalidOption) if [`output`](OutOfCore::output) asks for the other order.
+    /// - [`Locked`](ErrorKind::Locked) if `path` names the array itself: write to another file.
+    /// - [`Truncated`](ErrorKind::Truncated), [`Io`](ErrorKind::Io).
     ///
     /// # Examples
     ///
@@ -150,7 +150,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// # Errors
     ///
-    /// [`ShapeMismatch`](Error::ShapeMismatch); [`InvalidOption`](Error::InvalidOption) if the arrays lie in different orders in
+    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch); [`InvalidOption`](ErrorKind::InvalidOption) if the arrays lie in different orders in
     /// their files, in which no piece of one is a piece of the other.
     ///
     /// # Examples
@@ -195,19 +195,15 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
     pub fn zip<B: Element>(self, other: OutOfCore<'a, B, D>) -> Result<And<'a, S, B, D>> {
         let context = other.source.context("zip");
         if self.dim != other.dim {
-            return Err(Error::ShapeMismatch {
-                path: context.path(),
-                op: context.op,
+            return Err(context.fail(ErrorKind::ShapeMismatch {
                 expected: self.dim.slice().to_vec(),
                 found: other.dim.slice().to_vec(),
-            });
+            }));
         }
         if self.order != other.source.order() {
-            return Err(Error::InvalidOption {
-                path: context.path(),
-                op: context.op,
+            return Err(context.fail(ErrorKind::InvalidOption {
                 reason: "the arrays lie in different orders in their files; bring one into the other's with `OutOfCore::to_order`",
-            });
+            }));
         }
         Ok(Zip {
             sources: (self.sources, other.source),

@@ -79,11 +79,11 @@ mod tests {
     use std::panic::AssertUnwindSafe;
 
     use super::*;
-    use crate::error::Error;
+    use crate::error::{Error, ErrorKind};
 
     fn failure(of: &str) -> Error {
         let found = of.to_owned();
-        Error::InvalidMode { found }
+        Error::pathless("read a mode", ErrorKind::InvalidMode { found })
     }
 
     /// Runs 100 numbers through two buffers.

@@ -7,7 +7,7 @@ use ndarray::{ArrayViewMut, Dimension, IxDyn, SliceInfoElem};
 
 use crate::dtype::Swap;
 use crate::element::{Element, assert_element};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, ErrorKind, Result};
 use crate::shape::{self, Order};
 use crate::store::{self, ArrayFile, Lattice};
 
@@ -44,20 +44,15 @@ impl<'a> Part<'a> {
         let op = "take rows of";
         let context = self.file.context(op);
         let Some(axis) = shape::slowest_axis(self.shape.len(), self.order()) else {
-            return Err(Error::AxisOutOfBounds {
-                path: context.path(),
-                op,
-                axis: 0,
-                ndim: 0,
-            });
+            return Err(context.fail(ErrorKind::AxisOutOfBounds { axis: 0, ndim: 0 }));
         };
         let count = self.shape[axis];
-        let rows = shape::row_range(rows, count).map_err(|asked| Error::RowsOutOfBounds {
-            path: context.path(),
-            op,
-            start: asked.start,
-            end: asked.end,
-            rows: count,
+        let rows = shape::row_range(rows, count).map_err(|asked| {
+            context.fail(ErrorKind::RowsOutOfBounds {
+                start: asked.start,
+                end: asked.end,
+                rows: count,
+            })
         })?;
         self.shape[axis] = rows.len();
         self.lattice = self.lattice.rows(rows);
@@ -70,10 +65,10 @@ impl<'a> Part<'a> {
         let region = self.file.region_of(op, &self.shape, arguments)?;
         let lattice = region.of(&self.lattice, self.order());
         Ok(Part {
-            lattice: lattice.ok_or_else(|| Error::InvalidOption {
-                path: self.file.context(op).path(),
-                op,
-                reason: "an axis runs backwards, and a file is read in order; leave out the negative step",
+            lattice: lattice.ok_or_else(|| {
+                self.file.context(op).fail(ErrorKind::InvalidOption {
+                    reason: "an axis runs backwards, and a file is read in order; leave out the negative step",
+                })
             })?,
             shape: region.shape(),
             file: self.file,

@@ -7,7 +7,7 @@ use ndarray::{Dimension, IxDyn, SliceArg};
 
 use super::source::{Part, Source};
 use crate::element::Element;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, ErrorKind, Result};
 use crate::shape::Order;
 use crate::store::{AccessMode, AnyStore, CopyOnWrite, Mapped, Options, Store};
 use crate::sys;
@@ -67,11 +67,7 @@ impl<'a> Work<'a> {
         reason: &'static str,
     ) -> Result<()> {
         match self.options.order {
-            Some(asked) if asked != order => Err(Error::InvalidOption {
-                path: context.path(),
-                op: context.op,
-                reason,
-            }),
+            Some(asked) if asked != order => Err(context.fail(ErrorKind::InvalidOption { reason })),
             _ => Ok(()),
         }
     }
@@ -97,12 +93,10 @@ pub(super) fn reserve<T>(
     let needed = len as u64 * size_of::<T>() as u64;
     let is_too_much = needed > budget as u64 && needed > available(needed);
     if is_too_much || vector.try_reserve_exact(len).is_err() {
-        return Err(Error::OverBudget {
-            path: context.path(),
-            op: context.op,
+        return Err(context.fail(ErrorKind::OverBudget {
             needed,
             budget: budget as u64,
-        });
+        }));
     }
     Ok(())
 }
@@ -149,7 +143,7 @@ impl Meter<'_> {
 /// | reduce one axis | [`sum_axis`](OutOfCore::sum_axis) and the others |
 ///
 /// Each of them reads into buffers of its own, never through a map, and keeps to the budget whatever the size of the array:
-/// what somebody cut off the file meanwhile is [`Error::Truncated`](crate::Error::Truncated); docs/out-of-core.md says which is for which job, with figures.
+/// what somebody cut off the file meanwhile is [`ErrorKind::Truncated`](crate::ErrorKind::Truncated); docs/out-of-core.md says which is for which job, with figures.
 ///
 /// # Examples
 ///
@@ -206,7 +200,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     }
 
     /// Has `progress` told how far the operation is, every few MiB, from whichever thread is at work. It ends the operation
-    /// with [`Error::Cancelled`](crate::Error::Cancelled) by answering [`Break`](ControlFlow::Break): a new file is then not made.
+    /// with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) by answering [`Break`](ControlFlow::Break): a new file is then not made.
     /// The other threads may wait for the answer meanwhile, so it must not wait for work of its own on their pool of rayon.
     pub fn progress(
         mut self,
@@ -227,7 +221,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// # Errors
     ///
-    /// [`RowsOutOfBounds`](Error::RowsOutOfBounds); [`AxisOutOfBounds`](Error::AxisOutOfBounds) for a 0-d array.
+    /// [`RowsOutOfBounds`](ErrorKind::RowsOutOfBounds); [`AxisOutOfBounds`](ErrorKind::AxisOutOfBounds) for a 0-d array.
     ///
     /// # Examples
     ///
@@ -255,7 +249,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// # Errors
     ///
-    /// [`NdimMismatch`](Error::NdimMismatch), [`OutOfBounds`](Error::OutOfBounds); [`InvalidOption`](Error::InvalidOption) for a
+    /// [`NdimMismatch`](ErrorKind::NdimMismatch), [`OutOfBounds`](ErrorKind::OutOfBounds); [`InvalidOption`](ErrorKind::InvalidOption) for a
     /// step of 0, or less.
     ///
     /// # Examples
@@ -465,8 +459,8 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// [`DTypeMismatch`](crate::Error::DTypeMismatch) if its dtype differs from `A`'s in more than the byte order,
-    /// [`NdimMismatch`](crate::Error::NdimMismatch).
+    /// [`DTypeMismatch`](crate::ErrorKind::DTypeMismatch) if its dtype differs from `A`'s in more than the byte order,
+    /// [`NdimMismatch`](crate::ErrorKind::NdimMismatch).
     ///
     /// # Examples
     ///

@@ -11,7 +11,7 @@ use super::options::Options;
 use super::typed::Store;
 use crate::dtype::DType;
 use crate::element::{AnyElement, Element};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Order;
 
 /// An N-dimensional array in a file, of any dtype and rank.
@@ -62,7 +62,7 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// As [`open`](AnyStore::open); [`Error::InvalidOption`] for [`Mode::Write`], which needs a
+    /// As [`open`](AnyStore::open); [`ErrorKind::InvalidOption`] for [`Mode::Write`], which needs a
     /// type and a shape, and for [`Mode::CopyOnWrite`], which needs a map.
     pub fn open_mode(path: impl AsRef<Path>, mode: Mode) -> Result<AnyStore> {
         Options::new().open_any(path, mode)
@@ -158,8 +158,8 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfBounds`], [`Error::NdimMismatch`] for an index that the array does not have;
-    /// [`Error::Truncated`] if somebody cut the file, [`Error::Io`], [`Error::OutOfMemory`].
+    /// [`ErrorKind::OutOfBounds`], [`ErrorKind::NdimMismatch`] for an index that the array does not have;
+    /// [`ErrorKind::Truncated`] if somebody cut the file, [`ErrorKind::Io`], [`ErrorKind::OutOfMemory`].
     ///
     /// # Examples
     ///
@@ -189,8 +189,8 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] if there are not as many; [`Error::Truncated`] if somebody cut the
-    /// file, [`Error::Io`].
+    /// [`ErrorKind::InvalidOption`] if there are not as many; [`ErrorKind::Truncated`] if somebody cut the
+    /// file, [`ErrorKind::Io`].
     ///
     /// # Examples
     ///
@@ -212,11 +212,9 @@ impl AnyStore {
             .checked_sub(start)
             .is_none_or(|left| left < into.len())
         {
-            return Err(Error::InvalidOption {
-                path: self.path().to_owned(),
-                op: "read",
+            return Err(self.file.context("read").fail(ErrorKind::InvalidOption {
                 reason: "its elements have fewer bytes from there on; `AnyStore::nbytes` says how many",
-            });
+            }));
         }
         self.file.read_at("read", start, into)
     }
@@ -225,7 +223,7 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// [`Error::OutOfMemory`], [`Error::Truncated`] if somebody cut the file, [`Error::Io`].
+    /// [`ErrorKind::OutOfMemory`], [`ErrorKind::Truncated`] if somebody cut the file, [`ErrorKind::Io`].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = self.file.zeroed(self.nbytes())?;
         self.file.read_at("read", 0, &mut bytes)?;
@@ -240,14 +238,24 @@ impl fmt::Debug for AnyStore {
 }
 
 /// Why an [`AnyStore`] is not the store that was asked for, and the store itself.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
+#[derive(Debug)]
 pub struct DowncastError {
     /// The store, still open and locked.
     pub store: AnyStore,
     /// What did not fit.
-    #[source]
     pub error: Error,
+}
+
+impl fmt::Display for DowncastError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl std::error::Error for DowncastError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
 }
 
 impl From<DowncastError> for Error {

@@ -14,7 +14,7 @@ use super::open::check_size;
 use super::typed::Store;
 use super::write::{self, Writer};
 use crate::element::Element;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::shape::{self, Order};
 use crate::sys;
 
@@ -46,11 +46,7 @@ impl ArrayFile {
         let context = self.context(op);
         if self.array.shape.is_empty() {
             let reason = "a 0-d array has no axis to grow along; make it one of a higher rank";
-            return Err(Error::InvalidOption {
-                path: context.path(),
-                op,
-                reason,
-            });
+            return Err(context.fail(ErrorKind::InvalidOption { reason }));
         }
         self.check_trailing(op)
     }
@@ -61,12 +57,10 @@ impl ArrayFile {
         let len = self.file_len(op)?;
         let end = self.extent().end;
         if len > end && !self.drop_trailing && !self.is_native(context)? {
-            return Err(Error::TrailingBytes {
-                path: context.path(),
-                op,
+            return Err(context.fail(ErrorKind::TrailingBytes {
                 offset: end,
                 found: len - end,
-            });
+            }));
         }
         Ok(())
     }
@@ -112,23 +106,19 @@ impl ArrayFile {
         let op = "append to";
         self.check_opener(op)?;
         if let Some(limit) = sys::file_size_limit().filter(|&limit| needed > limit) {
-            return Err(Error::FileTooLarge {
-                path: self.path.clone(),
-                op,
+            return Err(self.context(op).fail(ErrorKind::FileTooLarge {
                 needed,
                 limit: Some(limit),
-            });
+            }));
         }
         // Rows behind what was cut would make the file as long again, and what it lost read as zeros without a word.
         self.check_guard(op)?;
         let found = self.file_len(op)?;
         if found < start {
-            return Err(Error::Truncated {
-                path: self.path.clone(),
-                op,
+            return Err(self.context(op).fail(ErrorKind::Truncated {
                 expected: start,
                 found,
-            });
+            }));
         }
         // Only if there is something, for cutting a file where it ends gives back what is reserved behind it.
         if found > start {
@@ -206,13 +196,13 @@ impl ArrayFile {
         let context = Context::new(&path, "truncate");
         let found = self.rows();
         if rows > found {
-            return Err(Error::RowsOutOfBounds {
-                path,
-                op: "truncate to",
-                start: 0,
-                end: rows,
-                rows: found,
-            });
+            return Err(context
+                .step("truncate to")
+                .fail(ErrorKind::RowsOutOfBounds {
+                    start: 0,
+                    end: rows,
+                    rows: found,
+                }));
         }
         let shape = self.shape_with_rows(rows);
         let nbytes = check_size(context, &shape, self.array.dtype.itemsize())?;
@@ -307,14 +297,14 @@ impl<A: Element, D: Dimension, M: Growable> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// - [`ShapeMismatch`](Error::ShapeMismatch) if the rows do not fit, [`InvalidOption`](Error::InvalidOption) for a 0-d
+    /// - [`ShapeMismatch`](ErrorKind::ShapeMismatch) if the rows do not fit, [`InvalidOption`](ErrorKind::InvalidOption) for a 0-d
     ///   array.
-    /// - [`ShapeTooLarge`](Error::ShapeTooLarge) if no array can have so many.
-    /// - [`TrailingBytes`](Error::TrailingBytes) if something else stands behind the array, [`Truncated`](Error::Truncated) if
+    /// - [`ShapeTooLarge`](ErrorKind::ShapeTooLarge) if no array can have so many.
+    /// - [`TrailingBytes`](ErrorKind::TrailingBytes) if something else stands behind the array, [`Truncated`](ErrorKind::Truncated) if
     ///   somebody cut the file.
-    /// - [`NoSpace`](Error::NoSpace), [`FileTooLarge`](Error::FileTooLarge): the array is as it was.
-    /// - [`Forked`](Error::Forked) in a child that was forked since the store was opened.
-    /// - [`Io`](Error::Io) if a sync fails, which poisons the store.
+    /// - [`NoSpace`](ErrorKind::NoSpace), [`FileTooLarge`](ErrorKind::FileTooLarge): the array is as it was.
+    /// - [`Forked`](ErrorKind::Forked) in a child that was forked since the store was opened.
+    /// - [`Io`](ErrorKind::Io) if a sync fails, which poisons the store.
     pub fn append(&mut self, rows: &ArrayRef<A, D>) -> Result<()> {
         self.file.start_growth("append to")?;
         let added = self.check_rows(rows.shape())?;
@@ -340,8 +330,8 @@ impl<A: Element, D: Dimension, M: Growable> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// [`InvalidOption`](Error::InvalidOption), [`TrailingBytes`](Error::TrailingBytes) and
-    /// [`Poisoned`](Error::Poisoned), as for [`append`](Store::append).
+    /// [`InvalidOption`](ErrorKind::InvalidOption), [`TrailingBytes`](ErrorKind::TrailingBytes) and
+    /// [`Poisoned`](ErrorKind::Poisoned), as for [`append`](Store::append).
     pub fn appender(&mut self) -> Result<Appender<'_, A, D, M>> {
         self.file.start_growth("append to")?;
         Ok(Appender {
@@ -358,19 +348,15 @@ impl<A: Element, D: Dimension, M: Growable> Store<A, D, M> {
             true => shape::rows(shape, self.order()),
             false => 1,
         };
+        let context = self.file.context("append to");
         let expected = self.file.shape_with_rows(added);
         if shape != expected {
             let found = shape.to_vec();
-            return Err(Error::ShapeMismatch {
-                path: self.path().to_owned(),
-                op: "append to",
-                expected,
-                found,
-            });
+            return Err(context.fail(ErrorKind::ShapeMismatch { expected, found }));
         }
         // A view can repeat its elements, so rows can be more than any memory, or disk, holds.
         let grown = self.file.shape_with_rows(self.file.rows() + added);
-        check_size(self.file.context("append to"), &grown, size_of::<A>())?;
+        check_size(context, &grown, size_of::<A>())?;
         Ok(added)
     }
 
@@ -394,7 +380,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// [`RowsOutOfBounds`](Error::RowsOutOfBounds) if there are not as many, and those of [`append`](Store::append).
+    /// [`RowsOutOfBounds`](ErrorKind::RowsOutOfBounds) if there are not as many, and those of [`append`](Store::append).
     pub fn truncate(&mut self, rows: usize) -> Result<()> {
         let cut = self.file.truncate(rows);
         self.update_dim();
@@ -442,8 +428,8 @@ impl<A: Element, D: Dimension, M: Growable> Appender<'_, A, D, M> {
     ///
     /// # Errors
     ///
-    /// [`ShapeMismatch`](Error::ShapeMismatch), and those of writing: [`NoSpace`](Error::NoSpace),
-    /// [`FileTooLarge`](Error::FileTooLarge), [`Truncated`](Error::Truncated) if somebody cut the file. After one of the
+    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch), and those of writing: [`NoSpace`](ErrorKind::NoSpace),
+    /// [`FileTooLarge`](ErrorKind::FileTooLarge), [`Truncated`](ErrorKind::Truncated) if somebody cut the file. After one of the
     /// latter the rows since the last flush are gone.
     pub fn push(&mut self, row: &ArrayRef<A, D::Smaller>) -> Result<()> {
         let shape = self.store.shape();
@@ -462,13 +448,8 @@ impl<A: Element, D: Dimension, M: Growable> Appender<'_, A, D, M> {
                 .map(|(_, &n)| n)
                 .collect();
             let found = row.shape().to_vec();
-            let path = self.store.path().to_owned();
-            return Err(Error::ShapeMismatch {
-                path,
-                op: "append to",
-                expected,
-                found,
-            });
+            let context = self.store.file.context("append to");
+            return Err(context.fail(ErrorKind::ShapeMismatch { expected, found }));
         }
         self.rows += 1;
         if row.len() * size_of::<A>() >= GATHER {

@@ -13,7 +13,7 @@ use super::open::{absolute, check_length, lock};
 use super::options::Options;
 use super::place::{Existing, Place};
 use crate::dtype::DType;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, ErrorKind, Result};
 use crate::shape::Order;
 use crate::sys::{FileId, LockedFile};
 
@@ -31,10 +31,7 @@ pub(crate) fn open_within(
     let patience = options.patience();
     let (file, metadata) = lock(context, path, false, patience)?;
     if FileId::of(&metadata) != id {
-        return Err(Error::Moved {
-            path: context.path(),
-            op: context.op,
-        });
+        return Err(context.fail(ErrorKind::Moved));
     }
     let (dtype, shape, order, offset) = array;
     let array = Array {
@@ -52,7 +49,7 @@ pub(crate) fn open_within(
         rows: None,
     };
     let array = claims.take(patience, || Ok(array.clone()))?;
-    let mut file = ArrayFile::new(file, array, context.path(), Opened::Read, options);
+    let mut file = ArrayFile::new(file, array, context.path.to_owned(), Opened::Read, options);
     file.is_whole = false;
     Ok(file)
 }
@@ -95,7 +92,7 @@ pub(crate) fn create_nameless(
     place.write_header(&file, &layout)?;
     let file = LockedFile::unlocked(file);
     let Layout { array, .. } = layout;
-    let mut file = ArrayFile::new(file, array, context.path(), Opened::Read, &options);
+    let mut file = ArrayFile::new(file, array, context.path.to_owned(), Opened::Read, &options);
     file.is_whole = false;
     Ok(file)
 }

@@ -16,7 +16,7 @@ use super::options::Options;
 use super::typed::Store;
 use super::{claims, open};
 use crate::element::Element;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, ErrorKind, Result};
 use crate::header;
 use crate::sys;
 
@@ -183,11 +183,9 @@ fn given(path: &Path, rows: impl RangeBounds<usize>) -> Result<Range<usize>> {
         Bound::Included(&end) => end.saturating_add(1),
         Bound::Excluded(&end) => end,
         Bound::Unbounded => {
-            return Err(Error::InvalidOption {
-                path: path.to_owned(),
-                op: "open",
+            return Err(Context::new(path, "open").fail(ErrorKind::InvalidOption {
                 reason: "the last of the rows is not given; others may append while this is opened, so say where they end",
-            });
+            }));
         }
     };
     Ok(start..end)
@@ -208,12 +206,12 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// - As [`open_rw`](Store::open_rw); [`Locked`](Error::Locked) if somebody appends, has the
+    /// - As [`open_rw`](Store::open_rw); [`Locked`](ErrorKind::Locked) if somebody appends, has the
     ///   file open alone or shares all of it.
-    /// - [`InvalidOption`](Error::InvalidOption) for a file whose header cannot change while others
+    /// - [`InvalidOption`](ErrorKind::InvalidOption) for a file whose header cannot change while others
     ///   read it: a raw file has none, and those that `np.save` writes have the number of rows
     ///   across the end of a line of 64 bytes.
-    /// - [`TrailingBytes`](Error::TrailingBytes), and [`LockUnsupported`](Error::LockUnsupported)
+    /// - [`TrailingBytes`](ErrorKind::TrailingBytes), and [`LockUnsupported`](ErrorKind::LockUnsupported)
     ///   where files cannot be locked in part.
     ///
     /// # Examples
@@ -245,7 +243,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// As [`open`](Store::open); [`Locked`](Error::Locked) only if somebody has the file open
+    /// As [`open`](Store::open); [`Locked`](ErrorKind::Locked) only if somebody has the file open
     /// alone.
     ///
     /// # Examples
@@ -274,11 +272,11 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// - As [`open_rw`](Store::open_rw); [`Locked`](Error::Locked) if somebody has some of these
+    /// - As [`open_rw`](Store::open_rw); [`Locked`](ErrorKind::Locked) if somebody has some of these
     ///   rows, with the rows and who it is.
-    /// - [`RowsOutOfBounds`](Error::RowsOutOfBounds), [`InvalidOption`](Error::InvalidOption) for a
+    /// - [`RowsOutOfBounds`](ErrorKind::RowsOutOfBounds), [`InvalidOption`](ErrorKind::InvalidOption) for a
     ///   range without an end.
-    /// - [`LockUnsupported`](Error::LockUnsupported) where files cannot be locked in part.
+    /// - [`LockUnsupported`](ErrorKind::LockUnsupported) where files cannot be locked in part.
     ///
     /// # Examples
     ///
@@ -294,7 +292,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// top.write_all(&arr0(1.0))?;
     /// bottom.write(s![1, ..], &arr0(2.0))?;
     /// let refused = Store::<f64, Ix2>::open_rows(&path, 1..3);
-    /// assert!(matches!(refused, Err(Error::Locked { rows: Some(_), .. })));
+    /// assert!(matches!(refused, Err(ErrorKind::Locked { rows: Some(_), .. })));
     /// drop((top, bottom));
     /// assert_eq!(Store::<f64, Ix2>::open(&path)?.read(s![.., 0])?, array![1.0, 1.0, 0.0, 2.0]);
     /// # Ok::<(), ndstore::Error>(())
@@ -311,7 +309,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// As [`open_rows`](Store::open_rows); [`Locked`](Error::Locked) if somebody writes some of
+    /// As [`open_rows`](Store::open_rows); [`Locked`](ErrorKind::Locked) if somebody writes some of
     /// these rows.
     pub fn open_rows_read(
         path: impl AsRef<Path>,
@@ -330,7 +328,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// As [`open_rw`](Store::open_rw); [`Locked`](Error::Locked) unless all who have the file open
+    /// As [`open_rw`](Store::open_rw); [`Locked`](ErrorKind::Locked) unless all who have the file open
     /// share it, or watch.
     pub fn open_shared(path: impl AsRef<Path>) -> Result<Store<A, D, Shared>> {
         Options::new().open_shared(path)
@@ -356,11 +354,11 @@ impl<A: Element, D: Dimension, M: Refreshable> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// - [`Moved`](Error::Moved) if the path names another file now, or the array is not the one
+    /// - [`Moved`](ErrorKind::Moved) if the path names another file now, or the array is not the one
     ///   that it was.
-    /// - [`Truncated`](Error::Truncated) if somebody cut the file, [`Io`](Error::Io).
-    /// - [`Forked`](Error::Forked) in a child that was forked since the store was opened.
-    /// - [`InvalidOption`](Error::InvalidOption) for a store of some rows
+    /// - [`Truncated`](ErrorKind::Truncated) if somebody cut the file, [`Io`](ErrorKind::Io).
+    /// - [`Forked`](ErrorKind::Forked) in a child that was forked since the store was opened.
+    /// - [`InvalidOption`](ErrorKind::InvalidOption) for a store of some rows
     ///   ([`open_rows_read`](Store::open_rows_read)).
     pub fn refresh(&mut self) -> Result<usize> {
         let added = self.file.refresh();
@@ -374,7 +372,7 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// As [`Store::refresh`]; [`Error::InvalidOption`] unless it was opened to read or to watch.
+    /// As [`Store::refresh`]; [`ErrorKind::InvalidOption`] unless it was opened to read or to watch.
     pub fn refresh(&mut self) -> Result<usize> {
         self.file.refresh()
     }
@@ -388,7 +386,7 @@ impl<A: Element, D: Dimension> Store<A, D, Shared> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if this process has no descriptor left.
+    /// [`ErrorKind::Io`] if this process has no descriptor left.
     pub fn into_fd(self) -> Result<std::os::fd::OwnedFd> {
         self.file.into_fd()
     }
@@ -401,7 +399,7 @@ impl<A: Element, D: Dimension> Store<A, D, SharedRead> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if this process has no descriptor left.
+    /// [`ErrorKind::Io`] if this process has no descriptor left.
     pub fn into_fd(self) -> Result<std::os::fd::OwnedFd> {
         self.file.into_fd()
     }
@@ -415,7 +413,7 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if this process has no descriptor left.
+    /// [`ErrorKind::Io`] if this process has no descriptor left.
     pub fn into_fd(self) -> Result<std::os::fd::OwnedFd> {
         self.file.into_fd()
     }
@@ -436,13 +434,7 @@ impl ArrayFile {
     /// Refuses a file whose header cannot name more rows while others read it.
     fn check_publishing(&self) -> Result<()> {
         let context = self.context("append to");
-        let refused = |reason| {
-            Err(Error::InvalidOption {
-                path: context.path(),
-                op: context.op,
-                reason,
-            })
-        };
+        let refused = |reason| Err(context.fail(ErrorKind::InvalidOption { reason }));
         if self.array.raw {
             return refused(
                 "a raw file has no header to tell others of new rows; append to it alone, with `Store::open_rw`",
@@ -479,16 +471,11 @@ impl ArrayFile {
         self.check_guard(op)?;
         let context = Context::new(&self.path, op);
         if !matches!(self.opened, Opened::Read | Opened::Watch) || !self.is_whole {
-            return Err(Error::InvalidOption {
-                path: context.path(),
-                op,
+            return Err(context.fail(ErrorKind::InvalidOption {
                 reason: "it does not grow by what others append; open the whole file to read or to watch it",
-            });
+            }));
         }
-        let moved = || Error::Moved {
-            path: context.path(),
-            op,
-        };
+        let moved = || context.fail(ErrorKind::Moved);
         let metadata = self.file().metadata().map_err(|error| context.io(error))?;
         let id = sys::FileId::of(&metadata);
         if !sys::names(&self.path, id).map_err(|error| context.io(error))? {
@@ -533,11 +520,7 @@ impl ArrayFile {
             false => {
                 let header = self.read_header(context)?;
                 let decoded = header::Header::decode(&header, usize::MAX);
-                let found = decoded.map_err(|source| Error::Header {
-                    path: context.path(),
-                    op: context.op,
-                    source,
-                })?;
+                let found = decoded.map_err(|cause| context.fail(ErrorKind::Header { cause }))?;
                 let shape = crate::shape::narrow(&found.shape).unwrap_or_default();
                 let rows = crate::shape::rows(&shape, old.order);
                 let mut same = old.clone();

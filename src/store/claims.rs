@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::file::Array;
 use super::mode::Opened;
 use super::open::lock_remedy;
-use crate::error::{Context, Error, LockHold, Result};
+use crate::error::{Context, Error, ErrorKind, LockHold, Result};
 use crate::sys::ranges::{self, Claim, Other, SENTINEL, TURN};
 use crate::sys::{self, FileId, Patience, Pauses};
 
@@ -57,12 +57,12 @@ impl Claims<'_> {
                 false => Ok(!ranges::emulate_flock(self.file)),
             }
         };
-        let unsupported = |source| Error::LockUnsupported {
-            path: self.context.path(),
-            op: self.context.op,
-            what: "locks on parts of a file",
-            remedy: "open it alone, with `Store::open_rw`",
-            source,
+        let unsupported = |cause| {
+            self.context.fail(ErrorKind::LockUnsupported {
+                what: "locks on parts of a file",
+                remedy: "open it alone, with `Store::open_rw`",
+                cause,
+            })
         };
         match works() {
             Ok(true) => Ok(()),
@@ -261,12 +261,10 @@ impl Claims<'_> {
     /// Claims these bytes, or says who is in the way.
     fn claim_bytes(&self, claim: Claim, bytes: Range<u64>) -> Result<Option<Other>> {
         if bytes.end > SENTINEL + 1 {
-            return Err(Error::FileTooLarge {
-                path: self.context.path(),
-                op: self.context.op,
+            return Err(self.context.fail(ErrorKind::FileTooLarge {
                 needed: bytes.end,
                 limit: Some(TURN),
-            });
+            }));
         }
         loop {
             match ranges::claim(self.file, claim, &bytes) {
@@ -310,9 +308,7 @@ impl Claims<'_> {
             Claim::Write => LockHold::WritesRows,
             Claim::Read => LockHold::ReadsRows,
         };
-        Error::Locked {
-            path: self.context.path(),
-            op: self.context.op,
+        self.context.fail(ErrorKind::Locked {
             exclusive: matches!(self.opened, Opened::Alone),
             holder,
             hold,
@@ -323,7 +319,7 @@ impl Claims<'_> {
                     false => rows,
                 }),
             remedy: lock_remedy(holder, hold),
-        }
+        })
     }
 }
 

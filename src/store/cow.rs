@@ -13,7 +13,7 @@ use super::typed::Store;
 use crate::dtype::DType;
 use crate::element::Element;
 #[cfg(doc)]
-use crate::error::Error;
+use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::mapping::Advice;
 use crate::shape::Order;
@@ -98,7 +98,7 @@ impl<A: Element, D: Dimension> CopyOnWrite<A, D> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the kernel refuses.
+    /// [`ErrorKind::Io`] if the kernel refuses.
     pub fn advise(&self, advice: Advice) -> Result<()> {
         self.store.file.advise(advice)
     }

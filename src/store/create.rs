@@ -15,7 +15,7 @@ use super::typed::Store;
 use super::write::{self, Writer};
 use crate::dtype::DType;
 use crate::element::Element;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, ErrorKind, Result};
 use crate::header::{Form, Header, extent};
 use crate::shape::{self, Order};
 use crate::sys;
@@ -50,25 +50,20 @@ impl Layout {
         order: Order,
         options: &Options,
     ) -> Result<Layout> {
-        let Context { op, .. } = context;
         if let Some(expected) = options
             .shape
             .as_ref()
             .filter(|&expected| *expected != shape)
         {
-            return Err(Error::ShapeMismatch {
-                path: context.path(),
-                op,
+            return Err(context.fail(ErrorKind::ShapeMismatch {
                 expected: expected.clone(),
                 found: shape,
-            });
+            }));
         }
         match options.raw {
-            Some(_) if options.compact => Err(Error::InvalidOption {
-                path: context.path(),
-                op,
+            Some(_) if options.compact => Err(context.fail(ErrorKind::InvalidOption {
                 reason: "a raw file has no header to be compact; choose one of `Options::raw` and `Options::compact`",
-            }),
+            })),
             Some(offset) => Layout::raw(context, dtype, shape, order, offset),
             None => {
                 let form = if options.compact {
@@ -79,11 +74,7 @@ impl Layout {
                 let layout = Layout::with_header(context, dtype, shape, order, form)?;
                 // What could not be opened again by these very options must not be made.
                 let readable = extent(&layout.header, layout.len(), options.max_header_size);
-                readable.map_err(|source| Error::Header {
-                    path: context.path(),
-                    op,
-                    source,
-                })?;
+                readable.map_err(|cause| context.fail(ErrorKind::Header { cause }))?;
                 Ok(layout)
             }
         }
@@ -120,12 +111,8 @@ impl Layout {
     ) -> Result<Layout> {
         let nbytes = check_size(context, &shape, dtype.itemsize())?;
         let wide = shape::wide(&shape);
-        let header =
-            Header::encode(&dtype, order, &wide, form).map_err(|source| Error::Header {
-                path: context.path(),
-                op: context.op,
-                source,
-            })?;
+        let header = Header::encode(&dtype, order, &wide, form)
+            .map_err(|cause| context.fail(ErrorKind::Header { cause }))?;
         let offset = header.len() as u64;
         Layout {
             array: Array {
@@ -143,12 +130,7 @@ impl Layout {
 
     /// Checks the length of the whole file against what a file can be, and what this process may write.
     fn checked(self, context: Context<'_>) -> Result<Layout> {
-        let too_large = |needed, limit| Error::FileTooLarge {
-            path: context.path(),
-            op: context.op,
-            needed,
-            limit,
-        };
+        let too_large = |needed, limit| context.fail(ErrorKind::FileTooLarge { needed, limit });
         let Array { offset, .. } = self.array;
         let len = offset
             .checked_add(self.nbytes as u64)

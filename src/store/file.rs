@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::mode::{Mode, Opened};
 use super::options::Options;
 use crate::dtype::DType;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::mapping::{Access, Advice, Mapping};
 use crate::shape::{self, Order};
 use crate::sys::{self, Guard, LockedFile};
@@ -131,13 +131,11 @@ impl Array {
     pub(super) fn keep_rows(&mut self, context: Context<'_>, kept: Range<usize>) -> Result<()> {
         let rows = self.rows();
         if kept.start > kept.end || kept.end > rows || self.shape.is_empty() {
-            return Err(Error::RowsOutOfBounds {
-                path: context.path(),
-                op: context.op,
+            return Err(context.fail(ErrorKind::RowsOutOfBounds {
                 start: kept.start,
                 end: kept.end,
                 rows,
-            });
+            }));
         }
         self.offset += self.row_nbytes() * kept.start as u64;
         self.set_rows(kept.len());
@@ -295,23 +293,20 @@ impl ArrayFile {
             guard.mark();
         }
         match found < expected || self.guarding().is_some_and(Guard::has_faulted) {
-            true => Err(Error::Faulted {
-                path: self.path.clone(),
-                op,
-                expected,
-                found,
-            }),
+            true => Err(self
+                .context(op)
+                .fail(ErrorKind::Faulted { expected, found })),
             false => Ok(()),
         }
     }
 
     /// Says that the file ends before the array.
     pub(crate) fn truncated(&self, op: &'static str) -> Error {
-        let truncated = |found| Error::Truncated {
-            path: self.path.clone(),
-            op,
-            expected: self.extent().end,
-            found,
+        let truncated = |found| {
+            self.context(op).fail(ErrorKind::Truncated {
+                expected: self.extent().end,
+                found,
+            })
         };
         self.file_len(op).map_or_else(|error| error, truncated)
     }
@@ -324,11 +319,9 @@ impl ArrayFile {
     /// Runs `read`, which reads the map, and refuses what it returns if the map faulted.
     pub(super) fn guarded<R>(&self, read: impl FnOnce() -> R) -> Result<R> {
         if !self.is_guarded() {
-            return Err(Error::InvalidOption {
-                path: self.path.clone(),
-                op: "read",
+            return Err(self.context("read").fail(ErrorKind::InvalidOption {
                 reason: "its map has no guard; map it with `MapOptions::guard`",
-            });
+            }));
         }
         self.check_faults("read")?;
         // Everything in it is computed before the mark is looked at.
@@ -356,10 +349,7 @@ impl ArrayFile {
     }
 
     fn poison_error(&self, op: &'static str) -> Error {
-        Error::Poisoned {
-            path: self.path.clone(),
-            op,
-        }
+        self.context(op).fail(ErrorKind::Poisoned)
     }
 
     /// Runs a step that writes to the disk. The kernel reports a lost write once, so its failure
@@ -412,12 +402,12 @@ impl ArrayFile {
 
     pub(super) fn flush_rows(&self, range: impl RangeBounds<usize>) -> Result<()> {
         let rows = shape::rows(&self.array.shape, self.array.order);
-        let range = shape::row_range(range, rows).map_err(|asked| Error::RowsOutOfBounds {
-            path: self.path.clone(),
-            op: "flush",
-            start: asked.start,
-            end: asked.end,
-            rows,
+        let range = shape::row_range(range, rows).map_err(|asked| {
+            self.context("flush").fail(ErrorKind::RowsOutOfBounds {
+                start: asked.start,
+                end: asked.end,
+                rows,
+            })
         })?;
         let row = self.array.nbytes().checked_div(rows).unwrap_or(0);
         self.flush_part(|| match &self.map {
@@ -455,12 +445,12 @@ impl ArrayFile {
         let extent = self.extent();
         let needed = extent.end - extent.start;
         let refused = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::Unsupported => Error::Unsupported {
-                path: self.path.clone(),
-                op: "allocate",
-                what: "giving a file blocks of its own",
-                source: error,
-            },
+            std::io::ErrorKind::Unsupported => {
+                self.context("allocate").fail(ErrorKind::Unsupported {
+                    what: "giving a file blocks of its own",
+                    cause: error,
+                })
+            }
             _ => context.growth(error, needed, sys::free_space(&self.path)),
         };
         let file = self.file();

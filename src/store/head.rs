@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::file::{Array, ArrayFile};
 use super::mode::Opened;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, ErrorKind, Result};
 use crate::header;
 use crate::shape;
 use crate::sys;
@@ -62,11 +62,7 @@ impl ArrayFile {
         }
         let wide = shape::wide(shape);
         let header = header::with_shape(&self.read_header(context)?, self.array.order, &wide);
-        let header = header.map_err(|source| Error::Header {
-            path: context.path(),
-            op: context.op,
-            source,
-        })?;
+        let header = header.map_err(|cause| context.fail(ErrorKind::Header { cause }))?;
         Ok(header.map_or(NewHeader::Rewrite, NewHeader::InPlace))
     }
 

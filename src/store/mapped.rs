@@ -18,7 +18,7 @@ use super::mode::{AccessMode, Mappable, Opened, ReadOnly, ReadWrite, Refreshable
 use super::typed::Store;
 use crate::dtype::{ByteOrder, Kind};
 use crate::element::Element;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, ErrorKind, Result};
 use crate::mapping::{Access, Advice, Mapping};
 use crate::shape::Order;
 
@@ -87,7 +87,7 @@ pub struct AnyMapped {
 ///
 /// ```
 /// use ndarray::prelude::*;
-/// use ndstore::{Error, MapOptions, Store};
+/// use ndstore::{ErrorKind, MapOptions, Store};
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("temp.dat");
 /// # Store::<f64, _>::create(&path, 10_000)?;
@@ -99,8 +99,8 @@ pub struct AnyMapped {
 /// assert_eq!(map.guarded(|view| view.sum())?, 0.0);
 ///
 /// std::fs::File::options().write(true).open(&path)?.set_len(4096)?; // takes no lock
-/// let sum = map.guarded(|view| view.sum());
-/// assert!(matches!(sum, Err(Error::Faulted { found: 4096, .. })));
+/// let refused = map.guarded(|view| view.sum()).unwrap_err();
+/// assert!(matches!(refused.kind(), ErrorKind::Faulted { found: 4096, .. }));
 /// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -124,7 +124,7 @@ impl MapOptions {
 
     /// Survives what cuts the file while it is mapped, and disks that fail to read it or are full:
     /// instead of a SIGBUS that kills the process, elements that are gone read as zero, and the
-    /// store is [`Error::Faulted`] from then on. (A full tmpfs has no room even to read a hole.)
+    /// store is [`ErrorKind::Faulted`] from then on. (A full tmpfs has no room even to read a hole.)
     ///
     /// Whoever truncates a file without its lock breaks the promise that [`Store::map`] takes, and
     /// this makes it an error that a long-running process can report. Ask with [`Mapped::guarded`]
@@ -139,7 +139,7 @@ impl MapOptions {
     /// Costs two system calls the first time, and for each map one that maps its last page once
     /// more, which is read for that; later none until a fault, and one with each flush or check.
     ///
-    /// Linux only: elsewhere mapping is [`Error::Unsupported`].
+    /// Linux only: elsewhere mapping is [`ErrorKind::Unsupported`].
     pub fn guard(self, guard: bool) -> MapOptions {
         MapOptions { guard, ..self }
     }
@@ -152,7 +152,7 @@ impl MapOptions {
     ///
     /// # Errors
     ///
-    /// As [`Store::map`], and [`Error::Unsupported`] for a guard where there is none.
+    /// As [`Store::map`], and [`ErrorKind::Unsupported`] for a guard where there is none.
     pub unsafe fn map<A: Element, D: Dimension, M: Mappable>(
         &self,
         mut store: Store<A, D, M>,
@@ -195,11 +195,9 @@ impl MapOptions {
             store.file.opened,
             Opened::Read | Opened::Alone | Opened::Rows
         ) {
-            return Err(Error::InvalidOption {
-                path: store.path().to_owned(),
-                op: "map",
+            return Err(store.file.context("map").fail(ErrorKind::InvalidOption {
                 reason: "others may change its elements; open it to read it, to write it alone, or to write some rows",
-            });
+            }));
         }
         // SAFETY: by the promise of the caller.
         unsafe { store.file.map(access, 1, self)? };
@@ -228,14 +226,12 @@ impl ArrayFile {
         let advised = map.advise(options.advice);
         advised.map_err(|error| self.context("advise the kernel about").io(error))?;
         if options.guard {
-            map.guard().map_err(|source| match source.kind() {
-                std::io::ErrorKind::Unsupported => Error::Unsupported {
-                    path: self.path.clone(),
-                    op,
+            map.guard().map_err(|cause| match cause.kind() {
+                std::io::ErrorKind::Unsupported => self.context(op).fail(ErrorKind::Unsupported {
                     what: "a guard against SIGBUS",
-                    source,
-                },
-                _ => self.context("guard").io(source),
+                    cause,
+                }),
+                _ => self.context("guard").io(cause),
             })?;
         }
         self.map = Some(map);
@@ -256,11 +252,9 @@ impl ArrayFile {
             return Ok(());
         }
         let dtype = &self.array.dtype;
-        Err(Error::Misaligned {
-            path: context.path(),
-            op: context.op,
+        Err(context.fail(ErrorKind::Misaligned {
             dtype: dtype.descr(),
-            offset,
+            offset: Some(offset),
             align,
             remedy: match (dtype.kind(), dtype.byte_order()) {
                 (Kind::Record, _) => {
@@ -273,7 +267,7 @@ impl ArrayFile {
                     "open it as `Le<T>` of that type, which has no alignment, or read it without a map"
                 }
             },
-        })
+        }))
     }
 
     /// The mapped elements, to be changed.
@@ -328,8 +322,8 @@ impl<A: Element, D: Dimension, M: Mappable> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// - [`Misaligned`](Error::Misaligned) if the elements cannot be viewed in place.
-    /// - [`Truncated`](Error::Truncated) if somebody cut the file, [`Io`](Error::Io) if the system
+    /// - [`Misaligned`](ErrorKind::Misaligned) if the elements cannot be viewed in place.
+    /// - [`Truncated`](ErrorKind::Truncated) if somebody cut the file, [`Io`](ErrorKind::Io) if the system
     ///   refuses.
     ///
     /// The store is closed then.
@@ -467,8 +461,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Faulted`] if the file was cut, or its disk failed, at any time before `read` was
-    /// done; [`InvalidOption`](Error::InvalidOption) for a map without a guard.
+    /// [`ErrorKind::Faulted`] if the file was cut, or its disk failed, at any time before `read` was
+    /// done; [`InvalidOption`](ErrorKind::InvalidOption) for a map without a guard.
     pub fn guarded<R>(&self, read: impl FnOnce(ArrayView<'_, A, D>) -> R) -> Result<R> {
         self.store.file.guarded(|| read(self.view()))
     }
@@ -488,7 +482,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Faulted`]; [`Error::Io`] if the file system does not answer.
+    /// [`ErrorKind::Faulted`]; [`ErrorKind::Io`] if the file system does not answer.
     pub fn check_faults(&self) -> Result<()> {
         self.store.file.check_faults("read")
     }
@@ -497,7 +491,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the kernel refuses.
+    /// [`ErrorKind::Io`] if the kernel refuses.
     pub fn advise(&self, advice: Advice) -> Result<()> {
         self.store.file.advise(advice)
     }
@@ -567,7 +561,7 @@ impl<A: Element, D: Dimension, M: Mappable + Refreshable> Mapped<A, D, M> {
     ///
     /// # Errors
     ///
-    /// As [`Store::refresh`]; [`Error::Io`] if they cannot be mapped.
+    /// As [`Store::refresh`]; [`ErrorKind::Io`] if they cannot be mapped.
     pub fn refresh(&mut self) -> Result<usize> {
         self.store.refresh()
     }
@@ -579,7 +573,7 @@ impl<A: Element, D: Dimension> Mapped<A, D> {
     ///
     /// # Errors
     ///
-    /// As [`Store::resize`]; [`Error::Io`] if the new file cannot be mapped, which then takes
+    /// As [`Store::resize`]; [`ErrorKind::Io`] if the new file cannot be mapped, which then takes
     /// nobody's place.
     pub fn resize(&mut self, shape: impl IntoDimension<Dim = D>) -> Result<()> {
         self.store.resize(shape)
@@ -598,7 +592,7 @@ impl<A: Element, D: Dimension> Mapped<A, D> {
     ///
     /// # Errors
     ///
-    /// As [`Store::append`]; [`Error::Io`] if they cannot be mapped, and [`Error::Misaligned`] if
+    /// As [`Store::append`]; [`ErrorKind::Io`] if they cannot be mapped, and [`ErrorKind::Misaligned`] if
     /// they are the first of an array whose elements cannot be viewed in place: then they are not
     /// appended.
     pub fn append(&mut self, rows: &ArrayRef<A, D>) -> Result<()> {

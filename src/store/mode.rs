@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::mapping::Access;
 
 /// How a store has its file open: the modes of `np.memmap`, under the same names.
@@ -49,16 +49,19 @@ impl FromStr for Mode {
     type Err = Error;
 
     /// Reads NumPy's short and long names. Anything else (`w`, `a`, `rw`) is
-    /// [`Error::InvalidMode`].
+    /// [`ErrorKind::InvalidMode`].
     fn from_str(text: &str) -> Result<Mode, Error> {
         match text {
             "r" | "readonly" => Ok(Mode::Read),
             "r+" | "readwrite" => Ok(Mode::ReadWrite),
             "w+" | "write" => Ok(Mode::Write),
             "c" | "copyonwrite" => Ok(Mode::CopyOnWrite),
-            _ => Err(Error::InvalidMode {
-                found: text.to_owned(),
-            }),
+            _ => Err(Error::pathless(
+                "read a mode",
+                ErrorKind::InvalidMode {
+                    found: text.to_owned(),
+                },
+            )),
         }
     }
 }
@@ -193,7 +196,7 @@ mod tests {
         }
         for text in ["w", "a", "x", "rw", "R", "", "r ", "wr"] {
             assert!(
-                matches!(text.parse::<Mode>(), Err(Error::InvalidMode { found }) if found == text)
+                matches!(text.parse::<Mode>().unwrap_err().kind(), ErrorKind::InvalidMode { found } if found == text)
             );
         }
     }

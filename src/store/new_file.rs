@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 
 use super::place::{Existing, Place};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys::{self, Draft, LockedFile, Patience};
 
 /// A whole file in the making that is no array. As with an array, its path has the old file or the whole new one, whatever
@@ -52,12 +52,10 @@ impl NewFile {
     pub(crate) fn growth(&self, error: io::Error, needed: u64) -> Error {
         match error.kind() {
             // The limit of a file system is far beyond any that a process is given.
-            io::ErrorKind::FileTooLarge => Error::FileTooLarge {
-                path: self.context().path(),
-                op: self.context().op,
+            io::ErrorKind::FileTooLarge => self.context().fail(ErrorKind::FileTooLarge {
                 needed,
                 limit: sys::file_size_limit(),
-            },
+            }),
             _ => self.place.growth(error, needed),
         }
     }

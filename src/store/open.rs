@@ -9,7 +9,7 @@ use super::file::{Array, ArrayFile};
 use super::mode::Opened;
 use super::options::Options;
 use crate::dtype::DType;
-use crate::error::{Context, Error, LockHold, LockHolder, Result};
+use crate::error::{Context, Error, ErrorKind, LockHold, LockHolder, Result};
 use crate::header::{BLOCK, Header, extent};
 use crate::shape;
 use crate::sys::{self, LockedFile, NotLocked, Patience};
@@ -33,7 +33,7 @@ pub(crate) fn open(
         let array = read_header(context, file.file(), &metadata, options, dtype.clone())?;
         match check_length(context, &array, metadata.len()) {
             // Rows may have been appended since.
-            Err(Error::Truncated { .. }) => {
+            Err(error) if matches!(error.kind(), ErrorKind::Truncated { .. }) => {
                 let metadata = file.file().metadata().map_err(|error| context.io(error))?;
                 check_length(context, &array, metadata.len())?;
             }
@@ -108,24 +108,19 @@ pub(super) fn refusal(
     exclusive: bool,
     refused: NotLocked,
 ) -> Error {
-    let Context { op, .. } = context;
     match refused {
-        NotLocked::Held(holder, hold) => Error::Locked {
-            path: context.path(),
-            op,
+        NotLocked::Held(holder, hold) => context.fail(ErrorKind::Locked {
             exclusive,
             holder,
             hold,
             rows: None,
             remedy: lock_remedy(holder, hold),
-        },
-        NotLocked::Unsupported(source) => Error::LockUnsupported {
-            path: context.path(),
-            op,
+        }),
+        NotLocked::Unsupported(cause) => context.fail(ErrorKind::LockUnsupported {
             what: "`flock`",
             remedy: "if nobody else writes the file, open it with `Options::no_lock`",
-            source,
-        },
+            cause,
+        }),
         NotLocked::Special(found) => context.not_a_file(found),
         NotLocked::Io(error) => context.io(error),
         NotLocked::Open(error) => match std::fs::metadata(context.path)
@@ -164,11 +159,7 @@ pub(super) fn read_array(
     part: Range<u64>,
     options: &Options,
 ) -> Result<Array> {
-    let refuse = |source| Error::Header {
-        path: context.path(),
-        op: context.op,
-        source,
-    };
+    let refuse = |cause| context.fail(ErrorKind::Header { cause });
     let limit = options.max_header_size;
     let mut block = [0; BLOCK];
     let len = part.end.saturating_sub(part.start);
@@ -186,12 +177,10 @@ pub(super) fn read_array(
         let read = sys::read_at(file, &mut bytes, part.start)
             .map_err(|error| context.step("read the header of").io(error))?;
         if read < header_len {
-            return Err(Error::Truncated {
-                path: context.path(),
-                op: context.op,
+            return Err(context.fail(ErrorKind::Truncated {
                 expected: header_len as u64,
                 found: read as u64,
-            });
+            }));
         }
         Header::decode(&bytes, limit)
     };
@@ -202,11 +191,11 @@ pub(super) fn read_array(
         offset,
         ..
     } = header.map_err(refuse)?;
-    let shape = shape::narrow(&wide).ok_or_else(|| Error::ShapeTooLarge {
-        path: context.path(),
-        op: context.op,
-        shape: wide,
-        itemsize: dtype.itemsize(),
+    let shape = shape::narrow(&wide).ok_or_else(|| {
+        context.fail(ErrorKind::ShapeTooLarge {
+            shape: wide,
+            itemsize: dtype.itemsize(),
+        })
     })?;
     if let Some(expected) = options
         .shape
@@ -214,19 +203,13 @@ pub(super) fn read_array(
         .filter(|&expected| *expected != shape)
     {
         let expected = expected.clone();
-        return Err(Error::ShapeMismatch {
-            path: context.path(),
-            op: context.op,
+        return Err(context.fail(ErrorKind::ShapeMismatch {
             expected,
             found: shape,
-        });
+        }));
     }
     if options.order.is_some_and(|expected| expected != order) {
-        return Err(Error::InvalidOption {
-            path: context.path(),
-            op: context.op,
-            reason: "its header has the other order than `Options::order`; leave that out",
-        });
+        return Err(context.fail(ErrorKind::OrderMismatch));
     }
     Ok(Array {
         dtype,
@@ -246,51 +229,38 @@ fn raw_array(
     options: &Options,
     dtype: Option<DType>,
 ) -> Result<Array> {
-    let Context { op, .. } = context;
     let Some(dtype) = dtype else {
         let reason = "a raw file does not tell its dtype; give it with `Options::dtype`, or open a typed `Store`";
-        return Err(Error::InvalidOption {
-            path: context.path(),
-            op,
-            reason,
-        });
+        return Err(context.fail(ErrorKind::InvalidOption { reason }));
     };
     let shape = match &options.shape {
         Some(shape) => shape.clone(),
         None => {
             let Some(nbytes) = len.checked_sub(offset) else {
-                return Err(Error::Truncated {
-                    path: context.path(),
-                    op,
+                return Err(context.fail(ErrorKind::Truncated {
                     expected: offset,
                     found: len,
-                });
+                }));
             };
             let itemsize = dtype.itemsize();
             if itemsize == 0 {
                 let reason = "its elements have no bytes, so its length does not tell its shape; give that with `Options::shape`";
-                return Err(Error::InvalidOption {
-                    path: context.path(),
-                    op,
-                    reason,
-                });
+                return Err(context.fail(ErrorKind::InvalidOption { reason }));
             }
             if !nbytes.is_multiple_of(itemsize as u64) {
-                return Err(Error::NotAMultiple {
-                    path: context.path(),
-                    op,
+                return Err(context.fail(ErrorKind::NotAMultiple {
                     nbytes,
                     offset,
                     itemsize,
-                });
+                }));
             }
             let len = nbytes / itemsize as u64;
             // A file can have more elements than an address of 32 bits.
-            let fits = usize::try_from(len).map_err(|_| Error::ShapeTooLarge {
-                path: context.path(),
-                op,
-                shape: vec![len],
-                itemsize,
+            let fits = usize::try_from(len).map_err(|_| {
+                context.fail(ErrorKind::ShapeTooLarge {
+                    shape: vec![len],
+                    itemsize,
+                })
             })?;
             vec![fits]
         }
@@ -309,28 +279,24 @@ pub(super) fn check_length(context: Context<'_>, array: &Array, len: u64) -> Res
     let nbytes = check_size(context, &array.shape, array.dtype.itemsize())?;
     match array.offset.checked_add(nbytes as u64) {
         Some(end) if end <= len => Ok(()),
-        end => Err(Error::Truncated {
-            path: context.path(),
-            op: context.op,
+        end => Err(context.fail(ErrorKind::Truncated {
             expected: end.unwrap_or(u64::MAX),
             found: len,
-        }),
+        })),
     }
 }
 
 /// The bytes of an array, if an address space can hold them.
 pub(crate) fn check_size(context: Context<'_>, shape: &[usize], itemsize: usize) -> Result<usize> {
     if shape.len() > shape::MAX_NDIM {
-        return Err(Error::InvalidOption {
-            path: context.path(),
-            op: context.op,
+        return Err(context.fail(ErrorKind::InvalidOption {
             reason: "the shape has more than the 64 dimensions that NumPy allows",
-        });
+        }));
     }
-    shape::checked_nbytes(shape, itemsize).ok_or_else(|| Error::ShapeTooLarge {
-        path: context.path(),
-        op: context.op,
-        shape: shape::wide(shape),
-        itemsize,
+    shape::checked_nbytes(shape, itemsize).ok_or_else(|| {
+        context.fail(ErrorKind::ShapeTooLarge {
+            shape: shape::wide(shape),
+            itemsize,
+        })
     })
 }

@@ -12,7 +12,7 @@ use super::place::Existing;
 use super::typed::Store;
 use crate::dtype::DType;
 use crate::element::Element;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, ErrorKind, Result};
 use crate::header::DEFAULT_LIMIT;
 use crate::shape::{self, Order};
 use crate::sys::{LockPolicy, Patience};
@@ -218,17 +218,12 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// As [`AnyStore::open_mode`]; [`Error::InvalidOption`] for a raw file without
+    /// As [`AnyStore::open_mode`]; [`ErrorKind::InvalidOption`] for a raw file without
     /// [`dtype`](Options::dtype).
     pub fn open_any(&self, path: impl AsRef<Path>, mode: Mode) -> Result<AnyStore> {
         let path = path.as_ref();
-        let refused = |reason| {
-            Err(Error::InvalidOption {
-                path: path.to_owned(),
-                op: "open",
-                reason,
-            })
-        };
+        let refused =
+            |reason| Err(Context::new(path, "open").fail(ErrorKind::InvalidOption { reason }));
         let opened = match mode {
             Mode::Read => Opened::Read,
             Mode::ReadWrite => Opened::Alone,

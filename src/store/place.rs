@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::create::Layout;
 use super::open::refusal;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys::{self, Directory, Draft, FileId, Heir, LockedFile, Patience, Unpublished};
 
 /// What becomes of a file that has the name already.
@@ -57,7 +57,7 @@ impl Place {
             _ => context.io(error),
         })?;
         Ok(Place {
-            path: context.path(),
+            path: context.path.to_owned(),
             op: context.op,
             free: directory.free_space().map(|(free, _)| free),
             directory: Arc::new(directory),
@@ -89,9 +89,7 @@ impl Place {
         if existing == Existing::Refuse {
             let found = self.directory.look(&self.name);
             return match found.map_err(|error| context.io(error))? {
-                Some(_) => Err(Error::AlreadyExists {
-                    path: context.path(),
-                }),
+                Some(_) => Err(context.fail(ErrorKind::AlreadyExists)),
                 None => Ok(None),
             };
         }
@@ -178,10 +176,7 @@ impl Place {
     fn not_replaced(&self, error: io::Error) -> Error {
         let context = self.context();
         match error.kind() {
-            io::ErrorKind::ResourceBusy => Error::Mounted {
-                path: context.path(),
-                op: context.op,
-            },
+            io::ErrorKind::ResourceBusy => context.fail(ErrorKind::Mounted),
             io::ErrorKind::PermissionDenied => context.denied(
                 "replace it, because its directory is sticky and neither of them is this user's",
                 error,

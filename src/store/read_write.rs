@@ -11,7 +11,7 @@ use super::mode::{AccessMode, Opened, Writable};
 use super::region::{self, Lattice, Misfit, Region};
 use super::typed::Store;
 use crate::element::Element;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::shape::{self, Order};
 use crate::sys;
 
@@ -34,11 +34,11 @@ const WRITE: &str = "write to";
 impl ArrayFile {
     /// Zeros for so many elements, or bytes, of the array.
     pub(super) fn zeroed<A: bytemuck::Zeroable>(&self, len: usize) -> Result<Vec<A>> {
-        sys::zeroed_vec(len).ok_or_else(|| Error::OutOfMemory {
-            path: self.path.clone(),
-            op: READ,
-            needed: (len as u64).saturating_mul(size_of::<A>() as u64),
-            remedy: "read it part by part",
+        sys::zeroed_vec(len).ok_or_else(|| {
+            self.context(READ).fail(ErrorKind::OutOfMemory {
+                needed: (len as u64).saturating_mul(size_of::<A>() as u64),
+                remedy: "read it part by part",
+            })
         })
     }
 
@@ -64,28 +64,22 @@ impl ArrayFile {
     }
 
     fn misfit(&self, op: &'static str, shape: &[usize], misfit: Misfit) -> Error {
-        let path = self.path.clone();
+        let context = self.context(op);
         match misfit {
-            Misfit::Ndim(expected) => Error::NdimMismatch {
-                path,
-                op,
+            Misfit::Ndim(expected) => context.fail(ErrorKind::NdimMismatch {
                 expected,
                 found: shape.len(),
                 shape: shape.to_vec(),
                 remedy: "give an index or a range for each axis".into(),
-            },
-            Misfit::Outside { axis, asked } => Error::OutOfBounds {
-                path,
-                op,
+            }),
+            Misfit::Outside { axis, asked } => context.fail(ErrorKind::OutOfBounds {
                 axis,
                 asked,
                 len: shape[axis],
-            },
-            Misfit::Step => Error::InvalidOption {
-                path,
-                op,
+            }),
+            Misfit::Step => context.fail(ErrorKind::InvalidOption {
                 reason: "a slice has a step of 0; leave it out",
-            },
+            }),
         }
     }
 
@@ -190,12 +184,10 @@ impl ArrayFile {
     fn check_shape(&self, op: &'static str, expected: &[usize], found: &[usize]) -> Result<()> {
         match expected == found {
             true => Ok(()),
-            false => Err(Error::ShapeMismatch {
-                path: self.path.clone(),
-                op,
+            false => Err(self.context(op).fail(ErrorKind::ShapeMismatch {
                 expected: expected.to_vec(),
                 found: found.to_vec(),
-            }),
+            })),
         }
     }
 }
@@ -213,10 +205,10 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// - [`OutOfBounds`](Error::OutOfBounds), where ndarray panics;
-    ///   [`NdimMismatch`](Error::NdimMismatch), which only [`IxDyn`](type@IxDyn) can.
-    /// - [`OutOfMemory`](Error::OutOfMemory), [`Truncated`](Error::Truncated) if somebody cut the
-    ///   file, [`Io`](Error::Io).
+    /// - [`OutOfBounds`](ErrorKind::OutOfBounds), where ndarray panics;
+    ///   [`NdimMismatch`](ErrorKind::NdimMismatch), which only [`IxDyn`](type@IxDyn) can.
+    /// - [`OutOfMemory`](ErrorKind::OutOfMemory), [`Truncated`](ErrorKind::Truncated) if somebody cut the
+    ///   file, [`Io`](ErrorKind::Io).
     ///
     /// # Examples
     ///
@@ -263,7 +255,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// [`ShapeMismatch`](Error::ShapeMismatch), and as [`read`](Store::read). After an error some
+    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch), and as [`read`](Store::read). After an error some
     /// of the elements may have been read.
     ///
     /// # Examples
@@ -295,8 +287,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// [`OutOfBounds`](Error::OutOfBounds), [`NdimMismatch`](Error::NdimMismatch),
-    /// [`Truncated`](Error::Truncated) if somebody cut the file, [`Io`](Error::Io).
+    /// [`OutOfBounds`](ErrorKind::OutOfBounds), [`NdimMismatch`](ErrorKind::NdimMismatch),
+    /// [`Truncated`](ErrorKind::Truncated) if somebody cut the file, [`Io`](ErrorKind::Io).
     pub fn get(&self, index: impl IntoDimension<Dim = D>) -> Result<A> {
         let position = self.file.position(READ, index.into_dimension().slice())?;
         let mut element = A::zeroed();
@@ -314,12 +306,12 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// - [`OutOfBounds`](Error::OutOfBounds), [`NdimMismatch`](Error::NdimMismatch),
-    ///   [`ShapeMismatch`](Error::ShapeMismatch): nothing was written.
-    /// - [`NoSpace`](Error::NoSpace) (in a file with holes), [`Truncated`](Error::Truncated) if
-    ///   somebody cut the file, [`Io`](Error::Io): some elements may have been written and some
+    /// - [`OutOfBounds`](ErrorKind::OutOfBounds), [`NdimMismatch`](ErrorKind::NdimMismatch),
+    ///   [`ShapeMismatch`](ErrorKind::ShapeMismatch): nothing was written.
+    /// - [`NoSpace`](ErrorKind::NoSpace) (in a file with holes), [`Truncated`](ErrorKind::Truncated) if
+    ///   somebody cut the file, [`Io`](ErrorKind::Io): some elements may have been written and some
     ///   not.
-    /// - [`Poisoned`](Error::Poisoned).
+    /// - [`Poisoned`](ErrorKind::Poisoned).
     ///
     /// # Examples
     ///

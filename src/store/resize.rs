@@ -9,7 +9,7 @@ use super::create::Layout;
 use super::file::{Array, ArrayFile};
 use super::place::{Existing, Place};
 use super::write::Writer;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::header::{BLOCK, Form};
 use crate::mapping::Mapping;
 use crate::shape::{self, Relayout, Segment};
@@ -30,14 +30,12 @@ impl ArrayFile {
         self.check_trailing("resize")?;
         let shape = &self.array.shape;
         if new_shape.len() != shape.len() {
-            return Err(Error::NdimMismatch {
-                path: self.path.clone(),
-                op: "resize",
+            return Err(self.context("resize").fail(ErrorKind::NdimMismatch {
                 expected: new_shape.len(),
                 found: shape.len(),
                 shape: shape.clone(),
                 remedy: "give a length for each axis".into(),
-            });
+            }));
         }
         if new_shape == &shape[..] {
             // Somebody else may have given it that shape, without a sync.
@@ -120,10 +118,7 @@ impl ArrayFile {
 }
 
 fn moved(context: Context<'_>) -> Error {
-    Error::Moved {
-        path: context.path(),
-        op: context.op,
-    }
+    context.fail(ErrorKind::Moved)
 }
 
 /// One rewrite, from the old file into the new one.

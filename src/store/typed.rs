@@ -15,7 +15,7 @@ use super::mode::{AccessMode, Mode, ReadOnly, ReadWrite};
 use super::options::Options;
 use crate::dtype::{ByteOrder, DType, Kind};
 use crate::element::{Element, assert_element};
-use crate::error::{Context, Error, Result, dimension_text};
+use crate::error::{Context, Error, ErrorKind, Result, dimension_text};
 use crate::shape::Order;
 
 /// An N-dimensional array in a file: what `np.memmap` is to Python.
@@ -34,7 +34,7 @@ use crate::shape::Order;
 /// # Safety
 ///
 /// **No safe call of a store can cause undefined behaviour, whatever is in the file and whatever
-/// anybody does to it meanwhile.** A file that somebody cuts is an error ([`Error::Truncated`]),
+/// anybody does to it meanwhile.** A file that somebody cuts is an error ([`ErrorKind::Truncated`]),
 /// and elements that somebody writes at the same time come as they were before or after, each byte
 /// by itself. Any number of stores read a file at a time, or one writes it, in this process and all
 /// others: they take its lock ([`flock`]). NumPy, `cp` and `std::fs` ask nobody, which is why
@@ -56,7 +56,7 @@ use crate::shape::Order;
 ///   reach it in any order, or not at all. Dropping a store flushes nothing; what was written stays
 ///   in the page cache and outlives the process, but not a power cut, and nobody is told if the
 ///   disk then fails to take it.
-/// - After one failed write to the disk every later flush and resize is [`Error::Poisoned`].
+/// - After one failed write to the disk every later flush and resize is [`ErrorKind::Poisoned`].
 ///
 /// [`flock`]: https://man7.org/linux/man-pages/man2/flock.2.html
 ///
@@ -132,16 +132,16 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// - [`NotFound`](Error::NotFound), [`PermissionDenied`](Error::PermissionDenied),
-    ///   [`NotAFile`](Error::NotAFile).
-    /// - [`Locked`](Error::Locked) if a writer has the file open,
-    ///   [`LockUnsupported`](Error::LockUnsupported).
-    /// - [`Header`](Error::Header) if NumPy would not read the header either, or the dtype is
+    /// - [`NotFound`](ErrorKind::NotFound), [`PermissionDenied`](ErrorKind::PermissionDenied),
+    ///   [`NotAFile`](ErrorKind::NotAFile).
+    /// - [`Locked`](ErrorKind::Locked) if a writer has the file open,
+    ///   [`LockUnsupported`](ErrorKind::LockUnsupported).
+    /// - [`Header`](ErrorKind::Header) if NumPy would not read the header either, or the dtype is
     ///   `object`.
-    /// - [`DTypeMismatch`](Error::DTypeMismatch), [`NdimMismatch`](Error::NdimMismatch) if the
+    /// - [`DTypeMismatch`](ErrorKind::DTypeMismatch), [`NdimMismatch`](ErrorKind::NdimMismatch) if the
     ///   array is not one of `A` and `D`.
-    /// - [`Truncated`](Error::Truncated) if the file ends before the array,
-    ///   [`ShapeTooLarge`](Error::ShapeTooLarge) if no address space could hold it.
+    /// - [`Truncated`](ErrorKind::Truncated) if the file ends before the array,
+    ///   [`ShapeTooLarge`](ErrorKind::ShapeTooLarge) if no address space could hold it.
     #[doc(alias = "load")]
     pub fn open(path: impl AsRef<Path>) -> Result<Store<A, D, ReadOnly>> {
         Options::new().open(path)
@@ -154,7 +154,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// As [`open`](Store::open); [`Locked`](Error::Locked) if anybody has the file open.
+    /// As [`open`](Store::open); [`Locked`](ErrorKind::Locked) if anybody has the file open.
     pub fn open_rw(path: impl AsRef<Path>) -> Result<Store<A, D, ReadWrite>> {
         Options::new().open_rw(path)
     }
@@ -169,14 +169,14 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// - [`NotFound`](Error::NotFound) if there is no such directory,
-    ///   [`PermissionDenied`](Error::PermissionDenied) if the old file or the directory cannot be
-    ///   written, [`NotAFile`](Error::NotAFile).
-    /// - [`Locked`](Error::Locked) if anybody has the old file open.
-    /// - [`NoSpace`](Error::NoSpace), [`FileTooLarge`](Error::FileTooLarge),
-    ///   [`ShapeTooLarge`](Error::ShapeTooLarge).
+    /// - [`NotFound`](ErrorKind::NotFound) if there is no such directory,
+    ///   [`PermissionDenied`](ErrorKind::PermissionDenied) if the old file or the directory cannot be
+    ///   written, [`NotAFile`](ErrorKind::NotAFile).
+    /// - [`Locked`](ErrorKind::Locked) if anybody has the old file open.
+    /// - [`NoSpace`](ErrorKind::NoSpace), [`FileTooLarge`](ErrorKind::FileTooLarge),
+    ///   [`ShapeTooLarge`](ErrorKind::ShapeTooLarge).
     ///
-    /// Only where the very last step failed, the sync of the directory ([`Error::Io`]), is the old
+    /// Only where the very last step failed, the sync of the directory ([`ErrorKind::Io`]), is the old
     /// file gone.
     #[doc(alias("open_memmap", "memmap"))]
     pub fn create(
@@ -190,7 +190,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// As [`create`](Store::create); [`AlreadyExists`](Error::AlreadyExists) if the path names
+    /// As [`create`](Store::create); [`AlreadyExists`](ErrorKind::AlreadyExists) if the path names
     /// anything.
     pub fn create_new(
         path: impl AsRef<Path>,
@@ -239,11 +239,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         let context = file.context("open");
         if file.opened != M::OPENED {
             let reason = "the store has another access than was asked for; open it in that mode";
-            return Err(Error::InvalidOption {
-                path: context.path(),
-                op: context.op,
-                reason,
-            });
+            return Err(context.fail(ErrorKind::InvalidOption { reason }));
         }
         Self::check_array(context, &file.array)
     }
@@ -267,9 +263,9 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// What the disk reports, as [`Error::Io`]. The kernel reports a lost write once, so the store
-    /// is then poisoned and every later flush is [`Error::Poisoned`]. With [`MapOptions::guard`],
-    /// [`Error::Faulted`] if the file was cut, or could not be read, since it was mapped; so do all
+    /// What the disk reports, as [`ErrorKind::Io`]. The kernel reports a lost write once, so the store
+    /// is then poisoned and every later flush is [`ErrorKind::Poisoned`]. With [`MapOptions::guard`],
+    /// [`ErrorKind::Faulted`] if the file was cut, or could not be read, since it was mapped; so do all
     /// other calls that can fail.
     pub fn flush(&self) -> Result<()> {
         self.file.flush()
@@ -295,7 +291,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// As [`flush`](Store::flush); [`RowsOutOfBounds`](Error::RowsOutOfBounds) for rows that the
+    /// As [`flush`](Store::flush); [`RowsOutOfBounds`](ErrorKind::RowsOutOfBounds) for rows that the
     /// array does not have.
     pub fn flush_rows(&self, rows: impl RangeBounds<usize>) -> Result<()> {
         self.file.flush_rows(rows)
@@ -316,7 +312,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the file system does not answer.
+    /// [`ErrorKind::Io`] if the file system does not answer.
     pub fn is_allocated(&self) -> Result<bool> {
         self.file.is_allocated()
     }
@@ -392,14 +388,14 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// - [`NdimMismatch`](Error::NdimMismatch) if `shape` has another rank, which only
+    /// - [`NdimMismatch`](ErrorKind::NdimMismatch) if `shape` has another rank, which only
     ///   [`IxDyn`](type@IxDyn) can.
-    /// - [`Moved`](Error::Moved) if the path no longer names the file of this store.
-    /// - [`TrailingBytes`](Error::TrailingBytes) if something else stands behind the array.
-    /// - Those of [`create`](Store::create), [`Poisoned`](Error::Poisoned), and
-    ///   [`Forked`](Error::Forked) in a child that was forked since the store was opened.
+    /// - [`Moved`](ErrorKind::Moved) if the path no longer names the file of this store.
+    /// - [`TrailingBytes`](ErrorKind::TrailingBytes) if something else stands behind the array.
+    /// - Those of [`create`](Store::create), [`Poisoned`](ErrorKind::Poisoned), and
+    ///   [`Forked`](ErrorKind::Forked) in a child that was forked since the store was opened.
     ///
-    /// If the very last step fails, the sync of the directory ([`Error::Io`]), the store is on the
+    /// If the very last step fails, the sync of the directory ([`ErrorKind::Io`]), the store is on the
     /// new file and poisoned.
     pub fn resize(&mut self, shape: impl IntoDimension<Dim = D>) -> Result<()> {
         self.resize_with(shape, A::zeroed())
@@ -422,9 +418,9 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// - [`NoSpace`](Error::NoSpace), [`FileTooLarge`](Error::FileTooLarge).
-    /// - [`Unsupported`](Error::Unsupported) if the file system cannot reserve blocks,
-    ///   [`Forked`](Error::Forked) in a child that was forked since the store was opened.
+    /// - [`NoSpace`](ErrorKind::NoSpace), [`FileTooLarge`](ErrorKind::FileTooLarge).
+    /// - [`Unsupported`](ErrorKind::Unsupported) if the file system cannot reserve blocks,
+    ///   [`Forked`](ErrorKind::Forked) in a child that was forked since the store was opened.
     pub fn allocate(&mut self) -> Result<()> {
         self.file.allocate()
     }
@@ -432,28 +428,28 @@ impl<A: Element, D: Dimension> Store<A, D> {
 
 /// The shape of the array as one of `D`.
 pub(crate) fn dimension<D: Dimension>(context: Context<'_>, array: &Array) -> Result<D> {
-    D::from_dimension(&IxDyn(&array.shape)).ok_or_else(|| Error::NdimMismatch {
-        path: context.path(),
-        op: context.op,
-        expected: D::NDIM.unwrap_or_default(),
-        found: array.shape.len(),
-        shape: array.shape.clone(),
-        remedy: match array.raw {
-            true => "a raw file does not tell its shape, so give it with `Options::shape`".into(),
-            false => dimension_text(array.shape.len()).into(),
-        },
+    D::from_dimension(&IxDyn(&array.shape)).ok_or_else(|| {
+        context.fail(ErrorKind::NdimMismatch {
+            expected: D::NDIM.unwrap_or_default(),
+            found: array.shape.len(),
+            shape: array.shape.clone(),
+            remedy: match array.raw {
+                true => {
+                    "a raw file does not tell its shape, so give it with `Options::shape`".into()
+                }
+                false => dimension_text(array.shape.len()).into(),
+            },
+        })
     })
 }
 
 /// Why elements of dtype `found` are none of `expected`.
 pub(crate) fn dtype_mismatch(context: Context<'_>, expected: &DType, found: &DType) -> Error {
-    Error::DTypeMismatch {
-        path: context.path(),
-        op: context.op,
+    context.fail(ErrorKind::DTypeMismatch {
         expected: expected.descr(),
         found: found.descr(),
         remedy: mismatch_remedy(expected, found),
-    }
+    })
 }
 
 /// The way out for who asked for `expected` and met `found`.

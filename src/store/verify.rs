@@ -21,7 +21,7 @@ use super::sums::{self, BLOCK, HEAD, Head, SUM, SUMMED_FROM};
 use super::typed::Store;
 use super::write::Writer;
 use crate::element::Element;
-use crate::error::{ChecksumError, Context, Error, Result};
+use crate::error::{ChecksumError, Context, Error, ErrorKind, Result};
 use crate::header::{DEFAULT_LIMIT, Form, Header};
 use crate::shape;
 use crate::sys::{self, Directory, FileId, Heir, LockedFile};
@@ -212,11 +212,9 @@ impl ArrayFile {
     /// Where the array's checksums are: beside its file, also where a link led there.
     fn checksum_place(&self, context: Context<'_>) -> Result<(Directory, OsString)> {
         if !self.is_whole {
-            return Err(Error::InvalidOption {
-                path: context.path(),
-                op: context.op,
+            return Err(context.fail(ErrorKind::InvalidOption {
                 reason: "an array in an archive has no checksums of its own; the archive has one, which `Npz::read` and `Npz::unpack` check",
-            });
+            }));
         }
         let id = self.file().metadata().map(|metadata| FileId::of(&metadata));
         let found = id.and_then(|id| {
@@ -225,10 +223,7 @@ impl ArrayFile {
         });
         let (is_named, directory, mut name) = found.map_err(|error| context.io(error))?;
         if !is_named {
-            return Err(Error::Moved {
-                path: context.path(),
-                op: context.op,
-            });
+            return Err(context.fail(ErrorKind::Moved));
         }
         name.push(SUFFIX);
         Ok((directory, name))
@@ -245,11 +240,7 @@ impl ArrayFile {
         } = &self.array;
         if *raw {
             let header = Header::encode(dtype, *order, &shape::wide(shape), Form::Native);
-            return header.map_err(|source| Error::Header {
-                path: context.path(),
-                op: context.op,
-                source,
-            });
+            return header.map_err(|cause| context.fail(ErrorKind::Header { cause }));
         }
         let header = self.read_header(context)?;
         if (header.len() as u64) < *offset {
@@ -286,10 +277,11 @@ impl<'a> Known<'a> {
         let found = directory.follow(name).map_err(|error| context.io(error));
         let (directory, name) = found?;
         let path = directory.path().join(&name);
-        let refused = |source| Error::Checksums {
-            path: context.path(),
-            checksums: path.clone(),
-            source,
+        let refused = |cause| {
+            context.fail(ErrorKind::Checksums {
+                checksums: path.clone(),
+                cause,
+            })
         };
         let damaged = |reason| refused(ChecksumError::Damaged { reason });
         let reading = Context::new(&path, "read");
@@ -363,12 +355,11 @@ impl<'a> Known<'a> {
         Err(self.refused(ChecksumError::Damaged { reason }))
     }
 
-    fn refused(&self, source: ChecksumError) -> Error {
-        Error::Checksums {
-            path: self.context.path(),
+    fn refused(&self, cause: ChecksumError) -> Error {
+        self.context.fail(ErrorKind::Checksums {
             checksums: self.path.clone(),
-            source,
-        }
+            cause,
+        })
     }
 
     /// The rows of `array` that were appended since, if it is the same array in all else.
@@ -410,11 +401,12 @@ fn check_old(context: Context<'_>, path: &Path, old: &File) -> Result<()> {
     let reading = Context::new(path, "read");
     let read = sys::read_at(old, &mut bytes, 0).map_err(|error| reading.io(error))?;
     match Head::decode(&bytes[..read]) {
-        Err(source @ ChecksumError::Magic { .. }) if read > 0 => Err(Error::Checksums {
-            path: context.path(),
-            checksums: path.to_owned(),
-            source,
-        }),
+        Err(cause @ ChecksumError::Magic { .. }) if read > 0 => {
+            Err(context.step("verify").fail(ErrorKind::Checksums {
+                checksums: path.to_owned(),
+                cause,
+            }))
+        }
         _ => Ok(()),
     }
 }
@@ -457,12 +449,7 @@ fn read_pieces(
 
 /// The file ends at `found`, though it was longer when it was opened.
 fn cut(context: Context<'_>, expected: u64, found: u64) -> Error {
-    Error::Truncated {
-        path: context.path(),
-        op: context.op,
-        expected,
-        found,
-    }
+    context.fail(ErrorKind::Truncated { expected, found })
 }
 
 /// From the first byte that differs to the last.
@@ -494,10 +481,10 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// - [`Moved`](Error::Moved) if the path no longer names the file of this store.
-    /// - [`Truncated`](Error::Truncated) if somebody cut the file.
-    /// - [`InvalidOption`](Error::InvalidOption) for an array in an archive.
-    /// - [`Checksums`](Error::Checksums), as [`Magic`](ChecksumError::Magic), if there is a file of that name that has no
+    /// - [`Moved`](ErrorKind::Moved) if the path no longer names the file of this store.
+    /// - [`Truncated`](ErrorKind::Truncated) if somebody cut the file.
+    /// - [`InvalidOption`](ErrorKind::InvalidOption) for an array in an archive.
+    /// - [`Checksums`](ErrorKind::Checksums), as [`Magic`](ChecksumError::Magic), if there is a file of that name that has no
     ///   checksums, which stays as it is.
     /// - Those of [`flush`](Store::flush), and those of [`create`](Store::create) for the file of checksums.
     ///
@@ -538,11 +525,11 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// - [`Checksums`](Error::Checksums): [`Missing`](ChecksumError::Missing), [`Stale`](ChecksumError::Stale) if the dtype,
+    /// - [`Checksums`](ErrorKind::Checksums): [`Missing`](ChecksumError::Missing), [`Stale`](ChecksumError::Stale) if the dtype,
     ///   the order, the offset or the shape is another one (more rows are not), [`Damaged`](ChecksumError::Damaged).
-    /// - [`Truncated`](Error::Truncated) if somebody cut the file; [`Io`](Error::Io), also for sectors that the disk cannot
+    /// - [`Truncated`](ErrorKind::Truncated) if somebody cut the file; [`Io`](ErrorKind::Io), also for sectors that the disk cannot
     ///   read.
-    /// - [`Moved`](Error::Moved), [`InvalidOption`](Error::InvalidOption), as for `write_checksums`.
+    /// - [`Moved`](ErrorKind::Moved), [`InvalidOption`](ErrorKind::InvalidOption), as for `write_checksums`.
     pub fn verify(&self) -> Result<Verification> {
         self.file.verify()
     }

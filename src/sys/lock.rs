@@ -24,12 +24,12 @@ use crate::error::{LockHold, LockHolder};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockPolicy {
-    /// Fail at once with [`Error::Locked`](crate::Error::Locked).
+    /// Fail at once with [`ErrorKind::Locked`](crate::ErrorKind::Locked).
     #[default]
     Fail,
     /// Wait until the lock is free.
     Wait,
-    /// Wait at most this long, then fail with [`Error::Locked`](crate::Error::Locked).
+    /// Wait at most this long, then fail with [`ErrorKind::Locked`](crate::ErrorKind::Locked).
     WaitAtMost(Duration),
 }
 

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
 use ndstore::{
-    AnyStore, Error, LockHold, LockHolder, LockPolicy, Opening, Options, Order, Result, Store,
+    AnyStore, ErrorKind, LockHold, LockHolder, LockPolicy, Opening, Options, Order, Result, Store,
 };
 use tempfile::TempDir;
 
 use super::mapped::mapped;
-use super::support::{Peer, end_fork, fork, wait_for};
+use super::support::{Peer, Why, end_fork, fork, wait_for};
 
 /// A directory with an array of the rows 0, 1, 2, 3 at the path that is returned.
 fn array() -> (TempDir, PathBuf) {
@@ -80,14 +80,16 @@ fn within_one_process_those_may_be_beside_each_other_that_the_table_says() {
     for first in WAYS {
         for second in WAYS {
             let held = open(first, &path).unwrap();
-            match open(second, &path) {
-                Ok(_) => assert!(agree(first, second), "{second} beside {first}"),
-                Err(Error::Locked { holder, .. }) => {
+            let opened = open(second, &path);
+            match opened.why() {
+                None => assert!(agree(first, second), "{second} beside {first}"),
+                Some(ErrorKind::Locked { holder, .. }) => {
                     assert!(!agree(first, second), "{second} beside {first}");
-                    assert_eq!(holder, LockHolder::ThisProcess, "{second} beside {first}");
+                    assert_eq!(*holder, LockHolder::ThisProcess, "{second} beside {first}");
                 }
-                Err(error) => panic!("{second} beside {first}: {error}"),
+                Some(other) => panic!("{second} beside {first}: {other}"),
             }
+            drop(opened);
             drop(held);
             open(second, &path).unwrap();
         }
@@ -102,14 +104,14 @@ fn between_processes_those_may_be_beside_each_other_that_the_table_says() {
     for first in WAYS {
         for second in WAYS {
             peer.ask(first).unwrap();
-            match open(second, &path) {
-                Ok(_) => assert!(agree(first, second), "{second} beside {first}"),
-                Err(Error::Locked { holder, .. }) => {
+            match open(second, &path).why() {
+                None => assert!(agree(first, second), "{second} beside {first}"),
+                Some(ErrorKind::Locked { holder, .. }) => {
                     assert!(!agree(first, second), "{second} beside {first}");
                     let expected = LockHolder::Process(peer.id());
-                    assert_eq!(holder, expected, "{second} beside {first}");
+                    assert_eq!(*holder, expected, "{second} beside {first}");
                 }
-                Err(error) => panic!("{second} beside {first}: {error}"),
+                Some(other) => panic!("{second} beside {first}: {other}"),
             }
             peer.ask("drop").unwrap();
 
@@ -137,7 +139,7 @@ fn a_claim_goes_when_its_process_is_killed() {
         let mut peer = Peer::at(&path);
         peer.ask(way).unwrap();
         assert!(
-            matches!(open("open_rw", &path), Err(Error::Locked { .. })),
+            matches!(open("open_rw", &path).why(), Some(ErrorKind::Locked { .. })),
             "{way}"
         );
         peer.kill();
@@ -184,7 +186,10 @@ fn a_forked_child_that_drops_its_copy_of_a_store_leaves_the_claims_to_its_parent
         };
         wait_for(child);
         let refused = open("open_rw", &path);
-        assert!(matches!(refused, Err(Error::Locked { .. })), "{way}");
+        assert!(
+            matches!(refused.why(), Some(ErrorKind::Locked { .. })),
+            "{way}"
+        );
         let refused = if way == "open_append" {
             "open_append"
         } else {
@@ -192,7 +197,7 @@ fn a_forked_child_that_drops_its_copy_of_a_store_leaves_the_claims_to_its_parent
         };
         if way != "open_shared" {
             assert!(
-                matches!(open(refused, &path), Err(Error::Locked { .. })),
+                matches!(open(refused, &path).why(), Some(ErrorKind::Locked { .. })),
                 "{way}"
             );
         }
@@ -214,24 +219,24 @@ fn a_refusal_names_the_rows_and_who_has_them() {
     drop(rows);
 
     let mut peer = Peer::at(&path);
-    let told = |way: &str| match open(way, &path).map(drop) {
-        Err(Error::Locked { hold, rows, .. }) => (hold, rows),
+    let told = |way: &str| match open(way, &path).why() {
+        Some(ErrorKind::Locked { hold, rows, .. }) => (*hold, rows.clone()),
         other => panic!("{way}: {other:?}"),
     };
     peer.ask("open_row_read 2").unwrap();
     let refused = Store::<f64, Ix1>::open_rows(&path, 0..4).unwrap_err();
-    let Error::Locked {
+    let ErrorKind::Locked {
         hold,
         rows,
         exclusive,
         ..
-    } = refused
+    } = refused.kind()
     else {
         panic!("{refused}");
     };
     assert_eq!(
-        (hold, rows, exclusive),
-        (LockHold::ReadsRows, Some(2..3), false)
+        (*hold, rows, *exclusive),
+        (LockHold::ReadsRows, &Some(2..3), false)
     );
     assert_eq!(told("open_shared"), (LockHold::ReadsRows, Some(2..3)));
     peer.ask("open_append").unwrap();
@@ -341,8 +346,8 @@ fn rows_whose_header_is_not_known_to_be_on_the_disk_are_not_seen_and_keep_nobody
     let refused = Store::<f64, Ix1>::open_rows(&path, 4..5).unwrap_err();
     assert!(
         matches!(
-            refused,
-            Error::Locked {
+            refused.kind(),
+            ErrorKind::Locked {
                 hold: LockHold::Appends,
                 ..
             }
@@ -378,7 +383,7 @@ fn a_reader_that_refreshes_ends_before_rows_that_somebody_writes() {
     assert_eq!(reader.read(s![5..9]).unwrap(), array![0.0, 5.0, 5.0, 0.0]);
     // From now on they stay as they are.
     let refused = Store::<f64, Ix1>::open_rows(&path, 6..8);
-    assert!(matches!(refused, Err(Error::Locked { .. })));
+    assert!(matches!(refused.why(), Some(ErrorKind::Locked { .. })));
 }
 
 #[test]
@@ -389,10 +394,10 @@ fn an_appender_that_is_killed_leaves_what_it_published_and_another_goes_on() {
     peer.ask("push 4").unwrap();
     let mut reader = Store::<f64, Ix1>::open(&path).unwrap();
     let refused = Store::<f64, Ix1>::open_append(&path).unwrap_err();
-    let Error::Locked { holder, .. } = refused else {
+    let ErrorKind::Locked { holder, .. } = refused.kind() else {
         panic!("{refused}");
     };
-    assert_eq!(holder, LockHolder::Process(peer.id()));
+    assert_eq!(*holder, LockHolder::Process(peer.id()));
     peer.kill();
     // Rows that it wrote, and none of them published.
     let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
@@ -411,8 +416,8 @@ fn an_appender_that_is_killed_leaves_what_it_published_and_another_goes_on() {
 fn a_file_that_cannot_publish_beside_readers_is_refused_with_a_way_out() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");
-    let refused = |options: &Options| match options.open_append::<f64, Ix1>(&path) {
-        Err(Error::InvalidOption { reason, .. }) => reason,
+    let refused = |options: &Options| match options.open_append::<f64, Ix1>(&path).why() {
+        Some(ErrorKind::InvalidOption { reason, .. }) => *reason,
         other => panic!("{other:?}"),
     };
     // As `np.save` writes it.
@@ -446,13 +451,13 @@ fn a_file_that_cannot_publish_beside_readers_is_refused_with_a_way_out() {
     Store::<f64, _>::create(&path, ()).unwrap();
     let refused = Store::<f64, Ix0>::open_append(&path);
     assert!(
-        matches!(refused, Err(Error::InvalidOption { .. })),
+        matches!(refused.why(), Some(ErrorKind::InvalidOption { .. })),
         "{refused:?}"
     );
     let missing = dir.path().join("missing.npy");
     let refused = Store::<f64, Ix1>::open_append(&missing);
     assert!(
-        matches!(refused, Err(Error::NotFound { .. })),
+        matches!(refused.why(), Some(ErrorKind::NotFound { .. })),
         "{refused:?}"
     );
     assert!(!missing.exists());
@@ -504,8 +509,8 @@ fn rows_that_are_not_there_and_none_at_all() {
     let refused = Store::<f64, Ix1>::open_rows(&path, 3..5).unwrap_err();
     assert!(
         matches!(
-            refused,
-            Error::RowsOutOfBounds {
+            refused.kind(),
+            ErrorKind::RowsOutOfBounds {
                 start: 3,
                 end: 5,
                 rows: 4,
@@ -515,7 +520,10 @@ fn rows_that_are_not_there_and_none_at_all() {
         "{refused}"
     );
     let refused = Store::<f64, Ix1>::open_rows(&path, 2..).unwrap_err();
-    assert!(matches!(refused, Error::InvalidOption { .. }), "{refused}");
+    assert!(
+        matches!(refused.kind(), ErrorKind::InvalidOption { .. }),
+        "{refused}"
+    );
     // No rows are in nobody's way: a claim of nothing would be one of everything.
     let none = Store::<f64, Ix1>::open_rows(&path, 2..2).unwrap();
     assert!(none.is_empty());
@@ -536,7 +544,10 @@ fn a_store_of_some_rows_is_an_array_of_them_that_does_not_grow() {
     assert_eq!(rows.read_all().unwrap(), array![1.0, 2.0]);
     assert!(rows.get(2).is_err());
     let refused = rows.refresh().unwrap_err();
-    assert!(matches!(refused, Error::InvalidOption { .. }), "{refused}");
+    assert!(
+        matches!(refused.kind(), ErrorKind::InvalidOption { .. }),
+        "{refused}"
+    );
     assert!(rows.write_checksums().is_err());
     let mut first = Store::<f64, Ix1>::open_rows(&path, 0..1).unwrap();
     first.set(0, 9.0).unwrap();
@@ -583,7 +594,7 @@ fn rows_that_somebody_has_are_waited_for() {
     let start = Instant::now();
     let options = Options::new().lock(LockPolicy::WaitAtMost(limit));
     let refused = options.open::<f64, Ix1>(&path);
-    assert!(matches!(refused, Err(Error::Locked { .. })));
+    assert!(matches!(refused.why(), Some(ErrorKind::Locked { .. })));
     assert!(start.elapsed() >= limit && start.elapsed() < limit + Duration::from_secs(3));
     drop(held);
     open("open_rw", &path).unwrap();
@@ -598,7 +609,10 @@ fn a_file_that_was_replaced_or_is_another_array_now_is_moved() {
     let mut any = Options::new().open_any_as(&path, Opening::Watch).unwrap();
     fs::rename(&other, &path).unwrap();
     for refused in [reader.refresh(), any.refresh()] {
-        assert!(matches!(refused, Err(Error::Moved { .. })), "{refused:?}");
+        assert!(
+            matches!(refused.why(), Some(ErrorKind::Moved)),
+            "{refused:?}"
+        );
     }
     assert_eq!(reader.read_all().unwrap(), array![0.0, 1.0, 2.0, 3.0]);
 
@@ -614,7 +628,7 @@ fn a_file_that_was_replaced_or_is_another_array_now_is_moved() {
             .unwrap();
         file.write_all_at(&header, 0).unwrap();
         assert!(
-            matches!(reader.refresh(), Err(Error::Moved { .. })),
+            matches!(reader.refresh().why(), Some(ErrorKind::Moved)),
             "{shape:?}"
         );
     }
@@ -625,10 +639,16 @@ fn a_file_that_was_replaced_or_is_another_array_now_is_moved() {
         .read_exact_at(&mut header, 0)
         .unwrap();
     file.write_all_at(&header, 0).unwrap();
-    assert!(matches!(reader.refresh(), Err(Error::Truncated { .. })));
+    assert!(matches!(
+        reader.refresh().why(),
+        Some(ErrorKind::Truncated { .. })
+    ));
     assert_eq!(reader.shape(), [9]);
     file.write_all_at(b"not an array", 0).unwrap();
-    assert!(matches!(reader.refresh(), Err(Error::Header { .. })));
+    assert!(matches!(
+        reader.refresh().why(),
+        Some(ErrorKind::Header { .. })
+    ));
     assert_eq!(reader.read(s![..2]).unwrap(), array![5.0, 5.0]);
 }
 
@@ -690,8 +710,8 @@ fn a_descriptor_that_was_given_away_keeps_its_claims_until_its_last_map_is_gone(
     let descriptor = shared.into_fd().unwrap();
     let refused = open("open", &path);
     assert!(matches!(
-        refused,
-        Err(Error::Locked {
+        refused.why(),
+        Some(ErrorKind::Locked {
             hold: LockHold::Shares,
             ..
         })
@@ -715,7 +735,10 @@ fn a_descriptor_that_was_given_away_keeps_its_claims_until_its_last_map_is_gone(
         let map = unsafe { memmap2::Mmap::map(&file).unwrap() };
         drop(file);
         let found = open(refused, &path);
-        assert!(matches!(found, Err(Error::Locked { .. })), "{opening:?}");
+        assert!(
+            matches!(found.why(), Some(ErrorKind::Locked { .. })),
+            "{opening:?}"
+        );
         drop(map);
         wait_for_all(&path);
     }
@@ -735,7 +758,7 @@ fn whose_elements_others_may_change_is_not_mapped_at_run_time_either() {
         // SAFETY: nobody writes to the file.
         let refused = unsafe { store.map() };
         assert!(
-            matches!(refused, Err(Error::InvalidOption { .. })),
+            matches!(refused.why(), Some(ErrorKind::InvalidOption { .. })),
             "{opening:?}"
         );
     }

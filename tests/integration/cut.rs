@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ndarray::prelude::*;
 use ndstore::{
-    AnyStore, Be, ByteOrder, Chunk, Error, Mode, OutOfCore, OutOfCoreMut, Progress, Result, Store,
+    AnyStore, Be, ByteOrder, Chunk, ErrorKind, Mode, OutOfCore, OutOfCoreMut, Progress, Result,
+    Store,
 };
 use tempfile::TempDir;
 
@@ -57,11 +58,11 @@ fn cut_meanwhile(path: PathBuf) -> impl FnMut(Progress) -> ControlFlow<()> + Sen
 
 #[track_caller]
 fn assert_truncated(refused: Result<()>, name: &str) {
-    match refused.expect_err(name) {
-        Error::Truncated {
+    match refused.expect_err(name).kind() {
+        ErrorKind::Truncated {
             expected, found, ..
         } => assert_eq!(
-            (expected, found),
+            (*expected, *found),
             (4096 + (ROWS * COLUMNS * 8) as u64, LEFT),
             "{name}"
         ),

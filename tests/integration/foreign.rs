@@ -8,8 +8,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use super::support::Why;
 use ndarray::prelude::*;
-use ndstore::{AnyStore, Error, MemoryOrder, Options, Order, Result, Store};
+use ndstore::{AnyStore, ErrorKind, MemoryOrder, Options, Order, Result, Store};
 use tempfile::TempDir;
 
 const HEADER: u64 = 4096;
@@ -38,9 +39,9 @@ fn foreign(path: &Path) -> File {
 
 #[track_caller]
 fn assert_truncated<T: std::fmt::Debug>(refused: Result<T>, len: u64, name: &str) {
-    match refused {
-        Err(Error::Truncated { found, .. }) => assert_eq!(found, len, "{name}"),
-        other => panic!("{name}: {other:?}"),
+    match refused.why() {
+        Some(ErrorKind::Truncated { found, .. }) => assert_eq!(*found, len, "{name}"),
+        _ => panic!("{name}: {refused:?}"),
     }
 }
 

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
 use ndstore::{
-    AnyStore, Error, LockHold, LockHolder, LockPolicy, Mode, Options, ReadWrite, Result, Store,
+    AnyStore, ErrorKind, LockHold, LockHolder, LockPolicy, Mode, Options, ReadWrite, Result, Store,
     Writable,
 };
 
 use super::mapped::copy_on_write;
-use super::support::{Peer, assert_no_drafts, end_fork, fork, trace, wait_for, wait_until};
+use super::support::{Peer, Why, assert_no_drafts, end_fork, fork, trace, wait_for, wait_until};
 
 const MODES: [Mode; 4] = [Mode::Read, Mode::CopyOnWrite, Mode::ReadWrite, Mode::Write];
 
@@ -44,14 +44,17 @@ fn order(mode: Mode) -> &'static str {
 
 #[track_caller]
 fn assert_locked<T>(result: Result<T>, expected: &Path, writes: bool, by: LockHolder) {
-    match result.map(|_| ()) {
-        Err(Error::Locked {
-            path,
-            exclusive,
-            holder,
-            ..
-        }) => assert_eq!((path.as_path(), exclusive, holder), (expected, writes, by)),
-        other => panic!("expected that it is locked by {by}, found {other:?}"),
+    let Err(error) = result.map(drop) else {
+        panic!("expected that it is locked by {by}");
+    };
+    match error.kind() {
+        ErrorKind::Locked {
+            exclusive, holder, ..
+        } => assert_eq!(
+            (error.path(), *exclusive, *holder),
+            (Some(expected), writes, by)
+        ),
+        _ => panic!("expected that it is locked by {by}, found {error}"),
     }
 }
 
@@ -167,8 +170,8 @@ fn one_of_two_creators_of_a_missing_file_wins_and_the_other_is_told() {
         };
         assert!(
             matches!(
-                &loser,
-                Error::Locked {
+                loser.kind(),
+                ErrorKind::Locked {
                     holder: LockHolder::ThisProcess,
                     ..
                 }
@@ -232,7 +235,7 @@ fn one_of_many_create_new_wins_and_the_others_find_its_file() {
             .collect();
         assert_eq!(errors.len(), 3, "{results:?}");
         for error in errors {
-            assert!(matches!(error, Error::AlreadyExists { .. }), "{error}");
+            assert!(matches!(error.kind(), ErrorKind::AlreadyExists), "{error}");
         }
     }
     assert_no_drafts(dir.path());
@@ -341,7 +344,10 @@ fn a_forked_child_that_drops_its_copy_of_a_store_leaves_the_lock_to_its_parent()
     };
     wait_for(child);
     let refused = Store::<f64, Ix1>::open(&path);
-    assert!(matches!(refused, Err(Error::Locked { .. })), "{refused:?}");
+    assert!(
+        matches!(refused.why(), Some(ErrorKind::Locked { .. })),
+        "{refused:?}"
+    );
     drop(store);
     Store::<f64, Ix1>::open_rw(&path).unwrap();
 }
@@ -502,7 +508,10 @@ fn nobody_waits_for_the_lock_of_what_is_no_regular_file() {
         waiting.create_from(&fifo, &array![1.0]).map(drop),
     ] {
         let refused = refused.unwrap_err();
-        assert!(matches!(refused, Error::NotAFile { .. }), "{refused}");
+        assert!(
+            matches!(refused.kind(), ErrorKind::NotAFile { .. }),
+            "{refused}"
+        );
     }
 }
 
@@ -545,7 +554,7 @@ fn a_failed_create_or_resize_leaves_no_lock_or_keeps_its_own() {
     let (_dir, path) = array();
     let too_large = Store::<f64, _>::create(&path, (usize::MAX, 2)).unwrap_err();
     assert!(
-        matches!(too_large, Error::ShapeTooLarge { .. }),
+        matches!(too_large.kind(), ErrorKind::ShapeTooLarge { .. }),
         "{too_large}"
     );
     let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
@@ -579,9 +588,15 @@ fn all_names_of_a_file_share_one_lock() {
         let _held = Store::<f64, Ix1>::open_rw(first).unwrap();
         for second in names {
             let refused = Store::<f64, Ix1>::open(second);
-            assert!(matches!(refused, Err(Error::Locked { .. })), "{second:?}");
+            assert!(
+                matches!(refused.why(), Some(ErrorKind::Locked { .. })),
+                "{second:?}"
+            );
             let refused = Store::<f64, _>::create(second, 3);
-            assert!(matches!(refused, Err(Error::Locked { .. })), "{second:?}");
+            assert!(
+                matches!(refused.why(), Some(ErrorKind::Locked { .. })),
+                "{second:?}"
+            );
         }
     }
 }
@@ -669,7 +684,7 @@ fn amid<R>(
 fn boxed<S: 'static>(opened: Result<S>) -> Option<Box<dyn Any>> {
     match opened {
         Ok(store) => Some(Box::new(store)),
-        Err(Error::Locked { .. }) => None,
+        Err(error) if matches!(error.kind(), ErrorKind::Locked { .. }) => None,
         Err(error) => panic!("{error}"),
     }
 }
@@ -737,11 +752,13 @@ fn a_writer_that_waits_for_a_reader_that_stays_does_not_keep_others_out() {
             match Store::<f64, Ix1>::open(&path) {
                 Ok(_) if refused > 0 => break,
                 Ok(_) => {}
-                Err(Error::Locked { hold, holder, .. }) => {
-                    assert_eq!((hold, holder), (LockHold::Waiting, LockHolder::Unknown));
+                Err(error) => {
+                    let ErrorKind::Locked { hold, holder, .. } = error.kind() else {
+                        panic!("{error}");
+                    };
+                    assert_eq!((*hold, *holder), (LockHold::Waiting, LockHolder::Unknown));
                     refused += 1;
                 }
-                Err(error) => panic!("{error}"),
             }
             thread::sleep(Duration::from_millis(2));
         }

@@ -10,6 +10,7 @@ mod create;
 mod create_with;
 mod cut;
 mod elements;
+mod error;
 mod exchange;
 #[cfg(target_os = "linux")]
 mod follow;

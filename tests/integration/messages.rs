@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ndarray::prelude::*;
-use ndstore::{AnyStore, Error, Options, Store, read_npy};
+use ndstore::{AnyStore, Error, ErrorKind, Options, Store, read_npy};
 use tempfile::TempDir;
 
 fn place() -> (TempDir, PathBuf) {
@@ -70,7 +70,7 @@ fn what_is_no_npy_is_called_by_its_name_with_the_way_out() {
             Store::<f64, Ix1>::open(&path).unwrap_err(),
             AnyStore::open_rw(&path).unwrap_err(),
         ] {
-            assert!(matches!(error, Error::Header { .. }));
+            assert!(matches!(error.kind(), ErrorKind::Header { .. }));
             assert_says(&error, &path, &["cannot open", what, remedy]);
         }
         if bytes.is_empty() {
@@ -197,7 +197,7 @@ fn a_file_on_the_way_to_the_file_is_named() {
     ];
     for error in errors {
         assert!(
-            matches!(&error, Error::NotADirectory { parent, found: "a file", .. } if *parent == file),
+            matches!(error.kind(), ErrorKind::NotADirectory { parent, found: "a file", .. } if *parent == file),
             "{error}"
         );
         assert_says(&error, &file, &["is a file and no directory"]);
@@ -211,5 +211,4 @@ fn an_error_that_main_returns_reads_as_its_message() {
     fs::write(&path, b"<html>").unwrap();
     let error = Store::<f64, Ix1>::open(&path).unwrap_err();
     assert_eq!(format!("{error:?}"), error.to_string());
-    assert!(std::error::Error::source(&error).is_some());
 }

@@ -5,20 +5,12 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 
 use ndarray::prelude::*;
-use ndstore::{
-    AnyStore, Error, ExchangeError, HeaderError, Options, Order, Store, read_npy, write_npy,
-};
+use ndstore::{AnyStore, ErrorKind, HeaderError, Options, Order, Store, read_npy, write_npy};
 use tempfile::TempDir;
 
 use super::allocations::largest_during;
+use super::support::Why;
 use super::support_numpy::Snapshot;
-
-fn why(error: Error) -> ExchangeError {
-    match error {
-        Error::Exchange { source, .. } => source,
-        other => panic!("not about a stream: {other}"),
-    }
-}
 
 fn npy<A: ndstore::Element, D: Dimension>(array: &ArrayRef<A, D>) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -150,12 +142,15 @@ fn a_stream_cut_at_any_byte_is_an_error_and_leaves_no_file() {
             Store::<u32, Ix2>::receive(part, &path).unwrap_err(),
             AnyStore::receive(part, &path).unwrap_err(),
         ] {
-            let ExchangeError::Truncated { expected, found } = why(error) else {
+            let ErrorKind::Truncated {
+                expected, found, ..
+            } = error.kind()
+            else {
                 panic!("cut at {cut}");
             };
-            assert_eq!(found, cut as u64);
+            assert_eq!(*found, cut as u64);
             assert!(
-                found < expected && expected <= stream.len() as u64,
+                found < expected && *expected <= stream.len() as u64,
                 "cut at {cut}"
             );
         }
@@ -206,27 +201,36 @@ fn a_stream_that_fails_leaves_an_old_file_as_it_was() {
     for cut in [0, 5, 128, 129, 70_000, stream.len() - 1] {
         let error = Store::<f64, Ix1>::receive(stream[..cut].chain(Broken), &path).unwrap_err();
         assert!(
-            matches!(why(error), ExchangeError::Io(error) if error.kind() == io::ErrorKind::ConnectionReset)
+            matches!(error.kind(), ErrorKind::Io { cause, .. } if cause.kind() == io::ErrorKind::ConnectionReset)
         );
         assert_eq!(Snapshot::of(&path), before);
     }
     assert!(matches!(
-        why(Store::<f32, Ix1>::receive(&stream[..], &path).unwrap_err()),
-        ExchangeError::DTypeMismatch { .. }
+        Store::<f32, Ix1>::receive(&stream[..], &path)
+            .unwrap_err()
+            .kind(),
+        ErrorKind::DTypeMismatch { .. }
     ));
     assert!(matches!(
-        why(Store::<f64, Ix2>::receive(&stream[..], &path).unwrap_err()),
-        ExchangeError::NdimMismatch { .. }
+        Store::<f64, Ix2>::receive(&stream[..], &path)
+            .unwrap_err()
+            .kind(),
+        ErrorKind::NdimMismatch { .. }
     ));
     assert!(matches!(
-        why(Store::<f64, Ix2>::receive(&b"no header here"[..], &path).unwrap_err()),
-        ExchangeError::Header(HeaderError::Magic { .. })
+        Store::<f64, Ix2>::receive(&b"no header here"[..], &path)
+            .unwrap_err()
+            .kind(),
+        ErrorKind::Header {
+            cause: HeaderError::Magic { .. },
+            ..
+        }
     ));
     assert_eq!(Snapshot::of(&path), before);
     let held = Store::<f64, Ix1>::open(&path).unwrap();
     assert!(matches!(
-        Store::<f64, Ix1>::receive(&stream[..], &path),
-        Err(Error::Locked { .. })
+        Store::<f64, Ix1>::receive(&stream[..], &path).why(),
+        Some(ErrorKind::Locked { .. })
     ));
     drop(held);
     assert_eq!(Snapshot::of(&path), before);
@@ -240,8 +244,8 @@ fn a_header_that_claims_more_than_comes_costs_no_memory() {
         let stream = forged("<f8", claim, &[1; 100_000]);
         let (read, largest) = largest_during(|| read_npy::<f64, Ix1>(&stream[..]));
         assert!(matches!(
-            why(read.unwrap_err()),
-            ExchangeError::Truncated {
+            read.unwrap_err().kind(),
+            ErrorKind::Truncated {
                 found: 100_000..,
                 ..
             }
@@ -249,8 +253,10 @@ fn a_header_that_claims_more_than_comes_costs_no_memory() {
         assert!(largest < 300_000, "{claim}: {largest}");
         let (received, largest) = largest_during(|| AnyStore::receive(&stream[..], &path));
         assert!(matches!(
-            received.unwrap_err(),
-            Error::NoSpace { .. } | Error::FileTooLarge { .. } | Error::Exchange { .. }
+            received.unwrap_err().kind(),
+            ErrorKind::NoSpace { .. }
+                | ErrorKind::FileTooLarge { .. }
+                | ErrorKind::Truncated { .. }
         ));
         assert!(largest < 300_000, "{claim}: {largest}");
         assert!(!path.exists());
@@ -260,11 +266,11 @@ fn a_header_that_claims_more_than_comes_costs_no_memory() {
         "(1152921504606846976,)",
         "(0, 9223372036854775807)",
     ] {
-        let refused = why(read_npy::<f64, IxDyn>(&forged("<f8", claim, &[])[..]).unwrap_err());
+        let refused = read_npy::<f64, IxDyn>(&forged("<f8", claim, &[])[..]).unwrap_err();
         assert!(
             matches!(
-                refused,
-                ExchangeError::Header(_) | ExchangeError::TooLarge { .. }
+                refused.kind(),
+                ErrorKind::Header { .. } | ErrorKind::ShapeTooLarge { .. }
             ),
             "{refused}"
         );
@@ -273,8 +279,11 @@ fn a_header_that_claims_more_than_comes_costs_no_memory() {
     header.resize(1 << 20, b' ');
     let (read, largest) = largest_during(|| read_npy::<f64, Ix1>(&header[..]));
     assert!(matches!(
-        why(read.unwrap_err()),
-        ExchangeError::Header(HeaderError::TooLong { .. })
+        read.unwrap_err().kind(),
+        ErrorKind::Header {
+            cause: HeaderError::TooLong { .. },
+            ..
+        }
     ));
     assert!(largest < 10_000, "{largest}");
 }
@@ -307,10 +316,11 @@ fn an_endless_sender_is_refused_at_its_header() {
     let mut reader = Cursor::new(header.clone()).chain(io::repeat(0));
     let error = options.receive::<u8, Ix1>(&mut reader, &path).unwrap_err();
     assert!(matches!(
-        why(error),
-        ExchangeError::OverLimit {
+        error.kind(),
+        ErrorKind::OverLimit {
             nbytes: 1001,
-            limit: 1000
+            limit: 1000,
+            ..
         }
     ));
     assert_eq!(reader.get_ref().0.position(), header.len() as u64);
@@ -339,19 +349,19 @@ fn options_say_what_is_expected_of_a_stream() {
             .is_some()
     );
     assert!(matches!(
-        why(read(Options::new().shape((3, 2))).unwrap_err()),
-        ExchangeError::ShapeMismatch { .. }
+        read(Options::new().shape((3, 2))).unwrap_err().kind(),
+        ErrorKind::ShapeMismatch { .. }
     ));
     assert!(matches!(
-        why(read(Options::new().order(Order::F)).unwrap_err()),
-        ExchangeError::OrderMismatch
+        read(Options::new().order(Order::F)).unwrap_err().kind(),
+        ErrorKind::OrderMismatch
     ));
     let longer = [&stream[..], b"x"].concat();
     let options = Options::new().expect_end(true);
     assert!(options.read_npy::<u8, Ix2>(&stream[..]).unwrap().is_some());
     assert!(matches!(
-        why(options.read_npy::<u8, Ix2>(&longer[..]).unwrap_err()),
-        ExchangeError::Trailing
+        options.read_npy::<u8, Ix2>(&longer[..]).unwrap_err().kind(),
+        ErrorKind::ExpectedEnd
     ));
 }
 
@@ -371,11 +381,11 @@ fn a_compressed_stream_with_a_wrong_sum_leaves_no_file() {
     let last = stream.len() - 1;
     stream[last] ^= 1;
     assert!(matches!(
-        why(read(&stream).unwrap_err()),
-        ExchangeError::Io(_)
+        read(&stream).unwrap_err().kind(),
+        ErrorKind::Io { .. }
     ));
     let received = options.receive::<f64, Ix1>(ZlibDecoder::new(&stream[..]), &path);
-    assert!(matches!(why(received.unwrap_err()), ExchangeError::Io(_)));
+    assert!(matches!(received.unwrap_err().kind(), ErrorKind::Io { .. }));
     assert!(!path.exists());
     // Cut within the sum: every element is there.
     assert!(
@@ -408,7 +418,7 @@ fn a_writer_that_fails_is_an_error() {
         let mut buffer = vec![0; room];
         let error = write_npy(&mut buffer[..], &array).unwrap_err();
         assert!(
-            matches!(why(error), ExchangeError::Io(error) if error.kind() == io::ErrorKind::WriteZero),
+            matches!(error.kind(), ErrorKind::Io { cause, .. } if cause.kind() == io::ErrorKind::WriteZero),
             "{room}"
         );
     }
@@ -490,14 +500,14 @@ mod sockets {
         socket
             .set_write_timeout(Some(Duration::from_millis(50)))
             .unwrap();
-        let error = why(store.send(&socket).unwrap_err());
+        let error = store.send(&socket).unwrap_err();
         assert!(
-            matches!(error, ExchangeError::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+            matches!(error.kind(), ErrorKind::Io { cause, .. } if cause.kind() == io::ErrorKind::WouldBlock)
         );
         drop(peer);
-        let error = why(store.send(&socket).unwrap_err());
+        let error = store.send(&socket).unwrap_err();
         assert!(
-            matches!(error, ExchangeError::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
+            matches!(error.kind(), ErrorKind::Io { cause, .. } if cause.kind() == io::ErrorKind::BrokenPipe)
         );
     }
 
@@ -554,10 +564,11 @@ fn a_header_takes_no_more_memory_than_comes_however_long_it_may_be() {
         largest_during(|| options.read_npy::<f64, Ix1>(&claim[..]).unwrap_err());
     assert!(
         matches!(
-            why(refused),
-            ExchangeError::Truncated {
+            refused.kind(),
+            ErrorKind::Truncated {
                 expected: 4_294_967_307,
-                found: 21
+                found: 21,
+                ..
             }
         ),
         "it ends after its claim"

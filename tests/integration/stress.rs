@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
-use ndstore::{AccessMode, Error, LockPolicy, Options, Order, ReadOnly, Result, Store};
+use ndstore::{AccessMode, Error, ErrorKind, LockPolicy, Options, Order, ReadOnly, Result, Store};
 
 use super::mapped::mapped;
 use super::support::{assert_no_drafts, program, wait_until};
@@ -202,9 +202,12 @@ impl Party {
         };
         done.or_else(|refused| match refused {
             Refused::Broken(what) => Err(what),
-            Refused::By(Error::Locked { .. } | Error::NotFound { .. }) => Ok(Outcome::Refused),
-            Refused::By(Error::AlreadyExists { .. }) => Ok(Outcome::Refused),
-            Refused::By(error) => Err(told(error)),
+            Refused::By(error) => match error.kind() {
+                ErrorKind::Locked { .. }
+                | ErrorKind::NotFound { .. }
+                | ErrorKind::AlreadyExists => Ok(Outcome::Refused),
+                _ => Err(told(error)),
+            },
         })
     }
 

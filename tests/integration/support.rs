@@ -13,7 +13,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
-use ndstore::{Append, Error, LockPolicy, MapOptions, Mapped, Options, Result, Store, write_npy};
+use ndstore::{
+    Append, Error, ErrorKind, LockPolicy, MapOptions, Mapped, Options, Result, Store, write_npy,
+};
 use rustix::process::{Pid, WaitOptions};
 use tempfile::TempDir;
 
@@ -316,17 +318,28 @@ fn set_lease(file: &fs::File, kind: i32) {
     assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// The name of the variants that peers are asked for.
+/// Why a call was refused, to match on.
+pub(crate) trait Why {
+    fn why(&self) -> Option<&ErrorKind>;
+}
+
+impl<T> Why for Result<T> {
+    fn why(&self) -> Option<&ErrorKind> {
+        self.as_ref().err().map(Error::kind)
+    }
+}
+
+/// The name of the kinds that peers are asked for.
 fn variant(error: &Error) -> &'static str {
-    match error {
-        Error::Faulted { .. } => "Faulted",
-        Error::FileTooLarge { .. } => "FileTooLarge",
-        Error::Io { .. } => "Io",
-        Error::Locked { .. } => "Locked",
-        Error::NoSpace { .. } => "NoSpace",
-        Error::NotFound { .. } => "NotFound",
-        Error::PermissionDenied { .. } => "PermissionDenied",
-        Error::Poisoned { .. } => "Poisoned",
+    match error.kind() {
+        ErrorKind::Faulted { .. } => "Faulted",
+        ErrorKind::FileTooLarge { .. } => "FileTooLarge",
+        ErrorKind::Io { .. } => "Io",
+        ErrorKind::Locked { .. } => "Locked",
+        ErrorKind::NoSpace { .. } => "NoSpace",
+        ErrorKind::NotFound { .. } => "NotFound",
+        ErrorKind::PermissionDenied { .. } => "PermissionDenied",
+        ErrorKind::Poisoned => "Poisoned",
         _ => "another",
     }
 }

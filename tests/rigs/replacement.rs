@@ -16,7 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
-use ndstore::{AccessMode, Error, LockPolicy, Options, Result, Store};
+use ndstore::{AccessMode, Error, ErrorKind, LockPolicy, Options, Result, Store};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::support::{assert_no_drafts, program, wait_until};
@@ -148,16 +148,16 @@ impl Party {
         match done {
             Ok(()) => Ok(()),
             Err(Refused::Broken(what)) => Err(what),
-            Err(Refused::By(
-                Error::Locked { .. }
-                | Error::NotFound { .. }
-                | Error::AlreadyExists { .. }
-                | Error::Moved { .. },
-            )) => {
-                self.count("refused");
-                Ok(())
-            }
-            Err(Refused::By(error)) => Err(format!("{error:?}")),
+            Err(Refused::By(error)) => match error.kind() {
+                ErrorKind::Locked { .. }
+                | ErrorKind::NotFound { .. }
+                | ErrorKind::AlreadyExists
+                | ErrorKind::Moved => {
+                    self.count("refused");
+                    Ok(())
+                }
+                _ => Err(format!("{error:?}")),
+            },
         }
     }
 
@@ -215,7 +215,7 @@ impl Party {
                 match store.resize(len) {
                     Ok(()) => self.count("resized"),
                     // Somebody moved it away.
-                    Err(Error::Moved { .. }) => {}
+                    Err(error) if matches!(error.kind(), ErrorKind::Moved) => {}
                     Err(error) => return Err(error.into()),
                 }
                 self.check_name()?;

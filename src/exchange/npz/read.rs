@@ -14,7 +14,7 @@ use super::SUFFIX;
 use super::source::{self, Source};
 use crate::dtype::DType;
 use crate::element::Element;
-use crate::error::{Context, Error, ExchangeError, NpzError, Result};
+use crate::error::{Context, Error, ErrorKind, HeaderError, Result};
 use crate::exchange::stream::{self, Incoming};
 use crate::header::{self, Format};
 use crate::shape::Order;
@@ -123,7 +123,7 @@ impl Options {
             let start = archive.central_directory_start();
             let name = source.first_duplicate(start);
             let name = name.map_err(|error| context.io(error))?;
-            return Err(refused(context, NpzError::DuplicateName { name }));
+            return Err(context.fail(ErrorKind::DuplicateName { name }));
         }
         let names = names(&mut archive.clone());
         // Those are about the one array that a stream brings.
@@ -145,8 +145,8 @@ impl Npz {
     ///
     /// # Errors
     ///
-    /// As [`Store::open`] for the file; [`Error::Npz`], as [`NotZip`](NpzError::NotZip), [`Archive`](NpzError::Archive) or
-    /// [`DuplicateName`](NpzError::DuplicateName).
+    /// As [`Store::open`] for the file; [`NotZip`](ErrorKind::NotZip), [`Archive`](ErrorKind::Archive),
+    /// [`DuplicateName`](ErrorKind::DuplicateName).
     pub fn open(path: impl AsRef<Path>) -> Result<Npz> {
         Options::new().open_npz(path)
     }
@@ -165,16 +165,16 @@ impl Npz {
     ///
     /// # Errors
     ///
-    /// [`Error::Npz`]: [`NoMember`](NpzError::NoMember), [`Encrypted`](NpzError::Encrypted),
-    /// [`Method`](NpzError::Method), [`Archive`](NpzError::Archive), or [`Member`](NpzError::Member) if its header is not one that
-    /// NumPy would read.
+    /// [`NoMember`](ErrorKind::NoMember), [`Encrypted`](ErrorKind::Encrypted),
+    /// [`Method`](ErrorKind::Method), [`Archive`](ErrorKind::Archive), and [`Header`](ErrorKind::Header) if its header is not
+    /// one that NumPy would read.
     pub fn member(&self, name: &str) -> Result<NpzMember> {
         let context = self.context("read the header in");
         let mut archive = self.archive.clone();
         let mut member = self.find(&mut archive, name, context)?;
         let compressed = member.compression() != CompressionMethod::Stored;
         let incoming = self.read_header(&mut member);
-        let incoming = incoming.map_err(|source| damaged(context, name, source))?;
+        let incoming = incoming.map_err(|kind| context.fail_at(name, kind))?;
         let (dtype, shape, order) = incoming.array();
         Ok(NpzMember {
             name: name.to_owned(),
@@ -197,8 +197,9 @@ impl Npz {
     ///
     /// # Errors
     ///
-    /// [`Error::Npz`] as [`member`](Npz::member), and as [`Compressed`](NpzError::Compressed); [`Member`](NpzError::Member) if the
-    /// array is not one of `A` and `D`, or the member ends before it; [`Error::Moved`] if the path no longer names this archive.
+    /// As [`member`](Npz::member); [`Compressed`](ErrorKind::Compressed); [`DTypeMismatch`](ErrorKind::DTypeMismatch) and
+    /// [`NdimMismatch`](ErrorKind::NdimMismatch) if the array is not one of `A` and `D`; [`Truncated`](ErrorKind::Truncated) if the
+    /// member ends before it; [`ErrorKind::Moved`] if the path no longer names this archive.
     pub fn open_member<A: Element, D: Dimension>(
         &self,
         name: &str,
@@ -221,15 +222,14 @@ impl Npz {
     fn open_in_place(
         &self,
         name: &str,
-        check: impl FnOnce(&Incoming) -> Result<(), ExchangeError>,
+        check: impl FnOnce(&Incoming) -> Result<(), ErrorKind>,
     ) -> Result<ArrayFile> {
         let context = self.context("open");
-        let failed = |source| damaged(context, name, source);
+        let failed = |kind| context.fail_at(name, kind);
         let mut archive = self.archive.clone();
         let mut member = self.find(&mut archive, name, context)?;
         if member.compression() != CompressionMethod::Stored {
-            let name = name.to_owned();
-            return Err(refused(context, NpzError::Compressed { name }));
+            return Err(failed(ErrorKind::Compressed));
         }
         let size = member.size();
         let start = member.data_start().filter(|start| {
@@ -238,12 +238,12 @@ impl Npz {
         });
         let Some(start) = start else {
             let reason = format!("the member {name:?} ends behind the end of the file");
-            return Err(refused(context, NpzError::Archive { reason }));
+            return Err(context.fail(ErrorKind::Archive { reason }));
         };
         let incoming = self.read_header(&mut member).map_err(failed)?;
         check(&incoming).map_err(failed)?;
         if incoming.len() > size {
-            return Err(failed(ExchangeError::Truncated {
+            return Err(failed(ErrorKind::Truncated {
                 expected: incoming.len(),
                 found: size,
             }));
@@ -264,8 +264,7 @@ impl Npz {
     ///
     /// # Errors
     ///
-    /// As [`member`](Npz::member); [`Member`](NpzError::Member) has what is wrong with the array, as for
-    /// [`read_npy`](crate::read_npy).
+    /// As [`member`](Npz::member), and as [`read_npy`](crate::read_npy).
     pub fn read<A: Element, D: Dimension>(&self, name: &str) -> Result<Array<A, D>> {
         let context = self.context("read");
         let mut archive = self.archive.clone();
@@ -275,7 +274,7 @@ impl Npz {
             check_sum(member)?;
             Ok(array)
         });
-        array.map_err(|source| damaged(context, name, source))
+        array.map_err(|kind| context.fail_at(name, kind))
     }
 
     /// Unpacks an array, stored or compressed, into a temporary file in `directory`, checks its sum and opens it for
@@ -314,10 +313,10 @@ impl Npz {
         &self,
         name: &str,
         directory: &Path,
-        check: impl FnOnce(&Incoming) -> Result<(), ExchangeError>,
+        check: impl FnOnce(&Incoming) -> Result<(), ErrorKind>,
     ) -> Result<ArrayFile> {
         let context = self.context("unpack");
-        let failed = |source| damaged(context, name, source);
+        let failed = |kind| context.fail_at(name, kind);
         let mut archive = self.archive.clone();
         let mut member = self.find(&mut archive, name, context)?;
         let incoming = read_header(&mut member, &self.options).map_err(failed)?;
@@ -332,7 +331,7 @@ impl Npz {
     }
 
     /// Reads the header of an array whose elements are not to be read, so that it may have any number of them.
-    fn read_header(&self, member: &mut ZipFile<'_, Source>) -> Result<Incoming, ExchangeError> {
+    fn read_header(&self, member: &mut ZipFile<'_, Source>) -> Result<Incoming, ErrorKind> {
         read_header(member, &self.options.clone().max_nbytes(u64::MAX))
     }
 
@@ -343,7 +342,6 @@ impl Npz {
         name: &str,
         context: Context<'_>,
     ) -> Result<ZipFile<'a, Source>> {
-        let refuse = |source| Err(refused(context, source));
         let exact = archive.index_for_name(name);
         let index = match exact {
             Some(index) if is_array(archive, index) => exact,
@@ -351,23 +349,20 @@ impl Npz {
             _ => archive.index_for_name(&format!("{name}{SUFFIX}")).or(exact),
         };
         let Some(index) = index else {
-            return refuse(NpzError::NoMember {
-                name: name.to_owned(),
-            });
+            let name = name.to_owned();
+            return Err(context.fail(ErrorKind::NoMember { name }));
         };
         let entry = archive
             .by_index_data(index)
             .map_err(|error| broken(context, error))?;
         if entry.encrypted() {
-            return refuse(NpzError::Encrypted {
-                name: name.to_owned(),
-            });
+            return Err(context.fail_at(name, ErrorKind::Encrypted));
         }
         match entry.compression() {
             CompressionMethod::Stored | CompressionMethod::Deflated => {}
             other => {
-                let (name, method) = (name.to_owned(), other.to_string());
-                return refuse(NpzError::Method { name, method });
+                let method = other.to_string();
+                return Err(context.fail_at(name, ErrorKind::Method { method }));
             }
         }
         archive
@@ -419,31 +414,20 @@ fn is_array(archive: &mut ZipArchive<Source>, index: usize) -> bool {
 }
 
 /// Reads what is behind the array, at whose end the sum of the member is checked.
-fn check_sum(mut member: ZipFile<'_, Source>) -> Result<(), ExchangeError> {
-    io::copy(&mut member, &mut io::sink())?;
-    Ok(())
+fn check_sum(mut member: ZipFile<'_, Source>) -> Result<(), ErrorKind> {
+    let rest = io::copy(&mut member, &mut io::sink());
+    rest.map(drop).map_err(ErrorKind::io)
 }
 
-fn read_header(reader: &mut impl io::Read, options: &Options) -> Result<Incoming, ExchangeError> {
+fn read_header(reader: &mut impl io::Read, options: &Options) -> Result<Incoming, ErrorKind> {
     Incoming::read(reader, options)?.ok_or_else(empty)
 }
 
 /// A member without a byte.
-fn empty() -> ExchangeError {
-    crate::error::HeaderError::Empty.into()
-}
-
-fn refused(context: Context<'_>, source: NpzError) -> Error {
-    Error::Npz {
-        path: context.path(),
-        op: context.op,
-        source: Box::new(source),
+fn empty() -> ErrorKind {
+    ErrorKind::Header {
+        cause: HeaderError::Empty,
     }
-}
-
-fn damaged(context: Context<'_>, name: &str, source: ExchangeError) -> Error {
-    let name = name.to_owned();
-    refused(context, NpzError::Member { name, source })
 }
 
 /// Why a file was not opened as an archive: it is something else, or a zip that is damaged.
@@ -463,16 +447,13 @@ fn not_opened(context: Context<'_>, source: &mut Source, error: ZipError) -> Err
     let format = header::recognise(start);
     if format == Some(Format::Zip) {
         let reason = format!("its list of members, at its end, is cut or damaged ({error})");
-        return refused(context, NpzError::Archive { reason });
+        return context.fail(ErrorKind::Archive { reason });
     }
-    refused(
-        context,
-        NpzError::NotZip {
-            found: header::shown(start),
-            what: format.map(Format::what),
-            remedy: format.and_then(Format::remedy),
-        },
-    )
+    context.fail(ErrorKind::NotZip {
+        found: header::shown(start),
+        what: format.map(Format::what),
+        remedy: format.and_then(Format::remedy),
+    })
 }
 
 /// What the crate `zip` found wrong with a member.
@@ -481,7 +462,7 @@ fn broken(context: Context<'_>, error: ZipError) -> Error {
         ZipError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => context.io(error),
         error => {
             let reason = error.to_string();
-            refused(context, NpzError::Archive { reason })
+            context.fail(ErrorKind::Archive { reason })
         }
     }
 }

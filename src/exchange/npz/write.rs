@@ -13,7 +13,7 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::SUFFIX;
 use crate::element::Element;
-use crate::error::{Context, Error, ExchangeError, NpzError, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::exchange::stream;
 use crate::store::NewFile;
 use crate::sys::{self, Maker};
@@ -69,8 +69,8 @@ impl NpzWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Npz`] as [`DuplicateName`](NpzError::DuplicateName), which leaves the archive as it was, or as
-    /// [`Unfinished`](NpzError::Unfinished) after another failure; [`Error::NoSpace`], [`Error::FileTooLarge`], [`Error::Io`].
+    /// [`DuplicateName`](ErrorKind::DuplicateName), which leaves the archive as it was;
+    /// [`Unfinished`](ErrorKind::Unfinished) after another failure; [`ErrorKind::NoSpace`], [`ErrorKind::FileTooLarge`], [`ErrorKind::Io`].
     pub fn add<A: Element, D: Dimension>(
         &mut self,
         name: &str,
@@ -105,10 +105,9 @@ impl NpzWriter {
     ) -> Result<()> {
         self.check_whole()?;
         let context = self.file.context();
-        let refused = |source| refused(context, source);
         if !self.names.insert(name.to_owned()) {
             let name = name.to_owned();
-            return Err(refused(NpzError::DuplicateName { name }));
+            return Err(context.fail(ErrorKind::DuplicateName { name }));
         }
         let nbytes = (array.len() * size_of::<A>()) as u64;
         let options = options.large_file(nbytes >= WIDE);
@@ -116,12 +115,9 @@ impl NpzWriter {
         self.zip
             .start_file(format!("{name}{SUFFIX}"), options)
             .map_err(|error| failed(&self.file, nbytes, error))?;
-        stream::write_array(&mut *self.zip, array).map_err(|source| match source {
-            ExchangeError::Io(error) => self.file.growth(error, nbytes),
-            source => {
-                let name = name.to_owned();
-                refused(NpzError::Member { name, source })
-            }
+        stream::write_array(&mut *self.zip, array).map_err(|kind| match kind {
+            ErrorKind::Io { cause } => self.file.growth(cause, nbytes),
+            kind => context.fail_at(name, kind),
         })?;
         self.cut = false;
         Ok(())
@@ -134,7 +130,7 @@ impl NpzWriter {
             return Err(self.file.context().forked());
         }
         match self.cut {
-            true => Err(refused(self.file.context(), NpzError::Unfinished)),
+            true => Err(self.file.context().fail(ErrorKind::Unfinished)),
             false => Ok(()),
         }
     }
@@ -143,7 +139,7 @@ impl NpzWriter {
     ///
     /// # Errors
     ///
-    /// [`Error::Npz`] as [`Unfinished`](NpzError::Unfinished) if an array could not be written; else as
+    /// [`Unfinished`](ErrorKind::Unfinished) if an array could not be written; else as
     /// [`Store::create`](crate::Store::create).
     pub fn finish(self) -> Result<()> {
         self.check_whole()?;
@@ -236,14 +232,6 @@ impl<T> Drop for Ours<T> {
         if !self.maker.is_this() {
             std::mem::forget(self.value.take());
         }
-    }
-}
-
-fn refused(context: Context<'_>, source: NpzError) -> Error {
-    Error::Npz {
-        path: context.path(),
-        op: context.op,
-        source: Box::new(source),
     }
 }
 

@@ -6,7 +6,7 @@ use super::lanes::Lanes;
 use super::number::{Number, RealNumber};
 use super::walk::{self, Walk};
 use super::{empty, overflow, variance};
-use crate::error::{Error, Result};
+use crate::error::{ErrorKind, Result};
 use crate::out_of_core::work::OutOfCore;
 use crate::shape::Order;
 
@@ -17,15 +17,15 @@ use crate::shape::Order;
 ///
 /// # Errors
 ///
-/// All of them: [`AxisOutOfBounds`](Error::AxisOutOfBounds); [`OverBudget`](Error::OverBudget) if the result, with what it is
-/// gathered in, takes more than the memory budget; [`Cancelled`](Error::Cancelled), [`Truncated`](Error::Truncated) and
-/// [`Io`](Error::Io) as for the whole array.
+/// All of them: [`AxisOutOfBounds`](ErrorKind::AxisOutOfBounds); [`OverBudget`](ErrorKind::OverBudget) if the result, with what it is
+/// gathered in, takes more than the memory budget; [`Cancelled`](ErrorKind::Cancelled), [`Truncated`](ErrorKind::Truncated) and
+/// [`Io`](ErrorKind::Io) as for the whole array.
 impl<A: Number, D: RemoveAxis> OutOfCore<'_, A, D> {
     /// Adds up the elements along an axis. See [`sum`](OutOfCore::sum).
     ///
     /// # Errors
     ///
-    /// [`SumOverflow`](Error::SumOverflow) if a sum of integers does not fit its type.
+    /// [`SumOverflow`](ErrorKind::SumOverflow) if a sum of integers does not fit its type.
     ///
     /// # Examples
     ///
@@ -89,12 +89,10 @@ impl<A: Number, D: RemoveAxis> OutOfCore<'_, A, D> {
         let Axis(index) = axis;
         if index >= self.dim.ndim() {
             let context = self.source.context(op);
-            return Err(Error::AxisOutOfBounds {
-                path: context.path(),
-                op,
+            return Err(context.fail(ErrorKind::AxisOutOfBounds {
                 axis: index,
                 ndim: self.dim.ndim(),
-            });
+            }));
         }
         let order = self.source.order();
         let walk = Walk::along(index, self.dim.slice(), order);
@@ -112,7 +110,7 @@ impl<A: RealNumber, D: RemoveAxis> OutOfCore<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// [`Empty`](Error::Empty) if the axis has no length.
+    /// [`Empty`](ErrorKind::Empty) if the axis has no length.
     pub fn min_axis(self, axis: Axis) -> Result<Array<A, D::Smaller>> {
         let op = "take the minimum of";
         let context = self.source.context(op);
@@ -126,7 +124,7 @@ impl<A: RealNumber, D: RemoveAxis> OutOfCore<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// [`Empty`](Error::Empty) if the axis has no length.
+    /// [`Empty`](ErrorKind::Empty) if the axis has no length.
     pub fn max_axis(self, axis: Axis) -> Result<Array<A, D::Smaller>> {
         let op = "take the maximum of";
         let context = self.source.context(op);
@@ -140,7 +138,7 @@ impl<A: RealNumber, D: RemoveAxis> OutOfCore<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// [`Empty`](Error::Empty) if the axis has no length.
+    /// [`Empty`](ErrorKind::Empty) if the axis has no length.
     pub fn argmin_axis(self, axis: Axis) -> Result<Array<usize, D::Smaller>> {
         let op = "find the minimum of";
         let context = self.source.context(op);
@@ -154,7 +152,7 @@ impl<A: RealNumber, D: RemoveAxis> OutOfCore<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// [`Empty`](Error::Empty) if the axis has no length.
+    /// [`Empty`](ErrorKind::Empty) if the axis has no length.
     pub fn argmax_axis(self, axis: Axis) -> Result<Array<usize, D::Smaller>> {
         let op = "find the maximum of";
         let context = self.source.context(op);

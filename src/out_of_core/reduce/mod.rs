@@ -22,7 +22,7 @@ mod widened;
 
 use self::moments::Moments;
 use self::number::kernels::Overflow;
-use crate::error::{Context, Error};
+use crate::error::{Context, Error, ErrorKind};
 
 pub use number::{Number, RealNumber};
 
@@ -34,17 +34,12 @@ fn variance(moments: Option<&Moments>, len: usize, ddof: usize) -> f64 {
 }
 
 fn empty(context: Context<'_>) -> Error {
-    Error::Empty {
-        path: context.path(),
-        op: context.op,
-    }
+    context.fail(ErrorKind::Empty)
 }
 
 fn overflow(context: Context<'_>, found: Overflow) -> Error {
-    Error::SumOverflow {
-        path: context.path(),
-        op: context.op,
-        sum: Box::new(found.sum),
+    context.fail(ErrorKind::SumOverflow {
+        sum: found.sum,
         dtype: found.dtype,
-    }
+    })
 }

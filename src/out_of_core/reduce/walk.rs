@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::lanes::{Columns, Lanes, Partial, TILE, WIDTH, vectorized};
 use crate::element::Element;
-use crate::error::{Error, Result};
+use crate::error::{ErrorKind, Result};
 use crate::out_of_core::pass::{self, Pieces};
 use crate::out_of_core::scan::PIECE;
 use crate::out_of_core::source::Source;
@@ -115,12 +115,10 @@ pub(super) fn reduce<'a, A: Element, K: Lanes<A>, R: Clone + Send>(
         .saturating_add(open as u64);
     if walk.results() > 1 && needed > work.memory() as u64 {
         let context = source.context(op);
-        return Err(Error::OverBudget {
-            path: context.path(),
-            op,
+        return Err(context.fail(ErrorKind::OverBudget {
             needed,
             budget: work.memory() as u64,
-        });
+        }));
     }
     let mut results = Vec::new();
     reserve(

@@ -19,8 +19,8 @@ use crate::shape::Order;
 ///
 /// # Errors
 ///
-/// All of them: [`Cancelled`](crate::Error::Cancelled) by the progress callback; [`Truncated`](crate::Error::Truncated) if
-/// somebody cut the file, [`Io`](crate::Error::Io).
+/// All of them: [`Cancelled`](crate::ErrorKind::Cancelled) by the progress callback; [`Truncated`](crate::ErrorKind::Truncated) if
+/// somebody cut the file, [`Io`](crate::ErrorKind::Io).
 impl<A: Number, D: Dimension> OutOfCore<'_, A, D> {
     /// Adds up all elements. The sum of none is zero.
     ///
@@ -30,7 +30,7 @@ impl<A: Number, D: Dimension> OutOfCore<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// [`SumOverflow`](crate::Error::SumOverflow) if the sum of integers does not fit its type, where NumPy's wraps around.
+    /// [`SumOverflow`](crate::ErrorKind::SumOverflow) if the sum of integers does not fit its type, where NumPy's wraps around.
     pub fn sum(self) -> Result<A::Sum> {
         let op = "sum";
         let context = self.source.context(op);
@@ -82,7 +82,7 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// [`Empty`](crate::Error::Empty) if there is none.
+    /// [`Empty`](crate::ErrorKind::Empty) if there is none.
     pub fn min(self) -> Result<A> {
         let op = "take the minimum of";
         let context = self.source.context(op);
@@ -96,7 +96,7 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// [`Empty`](crate::Error::Empty) if there is none.
+    /// [`Empty`](crate::ErrorKind::Empty) if there is none.
     pub fn max(self) -> Result<A> {
         let op = "take the maximum of";
         let context = self.source.context(op);
@@ -114,7 +114,7 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// [`Empty`](crate::Error::Empty) if there is none.
+    /// [`Empty`](crate::ErrorKind::Empty) if there is none.
     pub fn argmin(mut self) -> Result<usize> {
         let op = "find the minimum of";
         if self.is_reordered() {
@@ -140,7 +140,7 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// [`Empty`](crate::Error::Empty) if there is none.
+    /// [`Empty`](crate::ErrorKind::Empty) if there is none.
     pub fn argmax(mut self) -> Result<usize> {
         let op = "find the maximum of";
         if self.is_reordered() {

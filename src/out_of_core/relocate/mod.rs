@@ -32,9 +32,9 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// # Errors
     ///
-    /// - [`Cancelled`](crate::Error::Cancelled), and those of [`Store::create`].
-    /// - [`Locked`](crate::Error::Locked) if `path` names the array itself: write to another file.
-    /// - [`Truncated`](crate::Error::Truncated) if somebody has cut the file of the array.
+    /// - [`Cancelled`](crate::ErrorKind::Cancelled), and those of [`Store::create`].
+    /// - [`Locked`](crate::ErrorKind::Locked) if `path` names the array itself: write to another file.
+    /// - [`Truncated`](crate::ErrorKind::Truncated) if somebody has cut the file of the array.
     ///
     /// # Examples
     ///
@@ -61,8 +61,8 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// # Errors
     ///
-    /// - [`NdimMismatch`](crate::Error::NdimMismatch) for another number of axes than the array has,
-    ///   [`AxisOutOfBounds`](crate::Error::AxisOutOfBounds), [`InvalidOption`](crate::Error::InvalidOption) for an axis that
+    /// - [`NdimMismatch`](crate::ErrorKind::NdimMismatch) for another number of axes than the array has,
+    ///   [`AxisOutOfBounds`](crate::ErrorKind::AxisOutOfBounds), [`InvalidOption`](crate::ErrorKind::InvalidOption) for an axis that
     ///   is named twice.
     /// - Those of [`transpose`](OutOfCore::transpose).
     ///
@@ -92,7 +92,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// # Errors
     ///
-    /// Those of [`transpose`](OutOfCore::transpose); [`InvalidOption`](crate::Error::InvalidOption) if
+    /// Those of [`transpose`](OutOfCore::transpose); [`InvalidOption`](crate::ErrorKind::InvalidOption) if
     /// [`output`](OutOfCore::output) asks for the other order.
     pub fn to_order(self, order: Order, path: impl AsRef<Path>) -> Result<Store<A, D>> {
         let moves = self.moves();
@@ -107,8 +107,8 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// # Errors
     ///
-    /// - [`InvalidOption`](crate::Error::InvalidOption) for [`ByteOrder::NotApplicable`].
-    /// - [`OverBudget`](crate::Error::OverBudget) if four elements do not fit the budget, which takes records of many MiB.
+    /// - [`InvalidOption`](crate::ErrorKind::InvalidOption) for [`ByteOrder::NotApplicable`].
+    /// - [`OverBudget`](crate::ErrorKind::OverBudget) if four elements do not fit the budget, which takes records of many MiB.
     /// - Those of [`transpose`](OutOfCore::transpose).
     ///
     /// # Examples
@@ -139,7 +139,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// # Errors
     ///
-    /// - [`AxisOutOfBounds`](crate::Error::AxisOutOfBounds), [`ShapeMismatch`](crate::Error::ShapeMismatch) if the arrays
+    /// - [`AxisOutOfBounds`](crate::ErrorKind::AxisOutOfBounds), [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the arrays
     ///   differ along another axis.
     /// - Those of [`transpose`](OutOfCore::transpose).
     ///
@@ -178,8 +178,8 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// # Errors
     ///
-    /// - [`NdimMismatch`](crate::Error::NdimMismatch) for another number of ranges than the array has axes,
-    ///   [`RangeOutOfBounds`](crate::Error::RangeOutOfBounds). (NumPy cuts ranges off at the end of the axis.)
+    /// - [`NdimMismatch`](crate::ErrorKind::NdimMismatch) for another number of ranges than the array has axes,
+    ///   [`RangeOutOfBounds`](crate::ErrorKind::RangeOutOfBounds). (NumPy cuts ranges off at the end of the axis.)
     /// - Those of [`transpose`](OutOfCore::transpose).
     ///
     /// # Examples
@@ -260,7 +260,7 @@ impl<'a> OutOfCoreAny<'a> {
     ///
     /// # Errors
     ///
-    /// As there; [`DTypeMismatch`](crate::Error::DTypeMismatch) if the dtypes differ in more than byte order.
+    /// As there; [`DTypeMismatch`](crate::ErrorKind::DTypeMismatch) if the dtypes differ in more than byte order.
     pub fn concatenate(
         self,
         others: &[&AnyStore],

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::layout::Relocation;
 use super::run::{Input, Run};
 use crate::dtype::{ByteOrder, DType, Swap};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::out_of_core::source::Part;
 use crate::out_of_core::work::Work;
 use crate::shape::{self, Order};
@@ -61,24 +61,20 @@ impl<'a> Moves<'a> {
         let (context, shape) = (self.context(op), &self.part.shape);
         let ndim = shape.len();
         if axes.len() != ndim {
-            return Err(Error::NdimMismatch {
-                path: context.path(),
-                op,
+            return Err(context.fail(ErrorKind::NdimMismatch {
                 expected: axes.len(),
                 found: ndim,
                 shape: shape.clone(),
                 remedy: "name each axis once".into(),
-            });
+            }));
         }
         if let Some(&axis) = axes.iter().find(|&&axis| axis >= ndim) {
             return Err(out_of_bounds(context, axis, ndim));
         }
         if (1..ndim).any(|index| axes[..index].contains(&axes[index])) {
-            return Err(Error::InvalidOption {
-                path: context.path(),
-                op,
+            return Err(context.fail(ErrorKind::InvalidOption {
                 reason: "an axis is named twice; name each axis once",
-            });
+            }));
         }
         self.reorder(op, axes, Order::C, path)
     }
@@ -94,11 +90,9 @@ impl<'a> Moves<'a> {
     pub(super) fn in_byte_order(mut self, order: ByteOrder, path: &Path) -> Result<ArrayFile> {
         let op = "change the byte order of";
         if order == ByteOrder::NotApplicable {
-            return Err(Error::InvalidOption {
-                path: path.to_owned(),
-                op,
+            return Err(Context::new(path, op).fail(ErrorKind::InvalidOption {
                 reason: "`ByteOrder::NotApplicable` is no order to change to; use `Little` or `Big`",
-            });
+            }));
         }
         self.dtype = self.dtype.with_byte_order(order);
         self.swap = swap(self.part.file, op, &self.dtype)?;
@@ -110,27 +104,23 @@ impl<'a> Moves<'a> {
         let op = "copy a region of";
         let (context, shape) = (self.context(op), &self.part.shape);
         if ranges.len() != shape.len() {
-            return Err(Error::NdimMismatch {
-                path: context.path(),
-                op,
+            return Err(context.fail(ErrorKind::NdimMismatch {
                 expected: ranges.len(),
                 found: shape.len(),
                 shape: shape.clone(),
                 remedy: "give one range for each axis, `0..n` for all of one that has `n`".into(),
-            });
+            }));
         }
         let mut of_axes = ranges.iter().zip(shape).enumerate();
         if let Some((axis, (range, &len))) =
             of_axes.find(|(_, (range, len))| range.start > range.end || range.end > **len)
         {
-            return Err(Error::RangeOutOfBounds {
-                path: context.path(),
-                op,
+            return Err(context.fail(ErrorKind::RangeOutOfBounds {
                 axis,
                 start: range.start,
                 end: range.end,
                 len,
-            });
+            }));
         }
         let order = self.part.order();
         let ranges = shape::slowest_first(ranges, order);
@@ -166,12 +156,10 @@ impl<'a> Moves<'a> {
                 *expected = found;
             }
             if expected != other.shape {
-                return Err(Error::ShapeMismatch {
-                    path: context.path(),
-                    op,
+                return Err(context.fail(ErrorKind::ShapeMismatch {
                     expected,
                     found: other.shape.clone(),
-                });
+                }));
             }
             shape[axis] = shape[axis].saturating_add(other.shape[axis]);
             if other.order() != order {
@@ -279,10 +267,5 @@ pub(super) fn swap(file: &ArrayFile, op: &'static str, dtype: &DType) -> Result<
 }
 
 fn out_of_bounds(context: Context<'_>, axis: usize, ndim: usize) -> Error {
-    Error::AxisOutOfBounds {
-        path: context.path(),
-        op: context.op,
-        axis,
-        ndim,
-    }
+    context.fail(ErrorKind::AxisOutOfBounds { axis, ndim })
 }

@@ -15,7 +15,7 @@ use ndarray::{ArrayView, IxDyn, ShapeBuilder};
 use super::layout::{Odometer, Relocation, Stretch, packed};
 use super::plan::{Piece, Plan, Region, gcd};
 use crate::dtype::Swap;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, ErrorKind, Result};
 use crate::out_of_core::behind::Behind;
 use crate::out_of_core::pipeline;
 use crate::out_of_core::work::{Meter, Work};
@@ -136,12 +136,12 @@ impl<'a> Run<'a> {
             .collect();
         let data = (target.in_file(0..0).start, &starts[..]);
         let plan = Plan::new(relocation, budget.buffer, budget.scratch, may_part, data);
-        let plan = plan.ok_or_else(|| Error::OverBudget {
-            path: context.path(),
-            op: context.op,
-            // A quarter of it is for one item.
-            needed: relocation.itemsize as u64 * 4,
-            budget: budget.memory as u64,
+        let plan = plan.ok_or_else(|| {
+            context.fail(ErrorKind::OverBudget {
+                // A quarter of it is for one item.
+                needed: relocation.itemsize as u64 * 4,
+                budget: budget.memory as u64,
+            })
         })?;
         run.carry_out(&plan, &budget, behind, &mut meter)
     }
