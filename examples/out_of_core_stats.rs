@@ -2,12 +2,11 @@
 //!
 //! `cargo run --release --features rayon --example out_of_core_stats [DIRECTORY [MIB [BUDGET_MIB]]]`
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use ndarray::Axis;
-use ndstore::{OutOfCore, Result, Store};
+use ndstore::{Error, OutOfCore, Result, Store};
 
 const COLUMNS: usize = 1024;
 
@@ -26,7 +25,7 @@ fn main() -> Result<()> {
         for ((row, column), element) in block.view.indexed_iter_mut() {
             *element = ((block.start[0] + row) as f32 + 0.7 * column as f32).sin();
         }
-        Ok(())
+        Ok::<_, Error>(())
     })?;
     println!("{:?}: {} MiB", store.shape(), store.nbytes() >> 20);
     println!("budget   {budget} MiB");
@@ -35,7 +34,7 @@ fn main() -> Result<()> {
     let start = Instant::now();
     let sum = within().progress(|progress| {
         eprint!("\rsum      {} %", 100 * progress.done / progress.total);
-        ControlFlow::Continue(())
+        Ok(())
     });
     println!("\rsum      {}", sum.sum()?);
     println!("mean     {}", within().mean()?);

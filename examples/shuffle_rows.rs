@@ -3,11 +3,10 @@
 //! `cargo run --release --example shuffle_rows [DIRECTORY]`. NumPy's `np.save(new, m[rng.permutation(len(m))])` holds all of
 //! it in memory.
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use ndarray::prelude::*;
-use ndstore::{Chunk, Result, Store};
+use ndstore::{Chunk, Error, Result, Store};
 
 const ROWS: usize = 64_000;
 const COLUMNS: usize = 512;
@@ -24,7 +23,7 @@ fn main() -> Result<()> {
         for (row, mut elements) in block.view.outer_iter_mut().enumerate() {
             elements.fill((block.start[0] + row) as f32);
         }
-        Ok(())
+        Ok::<_, Error>(())
     })?;
     store.flush()?;
     let mut tenths = 0;
@@ -37,7 +36,7 @@ fn main() -> Result<()> {
                 tenths = now;
                 println!("shuffled {now}0 %");
             }
-            ControlFlow::Continue(())
+            Ok(())
         })
         .gather_to(directory.join("shuffled.npy"), &permutation())?;
 

@@ -3,11 +3,10 @@
 //! `cargo run --release --example transpose_big [DIRECTORY]`
 
 use std::io::{Write, stderr};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use ndstore::{Result, Store};
+use ndstore::{Error, Result, Store};
 
 const ROWS: usize = 1 << 15;
 const COLUMNS: usize = 1 << 12;
@@ -23,7 +22,7 @@ fn main() -> Result<()> {
         for ((row, column), element) in block.view.indexed_iter_mut() {
             *element = ((block.start[0] + row) * COLUMNS + column) as f64;
         }
-        Ok(())
+        Ok::<_, Error>(())
     })?;
     let start = Instant::now();
     let mut shown = u64::MAX;
@@ -36,7 +35,7 @@ fn main() -> Result<()> {
                 shown = percent;
                 let _ = write!(stderr(), "\rtransposing {percent:3} %");
             }
-            ControlFlow::Continue(())
+            Ok(())
         })
         .transpose(&columns)?;
     println!(

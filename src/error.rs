@@ -115,6 +115,11 @@ impl Error {
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
+
+    /// What stood in the way, with its values to keep: the cause of a [cancelled](ErrorKind::Cancelled) operation, say.
+    pub fn into_kind(self) -> ErrorKind {
+        self.0.kind
+    }
 }
 
 impl fmt::Debug for Error {

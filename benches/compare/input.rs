@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array1, IxDyn, ShapeBuilder};
-use ndstore::{Element, Order, Store};
+use ndstore::{Element, Error, Order, Store};
 
 use super::cell::{Cell, for_cell};
 use crate::common::HEADER;
@@ -123,7 +123,7 @@ fn fill<E: Element>(path: &Path, shape: &[usize], order: Order, element: impl Fn
         elements
             .expect("a block of rows is contiguous")
             .fill_with(|| values.next().expect("they never end"));
-        Ok(())
+        Ok::<_, Error>(())
     });
     store.unwrap().close().unwrap();
 }

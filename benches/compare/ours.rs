@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ndarray::{Array1, ArrayViewMut1, Axis, Ix1, Ix2, IxDyn};
-use ndstore::{AnyStore, Block, Chunk, Order, OutOfCore, Store};
+use ndstore::{AnyStore, Block, Chunk, Error, Order, OutOfCore, Store};
 
 use super::cell::{Cell, ToF64, total};
 use super::input::read_list;
@@ -86,7 +86,7 @@ fn fill(new: &Path, len: usize) {
     let fill = |mut block: Block<Ix1, ArrayViewMut1<'_, f64>>| {
         let len = block.view.len();
         block.view.assign(&piece.slice(ndarray::s![..len]));
-        Ok(())
+        Ok::<_, Error>(())
     };
     drop(Store::<f64, _>::create_with(new, len, PIECE, fill).unwrap());
 }
@@ -99,7 +99,7 @@ fn fill_in_place(new: &Path, len: usize) {
         .for_each_block_mut(Chunk::Rows(PIECE), |mut block| {
             let len = block.view.len();
             block.view.assign(&piece.slice(ndarray::s![..len]));
-            Ok(())
+            Ok::<_, Error>(())
         });
     filled.unwrap();
     store.flush().unwrap();

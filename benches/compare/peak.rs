@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use ndarray::prelude::*;
-use ndstore::{Chunk, Order, Store};
+use ndstore::{Chunk, Error, Order, Store};
 
 use super::input::{self, format, random_rows};
 use crate::common::{self, Bench};
@@ -63,7 +63,7 @@ const OPERATIONS: &[(&str, Operation)] = &[
         let work = store.out_of_core_mut().memory(budget);
         let done = work.for_each_block_mut(Chunk::Bytes(1 << 20), |mut block| {
             block.view.mapv_inplace(|element| element + 1.0);
-            Ok(())
+            Ok::<_, Error>(())
         });
         done.unwrap();
         Some(())

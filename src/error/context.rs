@@ -37,11 +37,6 @@ impl<'a> Context<'a> {
         }))
     }
 
-    /// Why an operation ends that the progress callback broke off.
-    pub(crate) fn cancelled(self) -> Error {
-        self.fail(ErrorKind::Cancelled)
-    }
-
     /// The same file, with words that name a step of the operation.
     pub(crate) fn step(self, op: &'static str) -> Self {
         Context { op, ..self }

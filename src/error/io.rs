@@ -59,7 +59,7 @@ fn io_kind(kind: &ErrorKind) -> io::ErrorKind {
         | ErrorKind::InvalidMode { .. } => io::ErrorKind::InvalidInput,
         ErrorKind::Unreadable { cause } | ErrorKind::Io { cause } => cause.kind(),
         // Not `Interrupted`, which the readers and writers of std take for a reason to try again.
-        ErrorKind::Cancelled
+        ErrorKind::Cancelled { .. }
         | ErrorKind::Moved
         | ErrorKind::Poisoned
         | ErrorKind::Forked

@@ -370,9 +370,13 @@ pub enum ErrorKind {
     )]
     Forked,
 
-    /// The progress callback asked to stop. No new file was made; what was written in place stays.
-    #[error("cancelled")]
-    Cancelled,
+    /// The progress callback failed. No new file was made; what was written in place stays.
+    #[error("cancelled: {cause}")]
+    #[non_exhaustive]
+    Cancelled {
+        /// The error of the callback. [`Error::into_kind`](crate::Error::into_kind) gives it back.
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
 
     /// A result in memory would take more than the operation may.
     #[error(
@@ -548,6 +552,7 @@ impl ErrorKind {
             | ErrorKind::Unsupported { cause, .. }
             | ErrorKind::Io { cause } => Some(cause),
             ErrorKind::Header { cause } => Some(cause),
+            ErrorKind::Cancelled { cause } => Some(&**cause),
             ErrorKind::Descr { cause } => Some(cause),
             ErrorKind::Checksums { cause, .. } => Some(cause),
             _ => None,

@@ -13,7 +13,7 @@ use super::pass::{self, Pieces};
 use super::source::Source;
 use super::work::{Meter, OutOfCore, OutOfCoreMut, Work, reserve};
 use crate::element::Element;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::shape::{self, Order};
 use crate::store::Lattice;
 
@@ -97,7 +97,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// ```
     /// use ndarray::prelude::*;
-    /// use ndstore::{Chunk, Store};
+    /// use ndstore::{Chunk, Error, Store};
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let path = dir.path().join("large.npy");
     ///
@@ -125,16 +125,17 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     ///
     /// # Errors
     ///
-    /// As for a block, and those of `each`.
+    /// As for a block, and those of `each`: of any type that an [`Error`] turns into, such as `Box<dyn Error>`. One that has none
+    /// says `Ok::<_, Error>(())`.
     ///
     /// # Panics
     ///
     /// As [`blocks`](OutOfCore::blocks).
-    pub fn for_each_block(
+    pub fn for_each_block<E: From<Error>>(
         mut self,
         chunk: Chunk<D>,
-        mut each: impl FnMut(Block<D, ArrayView<'_, A, D>>) -> Result<()>,
-    ) -> Result<()> {
+        mut each: impl FnMut(Block<D, ArrayView<'_, A, D>>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let walk = Walk::new(&self.source, &self.dim, &self.work, &chunk, "read");
         let nbytes = self.source.nbytes() as u64;
         let mut meter = self.work.meter(self.source.context("read"), nbytes);
@@ -164,7 +165,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// use std::sync::Mutex;
     ///
     /// use ndarray::prelude::*;
-    /// use ndstore::{Chunk, Store};
+    /// use ndstore::{Chunk, Error, Store};
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let path = dir.path().join("large.npy");
     ///
@@ -172,17 +173,17 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// let total = Mutex::new(0.0);
     /// store.out_of_core().par_for_each_block(Chunk::Bytes(8 << 20), |block| {
     ///     *total.lock().unwrap() += block.view.sum();
-    ///     Ok(())
+    ///     Ok::<_, Error>(())
     /// })?;
     /// assert_eq!(total.into_inner().unwrap(), 3000.0);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     #[cfg(feature = "rayon")]
-    pub fn par_for_each_block(
+    pub fn par_for_each_block<E: From<Error> + Send>(
         mut self,
         chunk: Chunk<D>,
-        each: impl Fn(Block<D, ArrayView<'_, A, D>>) -> Result<()> + Sync,
-    ) -> Result<()> {
+        each: impl Fn(Block<D, ArrayView<'_, A, D>>) -> Result<(), E> + Sync,
+    ) -> Result<(), E> {
         let walk = Walk::new(&self.source, &self.dim, &self.work, &chunk, "read");
         let nbytes = self.source.nbytes() as u64;
         let mut meter = self.work.meter(self.source.context("read"), nbytes);
@@ -215,24 +216,24 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
     ///
     /// ```
     /// use ndarray::prelude::*;
-    /// use ndstore::{Chunk, Store};
+    /// use ndstore::{Chunk, Error, Store};
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let path = dir.path().join("large.npy");
     ///
     /// let mut store = Store::<f64, _>::create(&path, (1000, 3))?;
     /// store.out_of_core_mut().for_each_block_mut(Chunk::Rows(256), |mut block| {
     ///     block.view.fill(block.start[0] as f64);
-    ///     Ok(())
+    ///     Ok::<_, Error>(())
     /// })?;
     /// store.flush()?;
     /// assert_eq!(store.get((600, 2))?, 512.0);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
-    pub fn for_each_block_mut(
+    pub fn for_each_block_mut<E: From<Error>>(
         mut self,
         chunk: Chunk<D>,
-        mut each: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
-    ) -> Result<()> {
+        mut each: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut meter = self.meter();
         let change = Change::new(&self, &chunk);
         let mut written = change.written(&self.work);
@@ -257,17 +258,17 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
     ///
     /// As [`OutOfCore::blocks`].
     #[cfg(feature = "rayon")]
-    pub fn par_for_each_block_mut(
+    pub fn par_for_each_block_mut<E: From<Error> + Send>(
         mut self,
         chunk: Chunk<D>,
-        each: impl Fn(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()> + Sync,
-    ) -> Result<()> {
+        each: impl Fn(Block<D, ArrayViewMut<'_, A, D>>) -> Result<(), E> + Sync,
+    ) -> Result<(), E> {
         let mut meter = self.meter();
         let change = Change::new(&self, &chunk);
         let mut written = change.written(&self.work);
         let each = |index, buffer: &mut Vec<A>| change.visit(index, buffer, false, &each);
         let pieces = Pieces::independent(change.walk.grid.len());
-        pass::run(pieces, &mut meter, each, |index, ()| written(index))
+        pass::run(pieces, &mut meter, each, |index, ()| Ok(written(index)?))
     }
 
     fn meter(&mut self) -> Meter<'a> {
@@ -290,20 +291,21 @@ impl<'s, 'a, A: Element, D: Dimension> Change<'s, 'a, A, D> {
     }
 
     /// Reads a block, has it changed and writes it. Whether no other thread writes meanwhile is up to the caller.
-    fn visit(
+    fn visit<E: From<Error>>(
         &self,
         index: usize,
         buffer: &mut Vec<A>,
         alone: bool,
-        mut each: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
-    ) -> Result<()> {
+        mut each: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut loaded = self.walk.load(self.source, index, buffer)?;
         each(loaded.as_view_mut())?;
         let lattice = self.walk.lattice(self.source, index);
         let lens: Vec<_> = lattice.axes().map(|(len, _)| len).collect();
         let view = ArrayView::from_shape(IxDyn(&lens), &*loaded.elements);
         let view = view.expect("the block has as many elements");
-        self.source.file().write_lattice(&lattice, view, alone)
+        let file = self.source.file();
+        Ok(file.write_lattice(&lattice, view, alone)?)
     }
 
     /// What is to be done about each block that was written, in their order. Returns how many bytes it has.

@@ -10,7 +10,7 @@ use super::grid::{Chunk, Grid};
 use super::pipeline;
 use super::work::Work;
 use crate::element::Element;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::shape::Order;
 use crate::store::{self, Layout, Options, Store, Target};
 
@@ -32,7 +32,8 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// As [`create`](Store::create), and those of `fill`.
+    /// As [`create`](Store::create), and those of `fill`: of any type that an [`Error`] turns into, such as `Box<dyn Error>`. One
+    /// that has none says `Ok::<_, Error>(())`.
     ///
     /// # Panics
     ///
@@ -42,7 +43,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// ```
     /// use ndarray::prelude::*;
-    /// use ndstore::Store;
+    /// use ndstore::{Error, Store};
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let path = dir.path().join("squares.npy");
     ///
@@ -50,17 +51,17 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///     for (row, mut elements) in (block.start[0]..).zip(block.view.outer_iter_mut()) {
     ///         elements.fill((row * row) as f64);
     ///     }
-    ///     Ok(())
+    ///     Ok::<_, Error>(())
     /// })?;
     /// assert_eq!(store.get((999, 2))?, 998_001.0);
     /// # Ok::<(), ndstore::Error>(())
     /// ```
-    pub fn create_with(
+    pub fn create_with<E: From<Error>>(
         path: impl AsRef<Path>,
         shape: impl ShapeBuilder<Dim = D>,
         rows: usize,
-        fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
-    ) -> Result<Store<A, D>> {
+        fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<(), E>,
+    ) -> Result<Store<A, D>, E> {
         Options::new().create_with(path, shape, rows, fill)
     }
 }
@@ -75,30 +76,31 @@ impl Options {
     /// # Panics
     ///
     /// As [`Store::create_with`].
-    pub fn create_with<A: Element, D: Dimension>(
+    pub fn create_with<A: Element, D: Dimension, E: From<Error>>(
         &self,
         path: impl AsRef<Path>,
         shape: impl ShapeBuilder<Dim = D>,
         rows: usize,
-        fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
-    ) -> Result<Store<A, D>> {
+        fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<(), E>,
+    ) -> Result<Store<A, D>, E> {
         let (dim, order) = self.dim_and_order(path.as_ref(), shape, size_of::<A>())?;
         let grid = Grid::new(&dim, order, size_of::<A>(), &Chunk::Rows(rows));
         let layout = Layout::of::<A, D>(path.as_ref(), dim.slice(), order, self)?;
         let file = store::create_reserved(path.as_ref(), layout, self, |target| {
             fill_blocks(target, &grid, order, fill)
         })?;
-        Ok(Store::from_file(file)?)
+        let store = Store::from_file(file).map_err(Error::from)?;
+        Ok(store)
     }
 }
 
 /// Gathers the blocks in buffers, while those that are full are written.
-fn fill_blocks<A: Element, D: Dimension>(
+fn fill_blocks<A: Element, D: Dimension, E: From<Error>>(
     target: &Target<'_>,
     grid: &Grid<D>,
     order: Order,
-    mut fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<()>,
-) -> Result<()> {
+    mut fill: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<(), E>,
+) -> Result<(), E> {
     let len = grid.shape().size();
     let mut blocks = (0..grid.len()).map(|index| grid.block(index)).peekable();
     // The first block is as large as any.

@@ -11,7 +11,7 @@ use super::scan::PIECE;
 use super::source::Source;
 use super::work::{OutOfCore, Work};
 use crate::element::{AsType, Element};
-use crate::error::{Context, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::shape::Order;
 use crate::store::{self, Layout, Store, Target};
 
@@ -120,6 +120,38 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         self.alone().map(path, f)
     }
 
+    /// Makes a new file of what `f` makes of each element, unless it fails for one of them: then there is no new file.
+    ///
+    /// # Errors
+    ///
+    /// As [`map`](OutOfCore::map), and one of those of `f`, which is called no more after it by the thread that had it. They are of
+    /// any type that an [`Error`] turns into, such as `Box<dyn Error>`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::Store;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let [wide, narrow] = ["i8.npy", "i2.npy"].map(|name| dir.path().join(name));
+    ///
+    /// type Refused = Box<dyn std::error::Error + Send + Sync>;
+    /// let store = Store::create_from(&wide, &array![1_i64, -2, 70_000])?;
+    /// let refused = store.out_of_core().try_map(&narrow, |wide: i64| -> Result<i16, Refused> {
+    ///     Ok(wide.try_into()?)
+    /// });
+    /// assert!(refused.unwrap_err().is::<std::num::TryFromIntError>());
+    /// assert!(!narrow.exists());
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn try_map<B: Element, E: From<Error> + Send>(
+        self,
+        path: impl AsRef<Path>,
+        f: impl Fn(A) -> Result<B, E> + Sync,
+    ) -> Result<Store<B, D>, E> {
+        self.alone().try_map(path, f)
+    }
+
     /// Makes a new file of the same elements as those of another type. See [`AsType`] for what becomes of each.
     ///
     /// # Errors
@@ -220,10 +252,23 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
     ///
     /// As [`OutOfCore::map`].
     pub fn map<B: Element>(
-        mut self,
+        self,
         path: impl AsRef<Path>,
         f: impl Fn(S::Item) -> B + Sync,
     ) -> Result<Store<B, D>> {
+        self.try_map(path, |item| Ok(f(item)))
+    }
+
+    /// As [`map`](Zip::map), unless `f` fails for one of them. See [`OutOfCore::try_map`].
+    ///
+    /// # Errors
+    ///
+    /// As [`OutOfCore::try_map`].
+    pub fn try_map<B: Element, E: From<Error> + Send>(
+        mut self,
+        path: impl AsRef<Path>,
+        f: impl Fn(S::Item) -> Result<B, E> + Sync,
+    ) -> Result<Store<B, D>, E> {
         let order = self.order;
         let context = Context::new(path.as_ref(), self.context.op);
         let reason =
@@ -233,14 +278,14 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
         let layout = Layout::of::<B, D>(path.as_ref(), self.dim.slice(), order, &options)?;
         let fill = |target: &Target<'_>| self.fill(target, f);
         let file = store::create_reserved(path.as_ref(), layout, &options, fill)?;
-        Ok(Store::from_file(file)?)
+        Ok(Store::from_file(file).map_err(Error::from)?)
     }
 
-    fn fill<B: Element>(
+    fn fill<B: Element, E: From<Error> + Send>(
         &mut self,
         target: &Target<'_>,
-        f: impl Fn(S::Item) -> B + Sync,
-    ) -> Result<()> {
+        f: impl Fn(S::Item) -> Result<B, E> + Sync,
+    ) -> Result<(), E> {
         let len = self.dim.size();
         let nbytes = len * size_of::<B>();
         let piece_len = (PIECE / S::itemsize().max(size_of::<B>())).max(1);
@@ -253,8 +298,21 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
             let range = piece(index);
             let position = range.start * size_of::<B>();
             output.clear();
-            output.extend(sources.read(range, scratch)?.map(&f));
-            target.write_at(position as u64, bytemuck::cast_slice(output))
+            // As many as there are, so that a loop that cannot fail has no branch for each of them.
+            let mut failed = None;
+            output.extend(sources.read(range, scratch)?.map(|item| {
+                if failed.is_some() {
+                    return B::zeroed();
+                }
+                f(item).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    B::zeroed()
+                })
+            }));
+            match failed {
+                Some(error) => Err(error),
+                None => Ok(target.write_at(position as u64, bytemuck::cast_slice(output))?),
+            }
         };
         pass::run(Pieces::independent(count), &mut meter, each, |index, ()| {
             let range = piece(index);

@@ -8,17 +8,17 @@ use std::panic;
 use std::sync::mpsc;
 use std::thread;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Has `fill` fill one of the `buffers` after the other, until it returns `None`, and `write` write them in the same order, each
 /// with what `fill` returned for it.
 ///
 /// The first error ends it. If both stages have one, that of `write` is returned.
-pub(super) fn run<B: Send, C: Send>(
+pub(super) fn run<B: Send, C: Send, E: From<Error>>(
     buffers: impl IntoIterator<Item = B>,
-    mut fill: impl FnMut(&mut B) -> Result<Option<C>>,
+    mut fill: impl FnMut(&mut B) -> Result<Option<C>, E>,
     mut write: impl FnMut(C, &B) -> Result<()> + Send,
-) -> Result<()> {
+) -> Result<(), E> {
     let mut buffers = buffers.into_iter();
     let at_once = thread::scope(|scope| {
         let (give_back, given_back) = mpsc::channel();
@@ -54,17 +54,17 @@ pub(super) fn run<B: Send, C: Send>(
             .join()
             .unwrap_or_else(|panicked| panic::resume_unwind(panicked));
         // Where the writer failed the other stage only stopped.
-        Some(written.and(filled))
+        Some(written.map_err(E::from).and(filled))
     });
     at_once.unwrap_or_else(|| in_turn(buffers, fill, write))
 }
 
 /// As [`run`], in one thread.
-fn in_turn<B, C>(
+fn in_turn<B, C, E: From<Error>>(
     mut buffers: impl Iterator<Item = B>,
-    mut fill: impl FnMut(&mut B) -> Result<Option<C>>,
+    mut fill: impl FnMut(&mut B) -> Result<Option<C>, E>,
     mut write: impl FnMut(C, &B) -> Result<()>,
-) -> Result<()> {
+) -> Result<(), E> {
     let Some(mut buffer) = buffers.next() else {
         return Ok(());
     };
@@ -79,7 +79,7 @@ mod tests {
     use std::panic::AssertUnwindSafe;
 
     use super::*;
-    use crate::error::{Error, ErrorKind};
+    use crate::error::ErrorKind;
 
     fn failure(of: &str) -> Error {
         let found = of.to_owned();
@@ -106,7 +106,7 @@ mod tests {
             found.push((buffer, content));
             written(number)
         };
-        run([(0, 0), (1, 0)], fill, write)?;
+        run::<_, _, Error>([(0, 0), (1, 0)], fill, write)?;
         Ok(found)
     }
 
@@ -125,10 +125,11 @@ mod tests {
                 Ok(())
             }
         };
-        let failed = in_turn([0, 10].into_iter(), fill, write).unwrap_err();
+        let failed = in_turn::<_, _, Error>([0, 10].into_iter(), fill, write).unwrap_err();
         assert!(failed.to_string().contains("write"), "{failed}");
         assert_eq!(found, [(0, 1), (1, 2), (2, 3)]);
-        in_turn([].into_iter(), |(): &mut ()| Ok(Some(())), |(), ()| Ok(())).unwrap();
+        let full = |(): &mut ()| Ok::<_, Error>(Some(()));
+        in_turn([].into_iter(), full, |(), ()| Ok(())).unwrap();
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `OutOfCore`: an array in a file, to be worked on within a memory budget, and the settings of that work.
 
 use std::cell::OnceCell;
-use std::ops::{ControlFlow, RangeBounds};
+use std::error;
+use std::ops::RangeBounds;
 
 use ndarray::{Dimension, IxDyn, SliceArg};
 
@@ -24,7 +25,10 @@ pub struct Progress {
     pub total: u64,
 }
 
-type Callback<'a> = dyn FnMut(Progress) -> ControlFlow<()> + Send + 'a;
+type Callback<'a> = dyn FnMut(Progress) -> Result<(), Reason> + Send + 'a;
+
+/// Why a callback ends an operation.
+type Reason = Box<dyn error::Error + Send + Sync>;
 
 /// How to work: with how much memory, who is told, and how a new file is made.
 pub(super) struct Work<'a> {
@@ -120,10 +124,9 @@ impl Meter<'_> {
     /// Counts `nbytes` more.
     pub(super) fn add(&mut self, nbytes: u64) -> Result<()> {
         self.now.done += nbytes;
-        match self.progress.as_mut().map(|progress| progress(self.now)) {
-            Some(ControlFlow::Break(())) => Err(self.context.cancelled()),
-            None | Some(ControlFlow::Continue(())) => Ok(()),
-        }
+        let told = self.progress.as_mut().map(|progress| progress(self.now));
+        told.unwrap_or(Ok(()))
+            .map_err(|cause| self.context.fail(ErrorKind::Cancelled { cause }))
     }
 }
 
@@ -148,7 +151,7 @@ impl Meter<'_> {
 /// # Examples
 ///
 /// ```
-/// use std::ops::ControlFlow;
+/// use std::error;
 ///
 /// use ndarray::prelude::*;
 /// use ndstore::Store;
@@ -163,7 +166,7 @@ impl Meter<'_> {
 ///     .memory(64 << 20)
 ///     .progress(|progress| {
 ///         println!("{} of {} bytes", progress.done, progress.total);
-///         ControlFlow::Continue(())
+///         Ok(())
 ///     })
 ///     .for_each_block(Chunk::Rows(256), |block| {
 ///         largest = block.view.fold(largest, |a, &b| a.max(b));
@@ -199,12 +202,13 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         self
     }
 
-    /// Has `progress` told how far the operation is, every few MiB, from whichever thread is at work. It ends the operation
-    /// with [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) by answering [`Break`](ControlFlow::Break): a new file is then not made.
+    /// Has `progress` told how far the operation is, every few MiB, from whichever thread is at work. An error
+    /// ends the operation, and is the cause in [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled): a new file is then not made. To
+    /// stop for no other reason, answer `Err("stopped".into())`.
     /// The other threads may wait for the answer meanwhile, so it must not wait for work of its own on their pool of rayon.
     pub fn progress(
         mut self,
-        progress: impl FnMut(Progress) -> ControlFlow<()> + Send + 'a,
+        progress: impl FnMut(Progress) -> Result<(), Box<dyn error::Error + Send + Sync>> + Send + 'a,
     ) -> Self {
         self.work.progress = Some(Box::new(progress));
         self
@@ -317,7 +321,7 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
     /// changed.
     pub fn progress(
         mut self,
-        progress: impl FnMut(Progress) -> ControlFlow<()> + Send + 'a,
+        progress: impl FnMut(Progress) -> Result<(), Box<dyn error::Error + Send + Sync>> + Send + 'a,
     ) -> Self {
         self.work.progress = Some(Box::new(progress));
         self
@@ -392,7 +396,7 @@ impl<'a> OutOfCoreAny<'a> {
     /// Has `progress` told how far the operation is. See [`OutOfCore::progress`].
     pub fn progress(
         mut self,
-        progress: impl FnMut(Progress) -> ControlFlow<()> + Send + 'a,
+        progress: impl FnMut(Progress) -> Result<(), Box<dyn error::Error + Send + Sync>> + Send + 'a,
     ) -> Self {
         self.work.progress = Some(Box::new(progress));
         self

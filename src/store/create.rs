@@ -15,7 +15,7 @@ use super::typed::Store;
 use super::write::{self, Writer};
 use crate::dtype::DType;
 use crate::element::Element;
-use crate::error::{Context, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::header::{Form, Header, extent};
 use crate::shape::{self, Order};
 use crate::sys;
@@ -160,7 +160,7 @@ pub(super) fn create_zeros(
             let zeros = sys::write_zeros(file, 0..layout.len());
             zeros.map_err(|error| place.growth(error, layout.len()))?;
         }
-        Ok(())
+        Ok::<_, Error>(())
     })
 }
 
@@ -186,13 +186,13 @@ pub(super) fn create_from<A: Element, D: Dimension>(
     Ok(Store::from_file(file)?)
 }
 
-pub(super) fn create(
+pub(super) fn create<E: From<Error>>(
     path: &Path,
     layout: Layout,
     existing: Existing,
     options: &Options,
-    fill: impl FnOnce(&Place, &File, &Layout) -> Result<()>,
-) -> Result<ArrayFile> {
+    fill: impl FnOnce(&Place, &File, &Layout) -> Result<(), E>,
+) -> Result<ArrayFile, E> {
     let path = absolute(path, "create")?;
     let context = Context::new(&path, "create");
     let place = Place::find(context, existing)?;

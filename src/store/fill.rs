@@ -104,12 +104,12 @@ pub(crate) fn create_filled(
 }
 
 /// As [`create_filled`], with the blocks reserved first, for who knows that there will be as many elements.
-pub(crate) fn create_reserved(
+pub(crate) fn create_reserved<E: From<Error>>(
     path: &Path,
     layout: Layout,
     options: &Options,
-    fill: impl FnOnce(&Target<'_>) -> Result<()>,
-) -> Result<ArrayFile> {
+    fill: impl FnOnce(&Target<'_>) -> Result<(), E>,
+) -> Result<ArrayFile, E> {
     let fill = |place: &Place, file: &File, layout: &Layout| {
         place.reserve(file, layout, options.sparse)?;
         let target = Target {
@@ -118,7 +118,7 @@ pub(crate) fn create_reserved(
             layout,
         };
         fill(&target)?;
-        target.end()
+        Ok(target.end()?)
     };
     create::create(path, layout, Existing::Replace, options, fill)
 }

@@ -100,13 +100,13 @@ impl Place {
     /// Makes a whole file beside the target: `fill` gives it blocks and data, then it gets its header.
     ///
     /// One that `replaces` a file is private until it has that one's mode.
-    pub(super) fn draft(
+    pub(super) fn draft<E: From<Error>>(
         &self,
         layout: &Layout,
         locked: bool,
         replaces: bool,
-        fill: impl FnOnce(&Place, &File, &Layout) -> Result<()>,
-    ) -> Result<(LockedFile, Unpublished)> {
+        fill: impl FnOnce(&Place, &File, &Layout) -> Result<(), E>,
+    ) -> Result<(LockedFile, Unpublished), E> {
         let draft = self.new_draft(locked, replaces, layout.len())?;
         fill(self, draft.file(), layout)?;
         self.write_header(draft.file(), layout)?;

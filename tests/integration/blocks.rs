@@ -1,13 +1,12 @@
 //! Walking over arrays block by block.
 
-use std::ops::ControlFlow;
-
 use ndarray::prelude::*;
 use ndarray::{Slice, indices};
 use ndstore::{AnyStore, Be, Chunk, Error, ErrorKind, Mode, Options, Order, Progress, Store};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::closures::Failure;
 use super::mapped::copy_on_write;
 use super::support::Why;
 
@@ -86,7 +85,7 @@ proptest! {
         source().for_each_block(chunk.clone(), |block| {
             count += block.view.len();
             assert_eq!(block.view, part(&array, &block.start, block.view.shape()));
-            Ok(())
+            Ok::<_, Error>(())
         }).unwrap();
         prop_assert_eq!(count, array.len());
         for block in source().blocks(chunk) {
@@ -107,7 +106,7 @@ proptest! {
         work.for_each_block_mut(chunk, |mut block| {
             assert_eq!(block.view, part(&array, &block.start, block.view.shape()));
             block.view.mapv_inplace(|x| -x);
-            Ok(())
+            Ok::<_, Error>(())
         }).unwrap();
         store.close().unwrap();
         let store = Store::<i32, IxDyn>::open(&path).unwrap();
@@ -133,7 +132,7 @@ fn every_block_is_visited_once_by_some_thread() {
             .par_for_each_block(chunk, |block| {
                 assert_eq!(block.view, part(&array, &block.start, block.view.shape()));
                 starts.lock().unwrap().push(block.start);
-                Ok(())
+                Ok::<_, Error>(())
             })
             .unwrap();
         let mut starts = starts.into_inner().unwrap();
@@ -151,9 +150,9 @@ fn the_first_error_of_any_thread_ends_the_walk() {
     let visited = std::sync::atomic::AtomicUsize::new(0);
     let refused = store.out_of_core().par_for_each_block(Chunk::Rows(1), |_| {
         visited.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        "x".parse::<Mode>().map(drop)
+        Err(Failure::Mine(0))
     });
-    assert!(matches!(refused.why(), Some(ErrorKind::InvalidMode { .. })));
+    assert_eq!(refused, Err(Failure::Mine(0)));
     assert!(visited.into_inner() < 1000);
 }
 
@@ -170,7 +169,7 @@ fn a_panic_in_one_thread_ends_the_walk_of_the_others() {
             assert_ne!(block.start[0], 0, "the first one panics");
             visited.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             std::thread::sleep(std::time::Duration::from_millis(1));
-            Ok(())
+            Ok::<_, Error>(())
         })
     };
     let walk = std::panic::AssertUnwindSafe(|| pool.unwrap().install(walk));
@@ -187,20 +186,19 @@ fn progress_counts_every_byte_and_ends_at_the_total() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let note = |sender: &std::sync::mpsc::Sender<Progress>| {
         let sender = sender.clone();
-        move |progress| {
-            sender.send(progress).unwrap();
-            ControlFlow::Continue(())
-        }
+        move |progress| Ok(sender.send(progress)?)
     };
     let source = store.out_of_core().progress(note(&sender));
-    source.for_each_block(Chunk::Rows(3), |_| Ok(())).unwrap();
+    source
+        .for_each_block(Chunk::Rows(3), |_| Ok::<_, Error>(()))
+        .unwrap();
     assert_eq!(receiver.try_iter().collect::<Vec<_>>(), expected);
     let source = store.out_of_core().progress(note(&sender));
     assert_eq!(source.blocks(Chunk::Rows(3)).count(), 4);
     assert_eq!(receiver.try_iter().collect::<Vec<_>>(), expected);
     let source = store.out_of_core_mut().progress(note(&sender));
     source
-        .for_each_block_mut(Chunk::Rows(3), |_| Ok(()))
+        .for_each_block_mut(Chunk::Rows(3), |_| Ok::<_, Error>(()))
         .unwrap();
     assert_eq!(receiver.try_iter().collect::<Vec<_>>(), expected);
 }
@@ -209,17 +207,20 @@ fn progress_counts_every_byte_and_ends_at_the_total() {
 fn a_walk_that_is_cancelled_says_so_once_and_is_over() {
     let dir = TempDir::new().unwrap();
     let mut store = Store::<i32, _>::create(dir.path().join("array.npy"), (10, 25)).unwrap();
-    let stop = |progress: Progress| match progress.done {
-        600.. => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
+    let stop = |progress: Progress| -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        match progress.done {
+            600.. => Err("stopped".into()),
+            _ => Ok(()),
+        }
     };
-    let is_cancelled =
-        |error: &Error| matches!(error.kind(), ErrorKind::Cancelled) && error.operation() == "read";
+    let is_cancelled = |error: &Error| {
+        matches!(error.kind(), ErrorKind::Cancelled { .. }) && error.operation() == "read"
+    };
     let mut visited = 0;
     let walk = store.out_of_core().progress(stop);
     let cancelled = walk.for_each_block(Chunk::Rows(3), |_| {
         visited += 1;
-        Ok(())
+        Ok::<_, Error>(())
     });
     assert!(is_cancelled(&cancelled.unwrap_err()));
     assert_eq!(visited, 2);
@@ -232,10 +233,10 @@ fn a_walk_that_is_cancelled_says_so_once_and_is_over() {
     let walk = store.out_of_core_mut().progress(stop);
     let cancelled = walk.for_each_block_mut(Chunk::Rows(3), |_| {
         visited += 1;
-        Ok(())
+        Ok::<_, Error>(())
     });
     let cancelled = cancelled.unwrap_err();
-    assert!(matches!(cancelled.kind(), ErrorKind::Cancelled));
+    assert!(matches!(cancelled.kind(), ErrorKind::Cancelled { .. }));
     assert_eq!(cancelled.operation(), "write to");
     assert_eq!(visited, 2);
 }
@@ -280,10 +281,10 @@ fn a_block_whose_change_fails_is_left_as_it_was() {
         block.view.fill(7);
         match block.start[0] {
             0 => Ok(()),
-            _ => "x".parse::<Mode>().map(drop),
+            start => Err(Failure::Mine(start)),
         }
     });
-    assert!(matches!(refused.why(), Some(ErrorKind::InvalidMode { .. })));
+    assert_eq!(refused, Err(Failure::Mine(2)));
     assert_eq!(store.read_all().unwrap().column(0).to_vec(), [7, 7, 0, 0]);
 }
 
@@ -297,7 +298,7 @@ fn all_threads_together_change_every_block_once() {
         let work = store.out_of_core_mut().memory(0);
         work.par_for_each_block_mut(chunk, |mut block| {
             block.view.mapv_inplace(|x| x * 2);
-            Ok(())
+            Ok::<_, Error>(())
         })
         .unwrap();
     }
@@ -342,7 +343,7 @@ fn unaligned_elements_are_converted() {
     source
         .for_each_block(Chunk::Rows(2), |block| {
             found.extend(block.view);
-            Ok(())
+            Ok::<_, Error>(())
         })
         .unwrap();
     assert_eq!(found, elements);
@@ -381,7 +382,7 @@ fn a_converted_file_that_was_cut_meanwhile_is_an_error() {
         .set_len(4096 + 80_000)
         .unwrap();
     let source = any.out_of_core::<f64, Ix1>().unwrap();
-    let refused = source.for_each_block(Chunk::Rows(1000), |_| Ok(()));
+    let refused = source.for_each_block(Chunk::Rows(1000), |_| Ok::<_, Error>(()));
     assert!(matches!(
         refused.why(),
         Some(ErrorKind::Truncated { found: 84_096, .. })
@@ -399,12 +400,12 @@ fn a_block_larger_than_memory_is_an_error_and_no_abort() {
         _ => panic!("{refused:?}"),
     };
     let work = store.out_of_core_mut();
-    let refused = work.for_each_block_mut(Chunk::Rows(1), |_| Ok(()));
+    let refused = work.for_each_block_mut(Chunk::Rows(1), |_| Ok::<_, Error>(()));
     is_over(refused.unwrap_err());
     drop(store);
     let any = AnyStore::open(&path).unwrap();
     let work = || any.out_of_core::<f64, Ix2>().unwrap().memory(1 << 20);
-    let refused = work().for_each_block(Chunk::Bytes(1 << 20), |_| Ok(()));
+    let refused = work().for_each_block(Chunk::Bytes(1 << 20), |_| Ok::<_, Error>(()));
     is_over(refused.unwrap_err());
     let mut blocks = work().blocks(Chunk::Rows(1));
     is_over(blocks.next().unwrap().err().unwrap());

@@ -3,10 +3,11 @@
 use std::fs;
 
 use ndarray::prelude::*;
-use ndstore::{Bytes, ErrorKind, Mode, Options, Order, Store};
+use ndstore::{Bytes, Error, ErrorKind, Options, Order, Store};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::closures::Failure;
 use super::support::Why;
 use crate::allocations::total_during;
 
@@ -25,14 +26,14 @@ proptest! {
         let order = if fortran { Order::F } else { Order::C };
         let options = Options::new().order(order).compact(compact);
         let number = |index: &IxDyn| index.slice().iter().fold(1, |number, &i| number * 10 + i as u32);
-        let store = options.create_with::<u32, _>(&path, IxDyn(&shape), rows, |mut block| {
+        let store = options.create_with::<u32, _, Error>(&path, IxDyn(&shape), rows, |mut block| {
             assert!(block.view.iter().all(|&x| x == 0));
             for (index, element) in block.view.indexed_iter_mut() {
                 let mut whole = index;
                 whole.slice_mut().iter_mut().zip(block.start.slice()).for_each(|(i, start)| *i += start);
                 *element = number(&whole);
             }
-            Ok(())
+            Ok::<_, Error>(())
         }).unwrap();
         prop_assert_eq!(store.order(), order);
         drop(store);
@@ -51,7 +52,7 @@ fn blocks_that_end_anywhere_are_written_whole() {
             for (index, element) in (block.start[0]..).zip(&mut block.view) {
                 *element = Bytes::try_from(index.to_string().as_bytes()).unwrap();
             }
-            Ok(())
+            Ok::<_, Error>(())
         });
         let store = store.unwrap();
         let wrong = store
@@ -80,7 +81,7 @@ fn creating_takes_three_times_the_memory_of_a_block_or_3_mib() {
         (mib(4), mib(9), mib(4) * 8),
     ] {
         let path = dir.path().join(format!("{rows}.npy"));
-        let create = || Store::<f64, _>::create_with(&path, len, rows, |_| Ok(()));
+        let create = || Store::<f64, _>::create_with(&path, len, rows, |_| Ok::<_, Error>(()));
         let (store, total) = total_during(create);
         assert_eq!(store.unwrap().len(), len);
         assert!(total >= expected, "{len} by {rows}: {total}");
@@ -95,11 +96,13 @@ fn an_error_of_the_caller_leaves_no_file_and_an_old_one_as_it_was() {
     fs::write(&path, "old").unwrap();
     let refused =
         Store::<f64, _>::create_with(&path, (1000, 1000), 10, |block| match block.start[0] {
-            500 => "x".parse::<Mode>().map(drop),
+            start @ 500 => Err(Failure::Mine(start)),
             _ => Ok(()),
         });
-    assert!(matches!(refused.why(), Some(ErrorKind::InvalidMode { .. })));
-    let fill = |_: ndstore::Block<_, ArrayViewMut1<'_, f64>>| panic!("by the caller");
+    assert_eq!(refused.unwrap_err(), Failure::Mine(500));
+    let fill = |_: ndstore::Block<_, ArrayViewMut1<'_, f64>>| -> Result<(), Error> {
+        panic!("by the caller")
+    };
     let panicking = || Store::<f64, _>::create_with(&path, 10, 1, fill);
     assert!(std::panic::catch_unwind(panicking).is_err());
     assert_eq!(fs::read(&path).unwrap(), b"old");
@@ -111,7 +114,7 @@ fn a_shape_that_no_file_can_have_is_refused_before_anything_is_made() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("array.npy");
     let shape = (usize::MAX / 16, 2);
-    let refused = Store::<f64, _>::create_with(&path, shape, 1, |_| Ok(()));
+    let refused = Store::<f64, _>::create_with(&path, shape, 1, |_| Ok::<_, Error>(()));
     assert!(matches!(
         refused.why(),
         Some(ErrorKind::ShapeTooLarge { .. })

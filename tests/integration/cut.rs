@@ -1,13 +1,12 @@
 //! A file that somebody cuts in the middle of a pass: an error of every operation, without a guard, and no signal.
 
 use std::fs::{self, File};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use ndarray::prelude::*;
 use ndstore::{
-    AnyStore, Be, ByteOrder, Chunk, ErrorKind, Mode, OutOfCore, OutOfCoreMut, Progress, Result,
-    Store,
+    AnyStore, Be, ByteOrder, Chunk, Error, ErrorKind, Mode, OutOfCore, OutOfCoreMut, Progress,
+    Result, Store,
 };
 use tempfile::TempDir;
 
@@ -47,12 +46,14 @@ fn cut(path: &Path) {
 }
 
 /// Cuts the file when the first part of the work is done.
-fn cut_meanwhile(path: PathBuf) -> impl FnMut(Progress) -> ControlFlow<()> + Send {
+fn cut_meanwhile(
+    path: PathBuf,
+) -> impl FnMut(Progress) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send {
     move |progress| {
         if progress.done < progress.total {
             cut(&path);
         }
-        ControlFlow::Continue(())
+        Ok(())
     }
 }
 
@@ -84,17 +85,17 @@ fn reads() -> Vec<(&'static str, Reads)> {
         }),
         ("tiles", |work, _| {
             let tile = Chunk::shape((ROWS, 16));
-            work.for_each_block(tile, |_| Ok(()))
+            work.for_each_block(tile, |_| Ok::<_, Error>(()))
         }),
         ("for_each_block", |work, _| {
-            work.for_each_block(Chunk::Bytes(1 << 20), |_| Ok(()))
+            work.for_each_block(Chunk::Bytes(1 << 20), |_| Ok::<_, Error>(()))
         }),
         #[cfg(feature = "rayon")]
         ("par_for_each_block", |work, _| {
             work.par_for_each_block(Chunk::Bytes(1 << 20), |_| {
                 // Not all of them before the first is reported.
                 std::thread::sleep(std::time::Duration::from_millis(2));
-                Ok(())
+                Ok::<_, Error>(())
             })
         }),
         ("sum", |work, _| work.sum().map(drop)),
@@ -172,14 +173,14 @@ fn a_file_that_is_cut_under_any_writing_operation_is_an_error_and_stays_cut() {
         ("for_each_block_mut", |work| {
             work.for_each_block_mut(Chunk::Bytes(1 << 20), |mut block| {
                 block.view.fill(2.0);
-                Ok(())
+                Ok::<_, Error>(())
             })
         }),
         #[cfg(feature = "rayon")]
         ("par_for_each_block_mut", |work| {
             work.par_for_each_block_mut(Chunk::Bytes(1 << 20), |mut block| {
                 block.view.fill(2.0);
-                Ok(())
+                Ok::<_, Error>(())
             })
         }),
         ("scatter", |work| {

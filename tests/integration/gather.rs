@@ -1,7 +1,6 @@
 //! Rows by index: gathered into memory, gathered into a new file, and scattered, held against ndarray's `select`.
 
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use ndarray::prelude::*;
@@ -165,7 +164,7 @@ fn check_gather<A: Element>(case: &Case) {
         .memory(case.memory)
         .progress(|progress| {
             told.push(progress);
-            ControlFlow::Continue(())
+            Ok(())
         })
         .gather_to(&new, &case.rows)
         .unwrap();
@@ -491,13 +490,15 @@ fn more_rows_than_there_are_addresses_for_are_refused() {
 fn a_gather_that_is_cancelled_leaves_no_file() {
     let (dir, mut store, array) = fixture();
     let new = dir.path().join("new.npy");
-    let stop = |_: Progress| ControlFlow::Break(());
+    let stop = |_: Progress| -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Err("stopped".into())
+    };
     let refused = store
         .out_of_core()
         .progress(stop)
         .gather_to(&new, &[1, 2])
         .unwrap_err();
-    assert!(matches!(refused.kind(), ErrorKind::Cancelled));
+    assert!(matches!(refused.kind(), ErrorKind::Cancelled { .. }));
     assert!(!new.exists());
     assert_no_drafts(dir.path());
     let refused = store
@@ -505,7 +506,7 @@ fn a_gather_that_is_cancelled_leaves_no_file() {
         .progress(stop)
         .gather(&[1, 2])
         .unwrap_err();
-    assert!(matches!(refused.kind(), ErrorKind::Cancelled));
+    assert!(matches!(refused.kind(), ErrorKind::Cancelled { .. }));
     // What was scattered before it was cancelled stays.
     let ones = Array2::ones((40, 5));
     let all: Vec<usize> = (0..40).collect();
@@ -514,7 +515,7 @@ fn a_gather_that_is_cancelled_leaves_no_file() {
         .progress(stop)
         .scatter(&all, &ones)
         .unwrap_err();
-    assert!(matches!(refused.kind(), ErrorKind::Cancelled));
+    assert!(matches!(refused.kind(), ErrorKind::Cancelled { .. }));
     assert_ne!(store.read_all().unwrap(), array);
 }
 

@@ -1199,7 +1199,9 @@ fn no_work_out_of_core_takes_the_zeros_of_a_guard_for_elements() {
             };
             let rows = || Chunk::Rows(PER_PAGE);
             let store = fresh();
-            let each = store.out_of_core().for_each_block(rows(), |_| Ok(()));
+            let each = store
+                .out_of_core()
+                .for_each_block(rows(), |_| Ok::<_, Error>(()));
             assert_truncated(each, len);
             let store = fresh();
             assert_truncated(store.out_of_core().sum(), len);
@@ -1218,7 +1220,9 @@ fn no_work_out_of_core_takes_the_zeros_of_a_guard_for_elements() {
             let path = place.file("a.npy");
             let cow = open_cow(&path);
             cut(&path, len);
-            let each = cow.out_of_core().for_each_block(rows(), |_| Ok(()));
+            let each = cow
+                .out_of_core()
+                .for_each_block(rows(), |_| Ok::<_, Error>(()));
             assert_faulted(each, len);
         },
     );
@@ -1289,7 +1293,7 @@ fn a_walk_that_changes_blocks_of_a_file_that_was_cut_says_so() {
             let walk = store.out_of_core_mut();
             let changed = walk.for_each_block_mut(Chunk::Rows(PER_PAGE), |mut block| {
                 block.view.fill(2.0);
-                Ok(())
+                Ok::<_, Error>(())
             });
             // Before the first block is written.
             assert_faulted(changed, len);

@@ -6,6 +6,7 @@ mod append;
 #[cfg(target_os = "linux")]
 mod beside;
 mod blocks;
+mod closures;
 mod create;
 mod create_with;
 mod cut;

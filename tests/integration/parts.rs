@@ -2,7 +2,7 @@
 
 use ndarray::prelude::*;
 use ndarray::{SliceInfo, SliceInfoElem};
-use ndstore::{AnyStore, Be, Chunk, CopyOnWrite, ErrorKind, Options, Order, Store};
+use ndstore::{AnyStore, Be, Chunk, CopyOnWrite, Error, ErrorKind, Options, Order, Store};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -120,7 +120,7 @@ proptest! {
         let work = store.out_of_core_mut().region(&slices).unwrap();
         work.for_each_block_mut(Chunk::Rows(2), |mut block| {
             block.view.mapv_inplace(|x| -x);
-            Ok(())
+            Ok::<_, Error>(())
         }).unwrap();
         expected.slice_mut(&slices).mapv_inplace(|x| -x);
         prop_assert_eq!(store.read_all().unwrap(), &expected);

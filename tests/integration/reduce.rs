@@ -1,7 +1,6 @@
 //! Reductions against exact arithmetic and plain loops.
 
 use std::fs::File;
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::prelude::*;
@@ -776,18 +775,21 @@ fn progress_reaches_the_end_and_breaks_off() {
             store.out_of_core().progress(|progress| {
                 assert_eq!(progress.total, 7_200_000);
                 assert!(last.swap(progress.done, Ordering::Relaxed) < progress.done);
-                ControlFlow::Continue(())
+                Ok(())
             })
         };
         watched().sum_axis(Axis(0)).unwrap();
         assert_eq!(last.swap(0, Ordering::Relaxed), 7_200_000);
         watched().argmin().unwrap();
         assert_eq!(last.load(Ordering::Relaxed), 7_200_000);
-        let broken = || store.out_of_core().progress(|_| ControlFlow::Break(()));
-        assert!(matches!(broken().sum().why(), Some(ErrorKind::Cancelled)));
+        let broken = || store.out_of_core().progress(|_| Err("stopped".into()));
+        assert!(matches!(
+            broken().sum().why(),
+            Some(ErrorKind::Cancelled { .. })
+        ));
         assert!(matches!(
             broken().sum_axis(Axis(0)).why(),
-            Some(ErrorKind::Cancelled)
+            Some(ErrorKind::Cancelled { .. })
         ));
     }
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ndarray::prelude::*;
-use ndstore::{ErrorKind, Store};
+use ndstore::{Error, ErrorKind, Store};
 use rustix::fs::XattrFlags;
 use tempfile::TempDir;
 
@@ -36,7 +36,7 @@ fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
 fn create_while(path: &Path, mut meanwhile: impl FnMut()) -> ndstore::Result<()> {
     Store::<f64, _>::create_with(path, 3, 3, |_| {
         meanwhile();
-        Ok(())
+        Ok::<_, Error>(())
     })
     .map(drop)
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use ndarray::prelude::*;
-use ndstore::{Chunk, Store};
+use ndstore::{Chunk, Error, Store};
 use tempfile::TempDir;
 
 use super::group::{self, Group};
@@ -88,7 +88,7 @@ fn work() {
                 .view
                 .indexed_iter_mut()
                 .for_each(|(at, x)| fill(at, x));
-            Ok(())
+            Ok::<_, Error>(())
         })
     }));
     within(budget, "blocks", || {
@@ -105,7 +105,7 @@ fn work() {
         let work = doubled.out_of_core_mut();
         work.for_each_block_mut(Chunk::Rows(333), |mut block| {
             block.view.mapv_inplace(|x| x + 1.0);
-            Ok(())
+            Ok::<_, Error>(())
         })?;
         doubled.flush()
     });

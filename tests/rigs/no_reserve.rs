@@ -3,7 +3,7 @@
 use std::fs;
 
 use ndarray::prelude::*;
-use ndstore::{Options, Order, Store};
+use ndstore::{Error, Options, Order, Store};
 
 use super::disk::{Disk, Kind};
 
@@ -68,7 +68,7 @@ fn arrays_are_made_and_grow_where_no_blocks_can_be_reserved() {
         for (number, element) in (block.start[0] as u64..).zip(&mut block.view) {
             *element = number * number;
         }
-        Ok(())
+        Ok::<_, Error>(())
     });
     assert_eq!(squares.unwrap().read_all().unwrap()[999], 999 * 999);
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use ndarray::prelude::*;
-use ndstore::{ErrorKind, Store};
+use ndstore::{Error, ErrorKind, Store};
 
 use super::disk::run;
 use super::support::{Peer, assert_no_drafts, trace};
@@ -139,7 +139,7 @@ fn a_file_that_is_mounted_by_itself_is_refused_before_the_work() {
     let _mount = Mount(&path);
     let before = trace(&path);
     let refused = Store::<f64, _>::create_with(&path, 9, 1, |_| panic!("it came to work"));
-    let error = refused.unwrap_err();
+    let error: Error = refused.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Mounted), "{error}");
     let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
     let error = store.resize(9).unwrap_err();

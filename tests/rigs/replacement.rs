@@ -176,7 +176,7 @@ impl Party {
                 std::thread::sleep(pause);
                 let rows = block.start[0]..block.start[0] + block.view.len();
                 block.view.assign(&elements(id, len).slice(s![rows]));
-                Ok(())
+                Ok::<_, Error>(())
             })?,
             _ => {
                 let mut store = options.create_new(&self.path, len)?;

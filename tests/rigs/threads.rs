@@ -1,7 +1,7 @@
 //! Where the system starts no thread, all work is done by the one there is.
 
 use ndarray::prelude::*;
-use ndstore::{Chunk, Order, Store};
+use ndstore::{Chunk, Error, Order, Store};
 
 use super::group::{self, Group};
 
@@ -27,7 +27,7 @@ fn work() {
     let store = Store::<f64, _>::create_with(&a, shape, 7, |mut block| {
         let rows = block.start[0]..block.start[0] + block.view.nrows();
         block.view.assign(&array.slice(ndarray::s![rows, ..]));
-        Ok(())
+        Ok::<_, Error>(())
     });
     let store = store.unwrap();
     let work = || store.out_of_core().memory(4 << 20);
@@ -57,7 +57,7 @@ fn work() {
         let seen = std::sync::atomic::AtomicUsize::new(0);
         let each = |block: ndstore::Block<Ix2, ArrayView2<'_, f64>>| {
             seen.fetch_add(block.view.len(), std::sync::atomic::Ordering::Relaxed);
-            Ok(())
+            Ok::<_, Error>(())
         };
         let work = store.out_of_core();
         work.par_for_each_block(Chunk::Bytes(1 << 20), each)
