@@ -57,12 +57,13 @@ pub(crate) struct Header {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Padded to whole blocks of [`BLOCK`] bytes, so that the data start on a page, unless that alone would take the
-    /// text past [`DEFAULT_LIMIT`]: then as the compact form. The order stands as it was asked for, also where C and F coincide.
+    /// text past [`DEFAULT_LIMIT`]: then as the compact form.
     /// Blanks before the number of rows bring all that it ever changes into one [`LINE`], and its last digits into one [`WORD`].
     Native,
     /// The native form of old files, which lacks these blanks.
     Unaligned,
-    /// The very bytes of `np.save`, which calls an array Fortran-ordered only where that differs from C order.
+    /// The very bytes of `np.save`, for an array whose order is the one that [`saved_order`] says. Any other order stands as it
+    /// was asked for: the array grows along its slowest axis.
     Compact,
 }
 
@@ -135,7 +136,7 @@ impl Header {
         form: Form,
     ) -> Result<Vec<u8>, HeaderError> {
         check_shape(shape, dtype.itemsize())?;
-        let fortran = order == Order::F && (form != Form::Compact || !is_c_contiguous(shape));
+        let fortran = order == Order::F;
         let mut text = match form {
             Form::Native => native_dict(dtype, fortran, shape),
             Form::Unaligned | Form::Compact => dict(dtype, fortran, shape, 0),
@@ -564,6 +565,14 @@ fn check_shape(shape: &[u64], itemsize: usize) -> Result<(), HeaderError> {
             shape: shape.to_vec(),
             itemsize,
         }),
+    }
+}
+
+/// What `np.save` calls the order of an array: Fortran's only where it differs from C order.
+pub(crate) fn saved_order(order: Order, shape: &[u64]) -> Order {
+    match is_c_contiguous(shape) {
+        true => Order::C,
+        false => order,
     }
 }
 

@@ -77,6 +77,8 @@ enum Map {
 pub(crate) struct Mapping {
     guard: Option<Guard>,
     map: Map,
+    /// What is mapped, if that is not `file` itself. See [`sys::reopened`].
+    reopened: Option<File>,
     file: Arc<LockedFile>,
     access: Access,
     offset: u64,
@@ -161,13 +163,20 @@ impl Mapping {
         nbytes: usize,
     ) -> io::Result<Mapping> {
         check_end(file.file(), offset, nbytes)?;
+        let reopened = reopened(file.file(), access)?;
         let map = match nbytes {
             0 => Map::Empty,
-            _ => Map::new(file.file(), access, offset, nbytes)?,
+            _ => Map::new(
+                reopened.as_ref().unwrap_or(file.file()),
+                access,
+                offset,
+                nbytes,
+            )?,
         };
         Ok(Mapping {
             guard: None,
             map,
+            reopened,
             file,
             access,
             offset,
@@ -222,10 +231,13 @@ impl Mapping {
             // Nobody holds a reference into the map, for they all borrow from `self`.
             return unsafe { map.remap(nbytes, options) };
         }
+        let reopened = reopened(self.file.file(), self.access)?;
+        let file = reopened.as_ref().unwrap_or(self.file.file());
         self.map = match nbytes {
             0 => Map::Empty,
-            _ => Map::new(self.file.file(), self.access, self.offset, nbytes)?,
+            _ => Map::new(file, self.access, self.offset, nbytes)?,
         };
+        self.reopened = reopened;
         Ok(())
     }
 
@@ -251,11 +263,12 @@ impl Mapping {
             Map::ReadOnly(map) => (map, false),
             Map::Writable(map) => (map, true),
         };
+        let file = self.reopened.as_ref().unwrap_or(self.file.file());
         if let Some(guard) = &mut self.guard {
             // SAFETY: `map` is of that part of that file, by invariant 1, and its pages are its
             // own. By invariants 3 and 4 the guard is lifted or dropped before the map changes, and
             // the file is closed last. Who touches the bytes borrows from `self`.
-            unsafe { guard.protect(bytes, writable, self.file.file(), self.offset) };
+            unsafe { guard.protect(bytes, writable, file, self.offset) };
         }
     }
 
@@ -319,6 +332,14 @@ impl Mapping {
             *current = advice;
         }
         Ok(())
+    }
+}
+
+/// What is to be mapped in place of a file, if the system would map another one.
+fn reopened(file: &File, access: Access) -> io::Result<Option<File>> {
+    match access {
+        Access::ReadOnly | Access::CopyOnWrite => sys::reopened(file),
+        Access::ReadWrite => Ok(None),
     }
 }
 

@@ -124,7 +124,9 @@ fn raw_text(source: &HeaderError) -> &'static str {
 }
 
 pub(super) fn free_text(free: Option<u64>) -> String {
-    free.map_or_else(String::new, |free| format!(" and {free} are free"))
+    free.map_or_else(String::new, |free| {
+        format!(" and {free} are free for this user")
+    })
 }
 
 pub(super) fn limit_text(limit: Option<u64>) -> String {

@@ -164,7 +164,18 @@ pub(crate) fn file_size_limit() -> Option<u64> {
 
 /// The bytes that this user may still write to the file system of `path`, or `None` where it does not tell.
 pub(crate) fn free_space(path: &Path) -> Option<u64> {
-    stats(path).map(|stats| stats.available_space())
+    stats(path).map(|stats| usable(stats.available_space(), stats.free_space()))
+}
+
+/// Of the bytes that are free for ordinary users, and for whomever: those that are for this one. Some file systems keep a part
+/// for root.
+pub(super) fn usable(available: u64, free: u64) -> u64 {
+    #[cfg(unix)]
+    if rustix::process::geteuid().is_root() {
+        return free;
+    }
+    let _ = free;
+    available
 }
 
 /// The bytes that are free on the file system of `path`, for whomever, or `None` where it does not tell.

@@ -17,6 +17,7 @@ use rustix::fs::RenameFlags;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::allocate::usable;
 use super::file::{Entry, FileId, MAX_ROUNDS, restless};
 use super::retry::retry;
 use super::sync::sync_all;
@@ -289,10 +290,9 @@ impl Directory {
     pub(crate) fn free_space(&self) -> Option<(u64, u64)> {
         let stats = rustix::fs::fstatvfs(&self.handle).ok();
         let stats = stats.filter(|stats| stats.f_blocks > 0)?;
-        Some((
-            stats.f_bavail.saturating_mul(stats.f_frsize),
-            stats.f_bfree.saturating_mul(stats.f_frsize),
-        ))
+        let [available, free] =
+            [stats.f_bavail, stats.f_bfree].map(|blocks| blocks.saturating_mul(stats.f_frsize));
+        Some((usable(available, free), free))
     }
 }
 

@@ -221,6 +221,26 @@ pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
     })
 }
 
+/// The same file, opened once more to be mapped, where it lies on overlayfs.
+///
+/// There a file that is opened for writing is copied up first, from a lower layer to the upper one. A descriptor that was
+/// opened before, for reading, then reads the copy; but what is mapped by way of it is the lower file, old and shorter than
+/// the descriptor says, so that touching the rest is a SIGBUS. One that is opened now maps what can be read now.
+pub(crate) fn reopened(file: &File) -> io::Result<Option<File>> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        const OVERLAYFS_MAGIC: u32 = 0x794c_7630;
+        let is_overlay =
+            rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type as u32 == OVERLAYFS_MAGIC);
+        if is_overlay {
+            return File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).map(Some);
+        }
+    }
+    let _ = file;
+    Ok(None)
+}
+
 /// Reads until `buffer` is full or the file ends, and says how much it read.
 pub(crate) fn read_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<usize> {
     let wanted = buffer.len();

@@ -48,7 +48,7 @@ pub(crate) use directory::Directory;
 pub(crate) use draft::{Draft, Unpublished, sync_name};
 pub(crate) use file::{
     FileId, MAX_ROUNDS, absolute, kind_of_special, names, names_of, open as open_file, read_at,
-    restless, write_all_at,
+    reopened, restless, write_all_at,
 };
 pub(crate) use fork::Maker;
 pub(crate) use guard::Guard;

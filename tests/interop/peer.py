@@ -84,7 +84,12 @@ def read(entry):
     if entry["writer"] == "compact":
         saved = io.BytesIO()
         np.save(saved, expected)
-        assert saved.getvalue() == before, (entry, saved.getvalue(), before)
+        saved = saved.getvalue()
+        if entry["order"] == "F" and expected.flags.c_contiguous:
+            # `np.save` forgets the order where both are the same.
+            assert b"'fortran_order': True" in before[: entry["offset"]], (entry, before)
+        else:
+            assert saved == before, (entry, saved, before)
         checks += 1
     assert open(entry["path"], "rb").read() == before, entry
     return checks

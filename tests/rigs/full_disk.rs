@@ -276,3 +276,20 @@ fn a_sparse_array_dies_of_a_full_disk() {
         assert!(message.contains("signal Some(7)"), "{kind:?}: {message}");
     }
 }
+
+/// `sudo -E cargo test --test rigs -- --ignored full_disk`
+#[test]
+#[ignore = "needs root and mkfs"]
+fn what_the_file_system_keeps_for_root_is_free_for_root() {
+    let disk = Disk::new(Kind::Ext4, Kind::Ext4.small());
+    let found = rustix::fs::statvfs(disk.path()).unwrap();
+    assert!(found.f_bavail < found.f_bfree);
+    let free = found.f_bfree * found.f_frsize;
+    let refused = Store::<f64, _>::create(disk.path().join("a.npy"), free as usize).unwrap_err();
+    let text = refused.to_string();
+    let told = text
+        .split_once(" bytes are needed and ")
+        .and_then(|(_, rest)| rest.split_once(" are free for this user"));
+    let told: u64 = told.unwrap().0.parse().unwrap();
+    assert!(told.abs_diff(free) < MIB, "{free} bytes are free: {text}");
+}

@@ -29,6 +29,7 @@ mod support;
 mod system_calls;
 mod threads;
 mod torn_headers;
+mod two_names;
 #[path = "../integration/worker.rs"]
 #[allow(dead_code, reason = "the rigs use some of it")]
 mod worker;
