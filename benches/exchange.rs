@@ -133,8 +133,8 @@ fn reorder(bench: &Bench) {
     let array = Array2::<f64>::ones((side, side).f());
     let text = side.to_string();
     let mut sides = vec![
-        Side::new("to_bytes", || to_bytes(&array, Order::C)),
-        Side::new("a plain copy", || to_bytes(&array, Order::F)),
+        Side::new("to_bytes", || to_bytes(&array, Order::C).unwrap()),
+        Side::new("a plain copy", || to_bytes(&array, Order::F).unwrap()),
         Side::new("ndarray's assign", || {
             let mut packed = Array2::<f64>::zeros((side, side));
             packed.assign(&array);

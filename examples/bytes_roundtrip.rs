@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let npy = directory.path().join("temp.npy");
     drop(Store::create_from(&npy, &data.t())?);
     let store = Store::<f64, Ix2>::open(&npy)?;
-    assert_eq!(to_bytes(&store.read_all()?, Order::F), bytes);
+    assert_eq!(to_bytes(&store.read_all()?, Order::F)?, bytes);
     println!("restored {:?}", store);
     Ok(())
 }

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The bare bytes: zlib.compress(array.tobytes()), and back.
     let mut encoder = write::ZlibEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(&to_bytes(&array, Order::C))?;
+    encoder.write_all(&to_bytes(&array, Order::C)?)?;
     fs::write(&zlib, encoder.finish()?)?;
     let mut bytes = Vec::new();
     read::ZlibDecoder::new(&fs::read(&zlib)?[..]).read_to_end(&mut bytes)?;

@@ -62,8 +62,8 @@ pub(crate) enum Form {
     Native,
     /// The native form of old files, which lacks these blanks.
     Unaligned,
-    /// The very bytes of `np.save`, for an array whose order is the one that [`saved_order`] says. Any other order stands as it
-    /// was asked for: the array grows along its slowest axis.
+    /// The very bytes of `np.save`, for an array whose order is the one that [`saved_order`] says.
+    /// Any other order stands as it was asked for: the array grows along its slowest axis.
     Compact,
 }
 

@@ -96,6 +96,14 @@ pub(crate) fn rows(shape: &[usize], order: Order) -> usize {
     slowest_axis(shape.len(), order).map_or(1, |axis| shape[axis])
 }
 
+/// The shape of an array of so many rows of this shape.
+pub(crate) fn of_rows(row: &[usize], rows: usize, order: Order) -> Vec<usize> {
+    let mut shape = row.to_vec();
+    let axis = slowest_axis(row.len() + 1, order).unwrap_or(0);
+    shape.insert(axis, rows);
+    shape
+}
+
 /// The lengths of the axes as a header has them.
 pub(crate) fn wide(shape: &[usize]) -> Vec<u64> {
     shape.iter().map(|&axis| axis as u64).collect()

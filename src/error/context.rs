@@ -56,6 +56,20 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// As [`Context::io`], for a map that the system does not make.
+    pub(crate) fn not_mapped(self, cause: io::Error) -> Error {
+        let remedy = match cause.kind() {
+            io::ErrorKind::OutOfMemory => {
+                "its address space, or the number of its maps, is used up (`ulimit -v`, `vm.max_map_count`); read and write it without a map, as a `Store` does"
+            }
+            _ if has_no_maps(&cause) => {
+                "its file system has no maps; read and write it without one, as a `Store` does"
+            }
+            _ => return self.io(cause),
+        };
+        self.fail(ErrorKind::NotMapped { remedy, cause })
+    }
+
     /// As [`Context::io`], for a step that makes the file longer: `needed` bytes in all.
     pub(crate) fn growth(self, cause: io::Error, needed: u64, free: Option<u64>) -> Error {
         match cause.kind() {
@@ -111,5 +125,16 @@ impl<'a> Context<'a> {
 
     pub(crate) fn not_a_file(self, found: &'static str) -> Error {
         self.fail(ErrorKind::NotAFile { found })
+    }
+}
+
+/// Whether a file system says by this that its files cannot be mapped.
+fn has_no_maps(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    return rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::NODEV);
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
     }
 }

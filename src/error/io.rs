@@ -14,7 +14,9 @@ impl From<Error> for io::Error {
 
 fn io_kind(kind: &ErrorKind) -> io::ErrorKind {
     match kind {
-        ErrorKind::NotFound { .. } | ErrorKind::NoMember { .. } => io::ErrorKind::NotFound,
+        ErrorKind::NotFound { .. } | ErrorKind::NoMember { .. } | ErrorKind::Removed => {
+            io::ErrorKind::NotFound
+        }
         ErrorKind::AlreadyExists => io::ErrorKind::AlreadyExists,
         ErrorKind::PermissionDenied { .. } => io::ErrorKind::PermissionDenied,
         ErrorKind::NotADirectory { .. } => io::ErrorKind::NotADirectory,
@@ -57,7 +59,9 @@ fn io_kind(kind: &ErrorKind) -> io::ErrorKind {
         | ErrorKind::IndexOutOfBounds { .. }
         | ErrorKind::InvalidOption { .. }
         | ErrorKind::InvalidMode { .. } => io::ErrorKind::InvalidInput,
-        ErrorKind::Unreadable { cause } | ErrorKind::Io { cause } => cause.kind(),
+        ErrorKind::Unreadable { cause }
+        | ErrorKind::NotMapped { cause, .. }
+        | ErrorKind::Io { cause } => cause.kind(),
         // Not `Interrupted`, which the readers and writers of std take for a reason to try again.
         ErrorKind::Cancelled { .. }
         | ErrorKind::Moved

@@ -227,7 +227,7 @@ pub enum ErrorKind {
 
     /// The length of a raw file is not a whole number of elements.
     #[error(
-        "its {nbytes} bytes from byte {offset} are not a multiple of the {itemsize}-byte element; give the shape with `Options::shape`, or check dtype and offset"
+        "its {nbytes} bytes from byte {offset} are not a multiple of the {itemsize}-byte element; check dtype and offset, or leave the rest out with `Options::allow_trailing`"
     )]
     #[non_exhaustive]
     NotAMultiple {
@@ -344,15 +344,15 @@ pub enum ErrorKind {
     },
 
     /// Bytes stand behind the array that are not this crate's unpublished rows.
-    #[error(
-        "{found} bytes of something else follow the array at byte {offset}; allow them to be dropped with `Options::drop_trailing`, or copy the array into a new file"
-    )]
+    #[error("{found} bytes of something else follow the array at byte {offset}; {remedy}")]
     #[non_exhaustive]
     TrailingBytes {
         /// Where the array ends.
         offset: u64,
         /// How many bytes follow it.
         found: u64,
+        /// The way out.
+        remedy: &'static str,
     },
 
     /// An earlier flush failed: the kernel reports a lost write only once, so what is on the disk is unknown.
@@ -360,6 +360,23 @@ pub enum ErrorKind {
         "an earlier write to it was lost; copy the array from this store to another disk, then open the file anew"
     )]
     Poisoned,
+
+    /// The file was removed, or another one has taken its place, so nobody finds what is written to
+    /// it. Its elements are there until the store is dropped.
+    #[error(
+        "it was removed or replaced, so nobody will find what is written to it; write its elements into a new file with `Store::create_from`"
+    )]
+    Removed,
+
+    /// The system does not map the file.
+    #[error("the system does not map it ({cause}); {remedy}")]
+    #[non_exhaustive]
+    NotMapped {
+        /// The way out.
+        remedy: &'static str,
+        /// What the operating system said.
+        cause: io::Error,
+    },
 
     /// This process was forked from the one that opened the store, or began the file, and has a
     /// copy of it. What changes the length of a file, or puts another in its place, is for the
@@ -548,6 +565,7 @@ impl ErrorKind {
         match self {
             ErrorKind::PermissionDenied { cause, .. }
             | ErrorKind::LockUnsupported { cause, .. }
+            | ErrorKind::NotMapped { cause, .. }
             | ErrorKind::Unreadable { cause }
             | ErrorKind::Unsupported { cause, .. }
             | ErrorKind::Io { cause } => Some(cause),

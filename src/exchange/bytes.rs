@@ -44,6 +44,10 @@ impl From<Order> for MemoryOrder {
 /// The array may have any strides; what lies apart is packed. The bytes of each element stay as they are, so they are in
 /// the byte order of `A`. Where memory has another order, elements move in tiles, at the pace of the caches.
 ///
+/// # Errors
+///
+/// [`OutOfMemory`](ErrorKind::OutOfMemory): a view can repeat its elements beyond all memory.
+///
 /// # Examples
 ///
 /// ```
@@ -51,21 +55,29 @@ impl From<Order> for MemoryOrder {
 /// use ndstore::{MemoryOrder, Order, to_bytes};
 ///
 /// let a = array![[1_u8, 2], [3, 4]];
-/// assert_eq!(to_bytes(&a, Order::C), [1, 2, 3, 4]);
-/// assert_eq!(to_bytes(&a, Order::F), [1, 3, 2, 4]);
-/// assert_eq!(to_bytes(&a.t(), MemoryOrder::A), [1, 2, 3, 4]);
+/// assert_eq!(to_bytes(&a, Order::C)?, [1, 2, 3, 4]);
+/// assert_eq!(to_bytes(&a, Order::F)?, [1, 3, 2, 4]);
+/// assert_eq!(to_bytes(&a.t(), MemoryOrder::A)?, [1, 2, 3, 4]);
+/// # Ok::<(), ndstore::Error>(())
 /// ```
 #[doc(alias = "tobytes")]
 pub fn to_bytes<A: Element, D: Dimension>(
     array: &ArrayRef<A, D>,
     order: impl Into<MemoryOrder>,
-) -> Vec<u8> {
+) -> Result<Vec<u8>> {
     let order = match order.into() {
         MemoryOrder::C => Order::C,
         MemoryOrder::F => Order::F,
         MemoryOrder::A => store::memory_order(array),
     };
-    store::pack(array, order)
+    let nbytes = (array.len() as u64).saturating_mul(size_of::<A>() as u64);
+    store::pack(array, order).ok_or_else(|| {
+        let kind = ErrorKind::OutOfMemory {
+            needed: nbytes,
+            remedy: "pack it part by part, or write it to a file with `to_file`",
+        };
+        Error::pathless("make bytes of an array", kind)
+    })
 }
 
 impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
@@ -102,7 +114,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
 /// use ndstore::{Order, from_bytes, to_bytes};
 ///
 /// let a = array![[1.0, 2.0], [3.0, 4.0]];
-/// let b = from_bytes::<f64, _>(&to_bytes(&a, Order::F), (2, 2), Order::F)?;
+/// let b = from_bytes::<f64, _>(&to_bytes(&a, Order::F)?, (2, 2), Order::F)?;
 /// assert_eq!(a, b);
 /// # Ok::<(), ndstore::Error>(())
 /// ```
@@ -258,7 +270,7 @@ pub fn from_file<A: Element>(
 ) -> Result<Array1<A>> {
     let options = Options::new().raw(offset);
     let options = match count {
-        Some(count) => options.shape(count),
+        Some(count) => options.shape(count).allow_trailing(true),
         None => options,
     };
     assert_element::<A>();

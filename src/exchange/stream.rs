@@ -244,13 +244,10 @@ impl Incoming {
                 limit: options.max_nbytes,
             });
         }
-        if let Some(expected) = options
-            .shape
-            .as_ref()
-            .filter(|&expected| *expected != shape)
-        {
+        let expected = options.shape.as_ref();
+        if let Some(expected) = expected.and_then(|expected| expected.other_than(&shape, order)) {
             return Err(ErrorKind::ShapeMismatch {
-                expected: expected.clone(),
+                expected,
                 found: shape,
             });
         }

@@ -40,6 +40,7 @@ impl ArrayFile {
     pub(super) fn start_growth(&mut self, op: &'static str) -> Result<()> {
         self.check_opener(op)?;
         self.check_poison(op)?;
+        self.check_has_name(op)?;
         if self.unpublished > 0 {
             self.drop_rows();
         }
@@ -60,6 +61,7 @@ impl ArrayFile {
             return Err(context.fail(ErrorKind::TrailingBytes {
                 offset: end,
                 found: len - end,
+                remedy: "allow them to be dropped with `Options::drop_trailing`, or copy the array into a new file",
             }));
         }
         Ok(())
@@ -173,6 +175,7 @@ impl ArrayFile {
     fn try_publish(&mut self, rows: usize) -> Result<()> {
         self.check_opener("append to")?;
         self.check_poison("append to")?;
+        self.check_has_name("append to")?;
         let path = self.path.clone();
         let context = Context::new(&path, "append to");
         let shape = self.shape_with_rows(self.rows() + rows);
@@ -245,7 +248,7 @@ impl ArrayFile {
 
     fn resize_map(&mut self, context: Context<'_>, nbytes: usize) -> Result<()> {
         let resized = self.map.as_mut().map_or(Ok(()), |map| map.resize(nbytes));
-        resized.map_err(|error| context.step("map").io(error))
+        resized.map_err(|error| context.step("map").not_mapped(error))
     }
 
     pub(super) fn poisoned_by(&self, context: Context<'_>, error: io::Error) -> Error {
@@ -303,6 +306,7 @@ impl<A: Element, D: Dimension, M: Growable> Store<A, D, M> {
     /// - [`TrailingBytes`](ErrorKind::TrailingBytes) if something else stands behind the array, [`Truncated`](ErrorKind::Truncated) if
     ///   somebody cut the file.
     /// - [`NoSpace`](ErrorKind::NoSpace), [`FileTooLarge`](ErrorKind::FileTooLarge): the array is as it was.
+    /// - [`Removed`](ErrorKind::Removed) if the file was removed or replaced.
     /// - [`Forked`](ErrorKind::Forked) in a child that was forked since the store was opened.
     /// - [`Io`](ErrorKind::Io) if a sync fails, which poisons the store.
     pub fn append(&mut self, rows: &ArrayRef<A, D>) -> Result<()> {

@@ -503,7 +503,7 @@ impl ArrayFile {
             .map
             .as_mut()
             .map_or(Ok(()), |map| map.resize(new.nbytes()));
-        grown.map_err(|error| Context::new(&self.path, op).step("map").io(error))?;
+        grown.map_err(|error| Context::new(&self.path, op).step("map").not_mapped(error))?;
         self.array = new;
         Ok(added)
     }
@@ -512,6 +512,7 @@ impl ArrayFile {
     fn read_again(&self, context: Context<'_>) -> Result<Option<super::file::Array>> {
         let old = &self.array;
         let rows = match old.raw {
+            true if self.allow_trailing => old.rows(),
             true => {
                 let nbytes = self.file_len(context.op)?.saturating_sub(old.offset);
                 let rows = nbytes.checked_div(old.row_nbytes());

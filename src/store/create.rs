@@ -50,13 +50,10 @@ impl Layout {
         order: Order,
         options: &Options,
     ) -> Result<Layout> {
-        if let Some(expected) = options
-            .shape
-            .as_ref()
-            .filter(|&expected| *expected != shape)
-        {
+        let expected = options.shape.as_ref();
+        if let Some(expected) = expected.and_then(|expected| expected.other_than(&shape, order)) {
             return Err(context.fail(ErrorKind::ShapeMismatch {
-                expected: expected.clone(),
+                expected,
                 found: shape,
             }));
         }

@@ -41,6 +41,8 @@ pub(crate) struct ArrayFile {
     pub(super) sparse: bool,
     /// Whether what stands behind the array may be dropped.
     pub(super) drop_trailing: bool,
+    /// Whether what stands behind the array of a raw file is none of its rows.
+    pub(super) allow_trailing: bool,
     /// Bytes of rows behind the array that no header names yet.
     pub(super) unpublished: u64,
     /// Up to here blocks were reserved, or 0.
@@ -169,6 +171,7 @@ impl ArrayFile {
             locked: options.lock.is_some(),
             sparse: options.sparse,
             drop_trailing: options.drop_trailing,
+            allow_trailing: options.allow_trailing,
             unpublished: 0,
             reserved: 0,
             inherited: AtomicBool::new(true),
@@ -348,6 +351,19 @@ impl ArrayFile {
         }
     }
 
+    /// Refuses to acknowledge what was written to a file that no name leads to any more: it goes
+    /// with this store.
+    pub(super) fn check_has_name(&self, op: &'static str) -> Result<()> {
+        let metadata = self.file().metadata();
+        let metadata = metadata.map_err(|error| self.context(op).io(error))?;
+        // Some file systems in user space count no names at all.
+        let is_named = || sys::names(&self.path, sys::FileId::of(&metadata)).unwrap_or(false);
+        match self.is_whole && sys::names_of(&metadata) == 0 && !is_named() {
+            true => Err(self.context(op).fail(ErrorKind::Removed)),
+            false => Ok(()),
+        }
+    }
+
     fn poison_error(&self, op: &'static str) -> Error {
         self.context(op).fail(ErrorKind::Poisoned)
     }
@@ -390,7 +406,11 @@ impl ArrayFile {
         self.write_step("flush", || match self.is_inherited() {
             true => self.take_over(),
             false => flush(),
-        })
+        })?;
+        match self.access.writes_file() {
+            true => self.check_has_name("flush"),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn flush_async(&self) -> Result<()> {

@@ -221,7 +221,7 @@ impl ArrayFile {
         let map = unsafe { Mapping::new(self.file.clone(), access, offset, self.array.nbytes()) };
         let mut map = map.map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => self.truncated(op),
-            _ => self.context(op).io(error),
+            _ => self.context(op).not_mapped(error),
         })?;
         let advised = map.advise(options.advice);
         advised.map_err(|error| self.context("advise the kernel about").io(error))?;
@@ -323,8 +323,10 @@ impl<A: Element, D: Dimension, M: Mappable> Store<A, D, M> {
     /// # Errors
     ///
     /// - [`Misaligned`](ErrorKind::Misaligned) if the elements cannot be viewed in place.
-    /// - [`Truncated`](ErrorKind::Truncated) if somebody cut the file, [`Io`](ErrorKind::Io) if the system
-    ///   refuses.
+    /// - [`Truncated`](ErrorKind::Truncated) if somebody cut the file.
+    /// - [`NotMapped`](ErrorKind::NotMapped) if the file system has no maps, or the process no room
+    ///   for one: the file can be read without. [`Io`](ErrorKind::Io) if the system refuses
+    ///   otherwise.
     ///
     /// The store is closed then.
     pub unsafe fn map(self) -> Result<Mapped<A, D, M>> {

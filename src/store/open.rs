@@ -7,7 +7,7 @@ use std::path::Path;
 use super::claims::Claims;
 use super::file::{Array, ArrayFile};
 use super::mode::Opened;
-use super::options::Options;
+use super::options::{Expected, Options};
 use crate::dtype::DType;
 use crate::error::{Context, Error, ErrorKind, LockHold, LockHolder, Result};
 use crate::header::{BLOCK, Header, extent};
@@ -197,12 +197,8 @@ pub(super) fn read_array(
             itemsize: dtype.itemsize(),
         })
     })?;
-    if let Some(expected) = options
-        .shape
-        .as_ref()
-        .filter(|&expected| *expected != shape)
-    {
-        let expected = expected.clone();
+    let expected = options.shape.as_ref();
+    if let Some(expected) = expected.and_then(|expected| expected.other_than(&shape, order)) {
         return Err(context.fail(ErrorKind::ShapeMismatch {
             expected,
             found: shape,
@@ -233,45 +229,75 @@ fn raw_array(
         let reason = "a raw file does not tell its dtype; give it with `Options::dtype`, or open a typed `Store`";
         return Err(context.fail(ErrorKind::InvalidOption { reason }));
     };
-    let shape = match &options.shape {
-        Some(shape) => shape.clone(),
+    let order = options.order.unwrap_or_default();
+    let itemsize = dtype.itemsize();
+    let available = || {
+        len.checked_sub(offset).ok_or_else(|| {
+            context.fail(ErrorKind::Truncated {
+                expected: offset,
+                found: len,
+            })
+        })
+    };
+    let no_bytes = |reason| context.fail(ErrorKind::InvalidOption { reason });
+    // A file can have more elements than an address of 32 bits.
+    let narrow = |found: u64| {
+        usize::try_from(found).map_err(|_| {
+            context.fail(ErrorKind::ShapeTooLarge {
+                shape: vec![found],
+                itemsize,
+            })
+        })
+    };
+    let (shape, remedy) = match &options.shape {
+        Some(Expected::Shape(shape)) => (
+            shape.clone(),
+            "check the shape, or give that of a row with `Options::row_shape`, or leave them out with `Options::allow_trailing`",
+        ),
+        Some(Expected::Rows(row)) => {
+            let row_nbytes = check_size(context, row, itemsize)? as u64;
+            let rows = available()?.checked_div(row_nbytes).ok_or_else(|| {
+                no_bytes("its rows have no bytes, so its length does not tell how many there are; give the shape with `Options::shape`")
+            })?;
+            (
+                shape::of_rows(row, narrow(rows)?, order),
+                "check the shape of a row, or leave them out with `Options::allow_trailing`",
+            )
+        }
         None => {
-            let Some(nbytes) = len.checked_sub(offset) else {
-                return Err(context.fail(ErrorKind::Truncated {
-                    expected: offset,
-                    found: len,
-                }));
-            };
-            let itemsize = dtype.itemsize();
-            if itemsize == 0 {
-                let reason = "its elements have no bytes, so its length does not tell its shape; give that with `Options::shape`";
-                return Err(context.fail(ErrorKind::InvalidOption { reason }));
-            }
-            if !nbytes.is_multiple_of(itemsize as u64) {
+            let nbytes = available()?;
+            let number = nbytes.checked_div(itemsize as u64).ok_or_else(|| {
+                no_bytes("its elements have no bytes, so its length does not tell its shape; give that with `Options::shape`")
+            })?;
+            if number * itemsize as u64 != nbytes && !options.allow_trailing {
                 return Err(context.fail(ErrorKind::NotAMultiple {
                     nbytes,
                     offset,
                     itemsize,
                 }));
             }
-            let len = nbytes / itemsize as u64;
-            // A file can have more elements than an address of 32 bits.
-            let fits = usize::try_from(len).map_err(|_| {
-                context.fail(ErrorKind::ShapeTooLarge {
-                    shape: vec![len],
-                    itemsize,
-                })
-            })?;
-            vec![fits]
+            (vec![narrow(number)?], "")
         }
     };
-    Ok(Array {
-        dtype,
-        order: options.order.unwrap_or_default(),
-        shape,
-        offset,
-        raw: true,
-    })
+    let nbytes = check_size(context, &shape, itemsize)? as u64;
+    // What is shorter is refused for that.
+    let end = offset.checked_add(nbytes).filter(|&end| end < len);
+    match end {
+        Some(end) if !options.allow_trailing && !options.drop_trailing => {
+            Err(context.fail(ErrorKind::TrailingBytes {
+                offset: end,
+                found: len - end,
+                remedy,
+            }))
+        }
+        _ => Ok(Array {
+            dtype,
+            order,
+            shape,
+            offset,
+            raw: true,
+        }),
+    }
 }
 
 /// Refuses a file that has not all bytes of the array.

@@ -39,7 +39,7 @@ use crate::sys::{LockPolicy, Patience};
 #[must_use]
 pub struct Options {
     pub(crate) order: Option<Order>,
-    pub(crate) shape: Option<Vec<usize>>,
+    pub(crate) shape: Option<Expected>,
     /// `None` takes no lock.
     pub(super) lock: Option<LockPolicy>,
     pub(super) raw: Option<u64>,
@@ -47,11 +47,31 @@ pub struct Options {
     pub(super) compact: bool,
     pub(super) sparse: bool,
     pub(super) drop_trailing: bool,
+    pub(super) allow_trailing: bool,
     pub(crate) max_header_size: usize,
     /// Of an array that comes by stream.
     pub(crate) max_nbytes: u64,
     /// Whether a stream is to end behind the array.
     pub(crate) expect_end: bool,
+}
+
+/// What the caller knows of the shape.
+#[derive(Clone, Debug)]
+pub(crate) enum Expected {
+    Shape(Vec<usize>),
+    /// The shape of a row.
+    Rows(Vec<usize>),
+}
+
+impl Expected {
+    /// The shape that was expected, if `found` is another one.
+    pub(crate) fn other_than(&self, found: &[usize], order: Order) -> Option<Vec<usize>> {
+        let expected = match self {
+            Expected::Shape(shape) => shape.clone(),
+            Expected::Rows(row) => shape::of_rows(row, shape::rows(found, order), order),
+        };
+        (expected != found).then_some(expected)
+    }
 }
 
 impl Default for Options {
@@ -65,6 +85,7 @@ impl Default for Options {
             compact: false,
             sparse: false,
             drop_trailing: false,
+            allow_trailing: false,
             max_header_size: DEFAULT_LIMIT,
             max_nbytes: u64::MAX,
             expect_end: false,
@@ -91,10 +112,44 @@ impl Options {
 
     /// Sets the shape to expect in a file that is opened. A raw file without it is one-dimensional,
     /// as long as the file; of a file with a header, it must be the shape.
+    ///
+    /// A raw file must end with the array, unless [`allow_trailing`](Options::allow_trailing) or
+    /// [`drop_trailing`](Options::drop_trailing) is given: one of 385 channels that is opened with
+    /// 384 would be read without a word, and every row but the first shifted.
     pub fn shape(self, shape: impl IntoDimension) -> Options {
         let shape = shape.into_dimension().slice().to_vec();
         Options {
-            shape: Some(shape),
+            shape: Some(Expected::Shape(shape)),
+            ..self
+        }
+    }
+
+    /// Sets the shape of a row of a raw file, which has as many rows as there are and must end with
+    /// the last: NumPy's `np.fromfile(f).reshape(-1, 385)` as `row_shape(385)`. Rows follow each
+    /// other along the slowest axis, which is the first in C order and the last in Fortran order.
+    ///
+    /// Of a file with a header, its rows must have that shape. It takes the place of
+    /// [`shape`](Options::shape).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::{ErrorKind, Options};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("raw.bin");
+    /// std::fs::write(&path, bytemuck::bytes_of(&[7_i16; 2 * 385]))?;
+    ///
+    /// let store = Options::new().raw(0).row_shape(385).open::<i16, Ix2>(&path)?;
+    /// assert_eq!(store.shape(), [2, 385]);
+    /// let refused = Options::new().raw(0).row_shape(384).open::<i16, Ix2>(&path);
+    /// assert!(matches!(refused.unwrap_err().kind(), ErrorKind::TrailingBytes { found: 4, .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn row_shape(self, shape: impl IntoDimension) -> Options {
+        let shape = shape.into_dimension().slice().to_vec();
+        Options {
+            shape: Some(Expected::Rows(shape)),
             ..self
         }
     }
@@ -159,6 +214,15 @@ impl Options {
     pub fn drop_trailing(self, drop: bool) -> Options {
         Options {
             drop_trailing: drop,
+            ..self
+        }
+    }
+
+    /// Opens a raw file also if something else follows the array, and leaves that alone. To append
+    /// takes [`drop_trailing`](Options::drop_trailing).
+    pub fn allow_trailing(self, allow: bool) -> Options {
+        Options {
+            allow_trailing: allow,
             ..self
         }
     }

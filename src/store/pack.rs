@@ -9,6 +9,7 @@ use ndarray::{ArrayRef, ArrayView, ArrayView2, ArrayViewD, Axis, Dimension, s};
 
 use crate::element::Element;
 use crate::shape::Order;
+use crate::sys;
 
 /// How many bytes are packed at a time where they need not all be there at once.
 const SLAB: usize = 8 << 20;
@@ -28,15 +29,19 @@ pub(crate) fn memory_order<A, D: Dimension>(array: &ArrayRef<A, D>) -> Order {
     }
 }
 
-/// The bytes of all elements in `order`.
-pub(crate) fn pack<A: Element, D: Dimension>(array: &ArrayRef<A, D>, order: Order) -> Vec<u8> {
+/// The bytes of all elements in `order`. `None` if they are more than the system has memory for: a
+/// view can repeat its elements without end.
+pub(crate) fn pack<A: Element, D: Dimension>(
+    array: &ArrayRef<A, D>,
+    order: Order,
+) -> Option<Vec<u8>> {
     let view = slowest_first(array, order);
-    if let Some(elements) = view.as_slice() {
-        return bytemuck::cast_slice(elements).to_vec();
+    let mut packed = sys::zeroed_vec(view.len().checked_mul(size_of::<A>())?)?;
+    match view.as_slice() {
+        Some(elements) => packed.copy_from_slice(bytemuck::cast_slice(elements)),
+        None => pack_into(view.into_dyn(), &mut packed),
     }
-    let mut packed = vec![0; view.len() * size_of::<A>()];
-    pack_into(view.into_dyn(), &mut packed);
-    packed
+    Some(packed)
 }
 
 /// Passes the bytes of all elements in `order` to `write`, piece by piece.
@@ -51,7 +56,7 @@ pub(crate) fn for_each_piece<A: Element, D: Dimension, E>(
     if let Some(elements) = view.as_slice() {
         return write(bytemuck::cast_slice(elements));
     }
-    let nbytes = view.len() * size_of::<A>();
+    let nbytes = view.len().saturating_mul(size_of::<A>());
     let mut buffer = vec![0; SLAB.max(size_of::<A>()).min(nbytes)];
     pieces(view.into_dyn(), &mut buffer, &mut write)
 }
@@ -236,7 +241,7 @@ mod tests {
             cut(&mut view, &cuts, rotation);
             for order in [Order::C, Order::F] {
                 let expected = naive(&view, order);
-                prop_assert_eq!(&pack(&view, order), &expected);
+                prop_assert_eq!(&pack(&view, order).unwrap(), &expected);
                 let mut found = Vec::new();
                 for_each_piece(&view, order, |bytes| { found.extend_from_slice(bytes); Ok::<_, ()>(()) }).unwrap();
                 prop_assert_eq!(&found, &expected);
@@ -265,7 +270,7 @@ mod tests {
                 let view = array.view().permuted_axes(IxDyn(&axes));
                 for order in [Order::C, Order::F] {
                     assert_eq!(
-                        pack(&view, order),
+                        pack(&view, order).unwrap(),
                         naive(&view, order),
                         "{shape:?} {axes:?}"
                     );

@@ -79,7 +79,7 @@ impl ArrayFile {
             let Layout { array, nbytes, .. } = &layout;
             self.check_alignment(context.step("map"), array.offset, *nbytes)?;
             let renewed = map.renew(file.clone(), layout.array.offset, layout.nbytes);
-            renewed.map_err(|error| context.step("map").io(error))
+            renewed.map_err(|error| context.step("map").not_mapped(error))
         };
         let map = self.map.as_ref().map(renew).transpose()?;
         // Copying may have taken hours.

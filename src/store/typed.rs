@@ -263,10 +263,12 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// What the disk reports, as [`ErrorKind::Io`]. The kernel reports a lost write once, so the store
-    /// is then poisoned and every later flush is [`ErrorKind::Poisoned`]. With [`MapOptions::guard`],
-    /// [`ErrorKind::Faulted`] if the file was cut, or could not be read, since it was mapped; so do all
-    /// other calls that can fail.
+    /// What the disk reports, as [`ErrorKind::Io`]. The kernel reports a lost write once, so the
+    /// store is then poisoned and every later flush is [`ErrorKind::Poisoned`]. With
+    /// [`MapOptions::guard`], [`ErrorKind::Faulted`] if the file was cut, or could not be read,
+    /// since it was mapped; so do all other calls that can fail. [`ErrorKind::Removed`] if the file
+    /// has no name any more: its elements are there until the store is dropped, and nobody will
+    /// find them.
     pub fn flush(&self) -> Result<()> {
         self.file.flush()
     }

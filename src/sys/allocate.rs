@@ -167,8 +167,8 @@ pub(crate) fn free_space(path: &Path) -> Option<u64> {
     stats(path).map(|stats| usable(stats.available_space(), stats.free_space()))
 }
 
-/// Of the bytes that are free for ordinary users, and for whomever: those that are for this one. Some file systems keep a part
-/// for root.
+/// Of the bytes that are free for ordinary users, and for whomever: those that are for this one.
+/// Some file systems keep a part for root.
 pub(super) fn usable(available: u64, free: u64) -> u64 {
     #[cfg(unix)]
     if rustix::process::geteuid().is_root() {

@@ -223,9 +223,10 @@ pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
 
 /// The same file, opened once more to be mapped, where it lies on overlayfs.
 ///
-/// There a file that is opened for writing is copied up first, from a lower layer to the upper one. A descriptor that was
-/// opened before, for reading, then reads the copy; but what is mapped by way of it is the lower file, old and shorter than
-/// the descriptor says, so that touching the rest is a SIGBUS. One that is opened now maps what can be read now.
+/// There a file that is opened for writing is copied up first, from a lower layer to the upper one.
+/// A descriptor that was opened before, for reading, then reads the copy; but what is mapped by way
+/// of it is the lower file, old and shorter than the descriptor says, so that touching the rest is
+/// a SIGBUS. One that is opened now maps what can be read now.
 pub(crate) fn reopened(file: &File) -> io::Result<Option<File>> {
     #[cfg(target_os = "linux")]
     {

@@ -756,7 +756,7 @@ fn bytes_of_something_else_behind_an_array_stay_unless_they_may_go() {
         let options = if raw {
             let store = Options::new().raw(8).create_from(&path, &elements);
             drop(store.unwrap());
-            Options::new().raw(8).shape(3)
+            Options::new().raw(8).shape(3).allow_trailing(true)
         } else {
             let store = Options::new().compact(true).create_from(&path, &elements);
             drop(store.unwrap());

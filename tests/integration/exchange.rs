@@ -62,11 +62,11 @@ proptest! {
             view.swap_axes(axis, (axis + rotation) % shape.len());
         }
         let lies_in = if is_dense(&view, Order::F) && !is_dense(&view, Order::C) { Order::F } else { Order::C };
-        prop_assert_eq!(to_bytes(&view, Order::C), naive(&view, Order::C));
-        prop_assert_eq!(to_bytes(&view, MemoryOrder::F), naive(&view, Order::F));
-        prop_assert_eq!(to_bytes(&view, MemoryOrder::A), naive(&view, lies_in));
+        prop_assert_eq!(to_bytes(&view, Order::C).unwrap(), naive(&view, Order::C));
+        prop_assert_eq!(to_bytes(&view, MemoryOrder::F).unwrap(), naive(&view, Order::F));
+        prop_assert_eq!(to_bytes(&view, MemoryOrder::A).unwrap(), naive(&view, lies_in));
         for order in [Order::C, Order::F] {
-            let back = from_bytes::<u16, _>(&to_bytes(&view, order), view.shape(), order).unwrap();
+            let back = from_bytes::<u16, _>(&to_bytes(&view, order).unwrap(), view.shape(), order).unwrap();
             prop_assert_eq!(&back, &view);
         }
     }
@@ -99,7 +99,7 @@ fn bytes_that_lie_anywhere_are_copied_and_aligned_ones_are_viewed() {
 
     let odd = &bytes[3..51];
     let copy = from_bytes::<u64, _>(odd, 6, Order::C).unwrap();
-    assert_eq!(to_bytes(&copy, Order::C), odd);
+    assert_eq!(to_bytes(&copy, Order::C).unwrap(), odd);
     let refused = view_bytes::<u64, _>(odd, 6, Order::C).unwrap_err();
     assert!(
         matches!(refused.kind(), ErrorKind::Misaligned { align: 8, .. }),
@@ -143,7 +143,7 @@ fn bytes_that_are_not_the_array_are_refused_with_what_is_wrong() {
 
 #[test]
 fn bytes_that_came_with_a_dtype_must_be_of_the_type() {
-    let bytes = to_bytes(&array![1.5_f32, -2.0], Order::C);
+    let bytes = to_bytes(&array![1.5_f32, -2.0], Order::C).unwrap();
     let dtype = <f32 as ndstore::Element>::dtype().descr();
     assert_eq!(
         from_bytes_as::<f32, _>(&dtype, &bytes, 2, Order::C).unwrap(),
@@ -179,7 +179,10 @@ fn a_raw_file_has_the_elements_in_c_order_and_nothing_else() {
             .reversed_axes(),
     ] {
         to_file(&path, &array).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), to_bytes(&array, Order::C));
+        assert_eq!(
+            fs::read(&path).unwrap(),
+            to_bytes(&array, Order::C).unwrap()
+        );
     }
     to_file(&path, &array.slice(s![.., ..;2])).unwrap();
     assert_eq!(
@@ -235,7 +238,10 @@ fn a_raw_file_is_read_from_any_byte_for_any_number_of_elements() {
             };
             match (count.map_or(whole, fits), found) {
                 (Some(len), Ok(found)) => {
-                    assert_eq!(to_bytes(&found, Order::C), bytes[offset..][..4 * len])
+                    assert_eq!(
+                        to_bytes(&found, Order::C).unwrap(),
+                        bytes[offset..][..4 * len]
+                    )
                 }
                 (None, Err(refused)) => match refused.kind() {
                     ErrorKind::NotAMultiple { .. } => assert!(count.is_none() && rest.is_some()),
@@ -271,4 +277,16 @@ fn a_raw_file_that_no_memory_holds_is_an_error_and_a_part_of_it_is_read() {
     assert!(refused.to_string().contains("`count`"), "{refused}");
     let part = from_file::<f64>(&path, Some(3), 16_000_000_000_000).unwrap();
     assert_eq!(part, array![0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn bytes_of_elements_that_a_view_repeats_beyond_all_memory_are_an_error() {
+    let one = arr0(1.5_f64);
+    for len in [1 << 50, isize::MAX as usize] {
+        let view = one.broadcast(len).unwrap();
+        for order in [Order::C, Order::F] {
+            let refused = to_bytes(&view, order).unwrap_err();
+            assert!(matches!(refused.kind(), ErrorKind::OutOfMemory { .. }));
+        }
+    }
 }

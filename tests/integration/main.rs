@@ -38,8 +38,12 @@ mod parts;
 mod paths;
 #[cfg(unix)]
 mod poison;
+#[cfg(unix)]
+mod raw;
 mod reduce;
 mod regions;
+#[cfg(unix)]
+mod removed;
 #[cfg(unix)]
 mod replace;
 mod resize;

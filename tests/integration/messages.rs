@@ -173,7 +173,11 @@ fn a_raw_file_without_a_shape_asks_for_it() {
     let error = Options::new().raw(0).open::<f64, Ix2>(&path).unwrap_err();
     assert_says(&error, &path, &["give it with `Options::shape`"]);
     let error = Options::new().raw(1).open::<f64, Ix1>(&path).unwrap_err();
-    assert_says(&error, &path, &["give the shape with `Options::shape`"]);
+    assert_says(
+        &error,
+        &path,
+        &["leave the rest out with `Options::allow_trailing`"],
+    );
 }
 
 #[cfg(unix)]
@@ -211,4 +215,28 @@ fn an_error_that_main_returns_reads_as_its_message() {
     fs::write(&path, b"<html>").unwrap();
     let error = Store::<f64, Ix1>::open(&path).unwrap_err();
     assert_eq!(format!("{error:?}"), error.to_string());
+}
+
+#[test]
+#[cfg(unix)]
+fn an_array_for_which_there_is_no_address_space_is_read_without_a_map() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let (_directory, path) = place();
+    let sparse = Options::new().sparse(true);
+    let mut store = sparse.create::<f64, _>(&path, 1 << 40).unwrap();
+    store.set(1 << 39, 5.0).unwrap();
+    store.close().unwrap();
+    super::support::in_fork(|| {
+        let Rlimit { maximum, .. } = getrlimit(Resource::As);
+        let current = Some(1 << 42);
+        setrlimit(Resource::As, Rlimit { current, maximum }).unwrap();
+        let store = Store::<f64, Ix1>::open(&path).unwrap();
+        let refused = super::mapped::not_mapped(store);
+        assert!(matches!(refused.kind(), ErrorKind::NotMapped { .. }));
+        let text = refused.to_string();
+        assert!(text.contains("without a map, as a `Store` does"), "{text}");
+        let store = Store::<f64, Ix1>::open(&path).unwrap();
+        assert_eq!(store.get(1 << 39).unwrap(), 5.0);
+    });
 }

@@ -84,7 +84,7 @@ fn r_plus_changes_are_in_the_file_at_once_and_survive_a_drop_without_a_flush() {
 fn r_plus_leaves_what_surrounds_the_array_alone() {
     let (_directory, path) = place();
     fs::write(&path, pattern(60)).unwrap();
-    let options = Options::new().raw(8).shape((2, 5));
+    let options = Options::new().raw(8).shape((2, 5)).allow_trailing(true);
     let mut store = options.open_rw::<f32, Ix2>(&path).unwrap();
     store.write_all(&arr0(0.0)).unwrap();
     store.close().unwrap();

@@ -110,7 +110,7 @@ fn check<A: Element + PartialEq + std::fmt::Debug>(
         for order in [Order::C, Order::F] {
             assert_eq!(
                 store.to_bytes(order).unwrap(),
-                ndstore::to_bytes(&model, order)
+                ndstore::to_bytes(&model, order).unwrap()
             );
         }
         for (index, found) in model.indexed_iter() {
@@ -329,7 +329,7 @@ fn elements_of_any_dtype_are_read_one_by_one() {
         let mut bytes = vec![0; any.nbytes()];
         any.read_bytes(0, &mut bytes).unwrap();
         assert_eq!(bytes, any.to_bytes().unwrap());
-        assert_eq!(bytes, ndstore::to_bytes(&array, order));
+        assert_eq!(bytes, ndstore::to_bytes(&array, order).unwrap());
         let (mut last, mut none) = ([0; 4], []);
         any.read_bytes(any.nbytes() - 4, &mut last).unwrap();
         assert_eq!(f32::from_ne_bytes(last), 599.0);

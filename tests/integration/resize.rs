@@ -593,7 +593,7 @@ fn a_resize_that_cannot_be_mapped_leaves_file_and_map_as_they_were() {
     let before = trace(&path);
     let error = peer.ask("resize 1000000000").unwrap_err();
     assert!(
-        error.starts_with("Io {") && error.contains("cannot map"),
+        error.starts_with("NotMapped {") && error.contains("cannot map"),
         "{error}"
     );
     assert_eq!(trace(&path), before);

@@ -19,7 +19,7 @@ use ndstore::{
 use rustix::process::{Pid, WaitOptions};
 use tempfile::TempDir;
 
-use super::mapped::{copy_on_write, mapped, mapped_with};
+use super::mapped::{copy_on_write, mapped, mapped_with, not_mapped};
 
 /// Where the peer finds the path that it works on.
 const PATH: &str = "NDSTORE_TEST_PEER_PATH";
@@ -229,6 +229,9 @@ fn peer() {
                 let map = mapped_with(&MapOptions::new().guard(true), store);
                 map.guarded(|view| assert_ne!(view.sum(), 0.0))
             }),
+            ("not_mapped", _) => {
+                Store::<f64, Ix1>::open(&path).and_then(|store| Err(not_mapped(store)))
+            }
             ("create_at_once", _) => {
                 Store::<f64, _>::create_with(&path, number, 1, |_| panic!("it came to work"))
                     .map(drop)
@@ -338,6 +341,7 @@ fn variant(error: &Error) -> &'static str {
         ErrorKind::Locked { .. } => "Locked",
         ErrorKind::NoSpace { .. } => "NoSpace",
         ErrorKind::NotFound { .. } => "NotFound",
+        ErrorKind::NotMapped { .. } => "NotMapped",
         ErrorKind::PermissionDenied { .. } => "PermissionDenied",
         ErrorKind::Poisoned => "Poisoned",
         _ => "another",

@@ -615,7 +615,11 @@ impl Row {
             (Mode::Write, Some(shape)) => options
                 .create::<A, IxDyn>(path, IxDyn(shape))
                 .map(|store| Seen::of(&store)),
-            (_, Some(shape)) => look_dyn::<A>(&options.shape(IxDyn(shape)), path, mode),
+            (_, Some(shape)) => {
+                // NumPy maps a part of a file without a word.
+                let options = options.shape(IxDyn(shape)).allow_trailing(true);
+                look_dyn::<A>(&options, path, mode)
+            }
             (_, None) => look_dyn::<A>(&options, path, mode),
         }
     }
@@ -759,7 +763,7 @@ fn a_shape_is_given_in_any_way_that_ndarray_knows() {
             .shape(),
         [3, 4]
     );
-    let raw = Options::new().raw(HEADER as u64);
+    let raw = Options::new().raw(HEADER as u64).allow_trailing(true);
     assert_eq!(
         raw.clone()
             .shape(12)

@@ -150,3 +150,24 @@ fn a_file_that_is_mounted_by_itself_is_refused_before_the_work() {
     store.append(&array![3.0]).unwrap();
     assert_eq!(store.read_all().unwrap(), array![1.0, 2.0, 3.0]);
 }
+
+/// `sudo -E cargo test --test rigs -- --ignored odd_places`
+#[test]
+#[ignore = "needs strace"]
+fn a_file_system_without_maps_is_read_and_written_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    drop(Store::create_from(&path, &Array1::<f64>::ones(1000)).unwrap());
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-qq", "-o"])
+        .arg(path.with_extension("log"));
+    strace.arg("-P").arg(&path);
+    strace.args(["-e", "inject=mmap:error=ENODEV", "-e", "trace=mmap"]);
+    let mut peer = Peer::by_way_of(strace, &path);
+    let error = peer.ask("not_mapped 0").unwrap_err();
+    assert!(error.starts_with("NotMapped {"), "{error}");
+    assert!(error.contains("without one, as a `Store` does"), "{error}");
+    peer.ask("checksums").unwrap();
+    peer.finish();
+}

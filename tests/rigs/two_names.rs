@@ -124,8 +124,8 @@ fn a_map_shows_the_rows_that_were_appended_after_its_file_was_copied_up() {
     }
 }
 
-/// The lock is that of an inode, and a layer has another one than the mount that is made of it: this
-/// is what docs/soundness.md warns of.
+/// The lock is that of an inode, and a layer has another one than the mount that is made of it:
+/// this is what docs/soundness.md warns of.
 ///
 /// `sudo -E cargo test --test rigs -- --ignored two_names`
 #[test]
