@@ -122,10 +122,10 @@ pub use out_of_core::{
 };
 pub use shape::Order;
 pub use store::{
-    AccessMode, AnyFollow, AnyMapped, AnyStore, Append, Appender, CopyOnWrite, Damage,
+    AccessMode, AnyFollow, AnyMapped, AnyStore, Append, Appender, Assembly, CopyOnWrite, Damage,
     DowncastError, Follow, Growable, MapOptions, Mappable, Mapped, Mode, News, Opening, Options,
-    ReadOnly, ReadWrite, Refreshable, Rows, Shared, SharedRead, StopFollow, Store, Verification,
-    Watch, Writable,
+    ReadOnly, ReadWrite, Refreshable, Rows, Shared, SharedRead, Slab, StopFollow, Store,
+    Verification, Watch, Writable,
 };
 pub use sys::LockPolicy;
 

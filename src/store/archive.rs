@@ -29,7 +29,7 @@ pub(crate) fn open_within(
 ) -> Result<ArrayFile> {
     let context = Context::new(path, "open");
     let patience = options.patience();
-    let (file, metadata) = lock(context, path, false, patience)?;
+    let (file, metadata) = lock(context, path, false, false, patience)?;
     if FileId::of(&metadata) != id {
         return Err(context.fail(ErrorKind::Moved));
     }

@@ -450,7 +450,7 @@ impl ArrayFile {
             true => Ok(()),
             false => refused(
                 "its header, as that of a file which `np.save` wrote, has no place for the number of rows to change at once; \
-                 append to it alone, with `Store::open_rw`, or copy it with `Store::create_from`",
+                 append to it alone, with `Store::open_rw`, or to a copy that `OutOfCore::copy_region` makes",
             ),
         }
     }

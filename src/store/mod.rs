@@ -4,6 +4,7 @@ mod any;
 mod append;
 #[cfg(feature = "npz")]
 mod archive;
+mod assemble;
 mod beside;
 mod claims;
 mod cow;
@@ -44,6 +45,7 @@ pub(crate) use typed::{dimension, dtype_mismatch};
 
 pub use any::{AnyStore, DowncastError};
 pub use append::Appender;
+pub use assemble::{Assembly, Slab};
 pub use beside::Opening;
 pub use cow::CopyOnWrite;
 pub use follow::{AnyFollow, Follow, News, StopFollow};

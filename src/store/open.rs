@@ -27,8 +27,7 @@ pub(crate) fn open(
     let context = Context::new(&path, "open");
     let (write, exclusive) = (opened.access().writes_file(), opened == Opened::Alone);
     let patience = options.patience();
-    let (file, metadata) = LockedFile::open(&path, write, exclusive, patience)
-        .map_err(|refused| refusal(context, write, exclusive, refused))?;
+    let (file, metadata) = lock(context, &path, write, exclusive, patience)?;
     let read = || {
         let array = read_header(context, file.file(), &metadata, options, dtype.clone())?;
         match check_length(context, &array, metadata.len()) {
@@ -95,10 +94,11 @@ pub(crate) fn lock(
     context: Context<'_>,
     path: &Path,
     write: bool,
+    exclusive: bool,
     patience: Option<Patience>,
 ) -> Result<(LockedFile, Metadata)> {
-    LockedFile::open(path, write, write, patience)
-        .map_err(|refused| refusal(context, write, write, refused))
+    LockedFile::open(path, write, exclusive, patience)
+        .map_err(|refused| refusal(context, write, exclusive, refused))
 }
 
 /// Says why a file was not opened or not locked.

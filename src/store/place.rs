@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::create::Layout;
@@ -237,6 +237,18 @@ impl Place {
             true => Ok(()),
             false => Err(self.context().forked()),
         }
+    }
+
+    /// Gives a file of the same directory that is whole and synced this name, and makes that durable.
+    pub(super) fn name_new(&self, file: &Path) -> Result<()> {
+        let context = self.context();
+        let from = file.file_name().unwrap_or_default();
+        let named = self.directory.rename_new(from, &self.directory, &self.name);
+        named.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => context.fail(ErrorKind::AlreadyExists),
+            _ => context.io(error),
+        })?;
+        self.sync_directory()
     }
 
     /// Data before name: a name must never stand for bytes that the disk lacks.

@@ -209,7 +209,7 @@ impl Directory {
 
     /// Gives the file `from` the name `to` in another directory if nobody has it: else
     /// `AlreadyExists`. `Unsupported` where the file system has no such thing.
-    pub(super) fn rename_new(&self, from: &OsStr, other: &Directory, to: &OsStr) -> io::Result<()> {
+    pub(crate) fn rename_new(&self, from: &OsStr, other: &Directory, to: &OsStr) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         match self.rename_with(from, other, to, RenameFlags::NOREPLACE) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {}

@@ -109,7 +109,7 @@ impl Directory {
 
     /// Gives the file `from` the name `to` in another directory if nobody has it: else
     /// `AlreadyExists`. `Unsupported` where the file system has no such thing.
-    pub(super) fn rename_new(&self, from: &OsStr, other: &Directory, to: &OsStr) -> io::Result<()> {
+    pub(crate) fn rename_new(&self, from: &OsStr, other: &Directory, to: &OsStr) -> io::Result<()> {
         match fs::hard_link(self.path.join(from), other.path.join(to)) {
             // It has the new name, whatever becomes of the old one.
             Ok(()) => {

@@ -3,6 +3,7 @@
 mod alignment;
 mod allocations;
 mod append;
+mod assemble;
 #[cfg(target_os = "linux")]
 mod beside;
 mod blocks;

@@ -114,7 +114,7 @@ impl Options {
     pub fn open_npz(&self, path: impl AsRef<Path>) -> Result<Npz> {
         let path = store::absolute(path.as_ref(), "open")?;
         let context = Context::new(&path, "open");
-        let (file, metadata) = store::lock(context, &path, false, self.patience())?;
+        let (file, metadata) = store::lock(context, &path, false, false, self.patience())?;
         let (id, len) = (FileId::of(&metadata), metadata.len());
         let mut source = Source::new(file, len);
         let archive = ZipArchive::new(source.clone())
