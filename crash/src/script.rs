@@ -33,6 +33,10 @@ pub(crate) enum Step {
     },
     /// An appender that gets so many rows and never publishes them.
     Abandon(usize),
+    /// Rows that are appended beside a reader and a watcher of those that are there.
+    AppendBeside(usize),
+    /// Some rows that are written, and flushed, beside others that are read and an appender.
+    WriteRows(Range<usize>),
     /// To so many rows, or to those that there are.
     Truncate(usize),
     Resize(usize, usize),
@@ -264,7 +268,7 @@ impl Script {
                 array().clone()
             }
             Step::Open => array().inherited(),
-            Step::Append(rows) => {
+            Step::Append(rows) | Step::AppendBeside(rows) => {
                 array().with_rows(&elements(index, rows_shape(dim(), rows, order)))
             }
             Step::Log { rows, flushes } => {
@@ -274,6 +278,17 @@ impl Script {
                     states.push(Some(array().with_rows(&part)));
                 }
                 return;
+            }
+            Step::WriteRows(ref rows) => {
+                let mut written = array().clone();
+                let mut newest = written.newest().clone();
+                let slice = ndarray::Slice::from(rows.clone());
+                let new = rows_of(&elements(index, dim()), rows);
+                newest.slice_axis_mut(slowest(order), slice).assign(&new);
+                written.loose.push(newest.clone());
+                written.seen = true;
+                states.push(Some(written));
+                made(newest)
             }
             Step::Truncate(rows) => array().map(|old| rows_of(old, &(0..rows.min(len(old))))),
             Step::ResizeToItself => array().clone(),

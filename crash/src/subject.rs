@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, Ix2};
+use ndarray::{Array2, Ix2, s};
 use ndstore::{Mapped, Options, Order, write_npy};
 
 use crate::foreign;
@@ -106,6 +106,36 @@ impl<'a> Subject<'a> {
                 for row in all.axis_iter(slowest(order)) {
                     appender.push(&row)?;
                 }
+            }
+            Step::AppendBeside(rows) => {
+                self.store = None;
+                let mut reader = options.open::<u64, Ix2>(&self.path)?;
+                let mut watcher = options.open_watch::<u64, Ix2>(&self.path)?;
+                let mut log = options.open_append::<u64, Ix2>(&self.path)?;
+                let shape = log.read_all()?.dim();
+                log.append(&elements(index, rows_shape(shape, rows, order)))?;
+                acknowledge();
+                assert_eq!([reader.refresh()?, watcher.refresh()?], [rows; 2]);
+                log.close()?;
+                drop((reader, watcher));
+                self.reopen(&options)?;
+                return Ok(());
+            }
+            Step::WriteRows(ref rows) => {
+                self.store = None;
+                let log = options.open_append::<u64, Ix2>(&self.path)?;
+                let shape = log.read_all()?.dim();
+                let behind = rows.end..shape.0;
+                let reader = options.open_rows_read::<u64, Ix2>(&self.path, behind)?;
+                let mut store = options.open_rows::<u64, Ix2>(&self.path, rows.clone())?;
+                let all = elements(index, shape);
+                store.write_all(&all.slice(s![rows.clone(), ..]))?;
+                acknowledge();
+                store.flush()?;
+                acknowledge();
+                drop((log, reader, store));
+                self.reopen(&options)?;
+                return Ok(());
             }
             Step::Truncate(rows) => {
                 let store = self.opened();

@@ -99,6 +99,18 @@ pub(crate) fn short() -> Vec<Script> {
             ..script("append, no fallocate", appends(5))
         },
         script(
+            "append beside followers and writers of rows",
+            vec![
+                Create(8, 60),
+                AppendBeside(1),
+                WriteRows(2..5),
+                AppendBeside(2),
+                WriteRows(0..9),
+                AppendBeside(1),
+                Flush,
+            ],
+        ),
+        script(
             "append, no room in the header",
             vec![Foreign(9, 100), Append(1), Append(2)],
         ),

@@ -228,10 +228,7 @@ fn an_array_that_is_meant_otherwise_is_refused_and_left_alone() {
 
     Store::<u64, _>::create(&path, (ROWS, 4)).unwrap();
     let refused = Store::<u64, _>::assemble(&path, (ROWS, 3), SLAB);
-    assert!(matches!(
-        refused.why(),
-        Some(ErrorKind::AlreadyExists { .. })
-    ));
+    assert!(matches!(refused.why(), Some(ErrorKind::AlreadyExists)));
     assert_eq!(Store::<u64, Ix2>::open(&path).unwrap().shape(), [ROWS, 4]);
 }
 
@@ -242,10 +239,7 @@ fn a_file_that_came_to_be_there_meanwhile_is_not_replaced() {
     fill(&mut assembly, 1, Duration::ZERO);
     fs::write(&path, "precious").unwrap();
     let refused = assembly.finish();
-    assert!(matches!(
-        refused.why(),
-        Some(ErrorKind::AlreadyExists { .. })
-    ));
+    assert!(matches!(refused.why(), Some(ErrorKind::AlreadyExists)));
     assert_eq!(fs::read(&path).unwrap(), b"precious");
     // Its marks are gone by now, and it is whole.
     fs::remove_file(&path).unwrap();
@@ -274,14 +268,8 @@ fn a_file_that_is_cut_moved_or_deleted_meanwhile_is_an_error() {
     file.set_len(len).unwrap();
     assert!(assembly.next_slab().unwrap().is_some());
     fs::rename(draft(&path), path.with_extension("away")).unwrap();
-    assert!(matches!(
-        assembly.next_slab().why(),
-        Some(ErrorKind::Moved { .. })
-    ));
-    assert!(matches!(
-        assembly.finish().why(),
-        Some(ErrorKind::Moved { .. })
-    ));
+    assert!(matches!(assembly.next_slab().why(), Some(ErrorKind::Moved)));
+    assert!(matches!(assembly.finish().why(), Some(ErrorKind::Moved)));
     assert!(!path.exists());
 }
 

@@ -10,6 +10,8 @@ mod blocks;
 mod closures;
 mod create;
 mod create_with;
+#[cfg(target_os = "linux")]
+mod crowd;
 mod cut;
 mod elements;
 mod error;

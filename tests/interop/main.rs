@@ -3,6 +3,7 @@
 //! Needs `python3` with NumPy, and fails where they are missing:
 //! `cargo test --test interop -- --ignored --nocapture`. The other side is `tests/interop/peer.py`, one process a step.
 
+mod beside;
 mod dtypes;
 mod gather;
 #[path = "../integration/mapped.rs"]
