@@ -83,7 +83,7 @@
 //!
 //! ```
 //! use ndarray::prelude::*;
-//! use ndstore::{Chunk, Result, Store};
+//! use ndstore::{Chunk, Error, Result, Store};
 //!
 //! fn main() -> Result<()> {
 //! #     let dir = tempfile::tempdir().unwrap();
@@ -99,7 +99,7 @@
 //!         best.extend(scores.into_iter().zip(block.start[0]..));
 //!         best.sort_by(|a, b| b.0.total_cmp(&a.0));
 //!         best.truncate(10);
-//!         Ok(())
+//!         Ok::<_, Error>(())
 //!     })?;
 //!     for (score, row) in best {
 //!         println!("{row:6} {score:.3}");
@@ -115,7 +115,7 @@
 //!
 //! ```
 //! use ndarray::prelude::*;
-//! use ndstore::{Result, Store};
+//! use ndstore::{Error, Result, Store};
 //!
 //! fn main() -> Result<()> {
 //! #     let dir = tempfile::tempdir().unwrap();
@@ -134,7 +134,7 @@
 //!             table.read_into(s![rows, ..], &mut block.view)?;
 //!             block.view -= &mean;
 //!             block.view /= &std;
-//!             Ok(())
+//!             Ok::<_, Error>(())
 //!         },
 //!     )?;
 //!     println!("{:?}", standardised.shape());

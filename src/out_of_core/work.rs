@@ -151,8 +151,6 @@ impl Meter<'_> {
 /// # Examples
 ///
 /// ```
-/// use std::error;
-///
 /// use ndarray::prelude::*;
 /// use ndstore::Store;
 /// # let dir = tempfile::tempdir().unwrap();
@@ -170,9 +168,9 @@ impl Meter<'_> {
 ///     })
 ///     .for_each_block(Chunk::Rows(256), |block| {
 ///         largest = block.view.fold(largest, |a, &b| a.max(b));
-///         Ok(())
+///         Ok::<_, Error>(())
 ///     })?;
-/// # use ndstore::Chunk;
+/// # use ndstore::{Chunk, Error};
 /// # Ok::<(), ndstore::Error>(())
 /// ```
 #[must_use = "nothing is done until an operation is called"]
@@ -264,7 +262,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let path = dir.path().join("table.npy");
     ///
-    /// let store = Store::create_from(&path, &array![[1, 2, 3], [4, 5, 6], [7, 8, 9]])?;
+    /// let store = Store::create_from(&path, &array![[1_i64, 2, 3], [4, 5, 6], [7, 8, 9]])?;
     /// assert_eq!(store.out_of_core().region(s![.., 1])?.sum()?, 15);
     /// assert_eq!(store.out_of_core().region(s![1.., ..;2])?.max_axis(Axis(0))?, array![7, 9]);
     /// # Ok::<(), ndstore::Error>(())
@@ -470,7 +468,7 @@ impl AnyStore {
     ///
     /// ```
     /// use ndarray::prelude::*;
-    /// use ndstore::{AnyStore, Be, Chunk, Store};
+    /// use ndstore::{AnyStore, Be, Chunk, Error, Store};
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let path = dir.path().join("big.npy");
     ///
@@ -480,7 +478,7 @@ impl AnyStore {
     /// let mut total = 0.0;
     /// any.out_of_core::<f64, Ix1>()?.for_each_block(Chunk::Rows(1), |block| {
     ///     total += block.view.sum();
-    ///     Ok(())
+    ///     Ok::<_, Error>(())
     /// })?;
     /// assert_eq!(total, 4.0);
     /// # Ok::<(), ndstore::Error>(())

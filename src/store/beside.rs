@@ -282,7 +282,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// ```
     /// use ndarray::prelude::*;
-    /// use ndstore::{Error, Store};
+    /// use ndstore::{ErrorKind, Store};
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let path = dir.path().join("temp.dat");
     ///
@@ -291,8 +291,8 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// let mut bottom = Store::<f64, Ix2>::open_rows(&path, 2..4)?;
     /// top.write_all(&arr0(1.0))?;
     /// bottom.write(s![1, ..], &arr0(2.0))?;
-    /// let refused = Store::<f64, Ix2>::open_rows(&path, 1..3);
-    /// assert!(matches!(refused, Err(ErrorKind::Locked { rows: Some(_), .. })));
+    /// let refused = Store::<f64, Ix2>::open_rows(&path, 1..3).unwrap_err();
+    /// assert!(matches!(refused.kind(), ErrorKind::Locked { rows: Some(_), .. }));
     /// drop((top, bottom));
     /// assert_eq!(Store::<f64, Ix2>::open(&path)?.read(s![.., 0])?, array![1.0, 1.0, 0.0, 2.0]);
     /// # Ok::<(), ndstore::Error>(())
