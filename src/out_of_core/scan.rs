@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use super::pass::{self, Pieces};
 use super::source::Source;
-use super::work::Work;
+use super::work::{Meter, Work};
 use crate::element::Element;
-use crate::error::Result;
+use crate::error::{Context, Result};
 
 /// The bytes of a piece: so many that what each costs does not count, and that a buffer of them stays in the cache.
 pub(super) const PIECE: usize = 1 << 20;
@@ -27,6 +27,31 @@ impl<'a, A: Element> Source<'a, A> {
         let piece_len = (PIECE / size_of::<A>()).max(1);
         let piece = |index: usize| index * piece_len..((index + 1) * piece_len).min(len);
         self.scan_pieces(work, op, len.div_ceil(piece_len), piece, visit, deliver)
+    }
+
+    /// Calls `visit` with all elements, piece by piece, on all threads: for what does not depend on their order. An operation
+    /// of several passes has one `meter` for all of them, and says which of them it counts.
+    pub(super) fn each_piece(
+        &self,
+        context: Context<'_>,
+        meter: &mut Meter<'_>,
+        is_metered: bool,
+        visit: impl Fn(&[A]) + Sync,
+    ) -> Result<()> {
+        let (len, piece_len) = (self.len(), (PIECE / size_of::<A>()).max(1));
+        let piece = |index: usize| index * piece_len..len.min((index + 1) * piece_len);
+        let each = |index, buffer: &mut Vec<A>| {
+            let range = piece(index);
+            buffer.resize(range.len(), A::zeroed());
+            self.read(context, range, buffer)?;
+            visit(buffer);
+            Ok(())
+        };
+        let pieces = Pieces::independent(len.div_ceil(piece_len));
+        pass::run(pieces, meter, each, |index, ()| {
+            let nbytes = piece(index).len() * size_of::<A>();
+            Ok(if is_metered { nbytes as u64 } else { 0 })
+        })
     }
 
     /// As [`scan`](Source::scan), in `count` pieces of the caller's choice, which follow one another and are about as long as

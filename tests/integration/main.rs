@@ -41,6 +41,7 @@ mod parts;
 mod paths;
 #[cfg(unix)]
 mod poison;
+mod quantile;
 #[cfg(unix)]
 mod raw;
 mod reduce;

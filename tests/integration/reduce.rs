@@ -14,7 +14,7 @@ use super::mapped::copy_on_write;
 use super::support::Why;
 
 /// A store of an array in this order, and the directory that it is in. Nothing waits for the disk.
-fn stored<A: Number, D: Dimension>(
+pub(crate) fn stored<A: Number, D: Dimension>(
     array: &Array<A, D>,
     order: Order,
 ) -> (Store<A, D, ReadWrite>, TempDir) {

@@ -119,13 +119,21 @@ impl Case<'_> {
         }
     }
 
-    fn extremes<A: RealNumber>(&mut self, store: &Store<A, IxDyn>) {
+    fn extremes<A: RealNumber>(&mut self, store: &Store<A, IxDyn>)
+    where
+        A::Var: Element,
+    {
         let work = || store.out_of_core();
         if !store.is_empty() {
             self.save("min", None, arr0(work().min().unwrap()));
             self.save("max", None, arr0(work().max().unwrap()));
             self.save("argmin", None, arr0(work().argmin().unwrap() as i64));
             self.save("argmax", None, arr0(work().argmax().unwrap() as i64));
+            self.save("quantile", None, arr0(work().quantile(0.3).unwrap()));
+            // Of infinities and NaN there are none.
+            if let Ok((counts, _)) = work().histogram_bins(7) {
+                self.save("histogram", None, Array::from(counts));
+            }
         }
         for k in 0..self.shape.len() {
             let axis = Axis(k);
@@ -134,6 +142,11 @@ impl Case<'_> {
             }
             self.save("min", Some(k), work().min_axis(axis).unwrap());
             self.save("max", Some(k), work().max_axis(axis).unwrap());
+            self.save(
+                "quantile",
+                Some(k),
+                work().quantile_axis(axis, 0.3).unwrap(),
+            );
             let indices = |indices: ArrayD<usize>| indices.mapv(|index| index as i64);
             self.save(
                 "argmin",

@@ -1,11 +1,12 @@
 //! Reductions along one axis.
 
-use ndarray::{Array, Axis, RemoveAxis, ShapeBuilder};
+use ndarray::{Array, Axis, Dimension, RemoveAxis, ShapeBuilder};
 
 use super::lanes::Lanes;
 use super::number::{Number, RealNumber};
 use super::walk::{self, Walk};
 use super::{empty, overflow, variance};
+use crate::element::Element;
 use crate::error::{ErrorKind, Result};
 use crate::out_of_core::work::OutOfCore;
 use crate::shape::Order;
@@ -86,21 +87,28 @@ impl<A: Number, D: RemoveAxis> OutOfCore<'_, A, D> {
         axis: Axis,
         finish: impl Fn(Option<&K::Partial>, usize) -> Result<R> + Sync,
     ) -> Result<Array<R, D::Smaller>> {
-        let Axis(index) = axis;
-        if index >= self.dim.ndim() {
-            let context = self.source.context(op);
-            return Err(context.fail(ErrorKind::AxisOutOfBounds {
-                axis: index,
-                ndim: self.dim.ndim(),
-            }));
-        }
+        self.check_axis(op, axis)?;
         let order = self.source.order();
-        let walk = Walk::along(index, self.dim.slice(), order);
+        let walk = Walk::along(axis.index(), self.dim.slice(), order);
         let finish = |partial: Option<&_>| finish(partial, walk.len());
         let results = walk::reduce::<A, K, R>(&self.source, &mut self.work, op, walk, finish)?;
         let shape = self.dim.remove_axis(axis).set_f(order == Order::F);
         Ok(Array::from_shape_vec(shape, results)
             .expect("there is a result for each element of the smaller shape"))
+    }
+}
+
+impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
+    /// Refuses an axis that the array lacks.
+    pub(super) fn check_axis(&self, op: &'static str, axis: Axis) -> Result<()> {
+        let (axis, ndim) = (axis.index(), self.dim.ndim());
+        match axis < ndim {
+            true => Ok(()),
+            false => {
+                let context = self.source.context(op);
+                Err(context.fail(ErrorKind::AxisOutOfBounds { axis, ndim }))
+            }
+        }
     }
 }
 

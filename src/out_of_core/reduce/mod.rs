@@ -2,14 +2,18 @@
 //!
 //! `lanes` says what a reduction is, `sum`, `moments` and `extreme` are the reductions, `number` gives each type its own.
 //! They know slices only. `walk` takes the array apart and puts the results together, `whole` and `axis` are the face.
+//! `quantile` and `histogram` go over the array by themselves; `rank` is what selection goes by.
 //! Nothing that comes out depends on the number of threads or on the budget: the array is always taken apart in the same way.
 
 mod axis;
 mod extreme;
+mod histogram;
 mod lanes;
 mod moments;
 mod number;
 mod place;
+mod quantile;
+mod rank;
 mod scalar;
 mod sum;
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub trait Number: Element + kernels::Kernels {
 }
 
 /// A [`Number`] that has an order: all but complex ones.
-pub trait RealNumber: Number + kernels::Ordered {}
+pub trait RealNumber: Number + kernels::Ordered + kernels::Ranked {}
 
 pub(super) mod kernels {
     //! The lanes of each type. Public in name only, which seals the traits that stand on it.
@@ -77,6 +77,20 @@ pub(super) mod kernels {
 
         /// Where a value is first. NaN is the same as any NaN.
         fn first_same(elements: &[Self], key: Self::Key) -> Option<usize>;
+    }
+
+    /// A number as an integer that compares as it does. Which one NaN has does not matter.
+    pub trait Ranked: Element {
+        /// How many bits its rank has.
+        const BITS: u32;
+
+        fn rank_of(value: Self) -> u64;
+
+        /// The number of this rank.
+        fn of_rank(rank: u64) -> f64;
+
+        /// The nearest `f64`.
+        fn as_f64(value: Self) -> f64;
     }
 
     /// An exact sum that its type cannot hold.

@@ -72,8 +72,13 @@ impl Walk {
         self.len
     }
 
+    /// The array as (outer, len, inner).
+    pub(super) fn parts(&self) -> (usize, usize, usize) {
+        (self.outer, self.len, self.inner)
+    }
+
     /// How many results there are.
-    fn results(&self) -> usize {
+    pub(super) fn results(&self) -> usize {
         self.outer * self.inner
     }
 
