@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use super::file::Array;
 use super::mode::Opened;
 use super::open::lock_remedy;
-use crate::error::{Context, Error, ErrorKind, LockHold, Result};
+use crate::error::{Context, Error, ErrorKind, LockHold, LockHolder, Result};
 use crate::sys::ranges::{self, Claim, Other, SENTINEL, TURN};
-use crate::sys::{self, FileId, Patience, Pauses};
+use crate::sys::{self, FileId, Patience, Pauses, TURNS_END, Turn};
 
 /// How long somebody that is about to make way is waited for.
 const MAKING_WAY: Duration = Duration::from_millis(10);
@@ -22,10 +22,11 @@ const MAKING_WAY: Duration = Duration::from_millis(10);
 /// What shared writers claim.
 const SHARED: Range<u64> = SENTINEL..SENTINEL + 1;
 
-/// The claim that stands in the way, and whether it is one of all rows: a shared writer's.
+/// The claim that stands in the way.
 #[derive(Debug)]
 pub(super) struct Refused {
-    other: Other,
+    /// `None` of one that waits for the same rows and came earlier.
+    other: Option<Other>,
     /// Where the rows are, to tell which of them are claimed.
     array: Option<Array>,
 }
@@ -85,15 +86,17 @@ impl Claims<'_> {
         let Some(patience) = patience else {
             return self.asked_for(read()?);
         };
+        let mut turn = Turn::of_rows(self.file, self.opened == Opened::Rows);
         let mut pauses = Pauses::new(patience);
         loop {
-            let refused = match self.claim(&read)? {
+            let refused = match self.claim(&read, &mut turn)? {
                 Ok(array) => return Ok(array),
                 Err(refused) => refused,
             };
             let Some(pause) = pauses.next() else {
                 return Err(self.refusal(refused));
             };
+            turn.wait();
             std::thread::sleep(pause);
         }
     }
@@ -102,11 +105,12 @@ impl Claims<'_> {
     fn claim(
         &self,
         read: impl Fn() -> Result<Array>,
+        turn: &mut Turn<'_>,
     ) -> Result<std::result::Result<Array, Refused>> {
         let claimed = match self.opened {
             Opened::Alone => self.be_alone(read),
             Opened::Watch => read().and_then(|array| Ok(Ok(self.clip(array)?))),
-            Opened::Read | Opened::Rows => self.claim_rows(read),
+            Opened::Read | Opened::Rows => self.claim_rows(read, turn),
             Opened::Append => self.claim_tail(read),
             Opened::Shared | Opened::SharedRead => self.share(read),
         };
@@ -135,7 +139,10 @@ impl Claims<'_> {
         if let Ok(false) = claimed
             && let Some(other) = self.in_the_way(Claim::Write, &everything)?
         {
-            return Ok(Err(Refused { other, array: None }));
+            return Ok(Err(Refused {
+                other: Some(other),
+                array: None,
+            }));
         }
         read().map(Ok)
     }
@@ -157,30 +164,53 @@ impl Claims<'_> {
     fn claim_rows(
         &self,
         read: impl Fn() -> Result<Array>,
+        turn: &mut Turn<'_>,
     ) -> Result<std::result::Result<Array, Refused>> {
         let claim = match self.opened {
             Opened::Rows => Claim::Write,
             _ => Claim::Read,
         };
-        let mut array = self.asked_for(read()?)?;
+        let whole = read()?;
+        let mut array = self.asked_for(whole.clone())?;
+        turn.want(array.extent());
         loop {
             match self.claim_bytes(claim, array.extent())? {
-                None => {
-                    return Ok(match self.shared_in_the_way()? {
-                        None => Ok(array),
-                        Some(other) => Err(Refused { other, array: None }),
-                    });
-                }
+                None => return self.check_others(array, turn),
                 Some(other) if other.is_tail() && self.rows.is_none() => {
                     // They were published a moment ago, and their sync is under way.
                     array.clip(other.range.start);
                 }
                 Some(other) => {
-                    let array = Some(array);
-                    return Ok(Err(Refused { other, array }));
+                    // The rows are counted from the first of all.
+                    let array = Some(whole);
+                    return Ok(Err(Refused {
+                        other: Some(other),
+                        array,
+                    }));
                 }
             }
         }
+    }
+
+    /// Gives way to those who share the file, and to those who wait for the same rows and came
+    /// earlier. The rows are claimed.
+    fn check_others(
+        &self,
+        array: Array,
+        turn: &Turn<'_>,
+    ) -> Result<std::result::Result<Array, Refused>> {
+        // One look tells of both, and mostly there is nobody.
+        if self
+            .in_the_way(Claim::Write, &(SENTINEL..TURNS_END))?
+            .is_none()
+        {
+            return Ok(Ok(array));
+        }
+        let other = self.shared_in_the_way()?;
+        Ok(match other.is_none() && turn.has_come() {
+            true => Ok(array),
+            false => Err(Refused { other, array: None }),
+        })
     }
 
     /// Claims the tail of an appender.
@@ -191,16 +221,25 @@ impl Claims<'_> {
         // Before the header is read: nobody publishes from here on.
         if let Some(other) = self.claim_bytes(Claim::Write, TURN..SENTINEL)? {
             let array = read().ok();
-            return Ok(Err(Refused { other, array }));
+            return Ok(Err(Refused {
+                other: Some(other),
+                array,
+            }));
         }
         let array = read()?;
         if let Some(other) = self.claim_bytes(Claim::Write, array.extent().end..SENTINEL)? {
             let array = Some(array);
-            return Ok(Err(Refused { other, array }));
+            return Ok(Err(Refused {
+                other: Some(other),
+                array,
+            }));
         }
         Ok(match self.shared_in_the_way()? {
             None => Ok(array),
-            Some(other) => Err(Refused { other, array: None }),
+            Some(other) => Err(Refused {
+                other: Some(other),
+                array: None,
+            }),
         })
     }
 
@@ -210,12 +249,18 @@ impl Claims<'_> {
         read: impl Fn() -> Result<Array>,
     ) -> Result<std::result::Result<Array, Refused>> {
         if let Some(other) = self.claim_bytes(Claim::Read, SHARED)? {
-            return Ok(Err(Refused { other, array: None }));
+            return Ok(Err(Refused {
+                other: Some(other),
+                array: None,
+            }));
         }
         if let Some(other) = self.in_the_way(Claim::Write, &(0..SENTINEL))? {
             self.release();
             let array = read().ok();
-            return Ok(Err(Refused { other, array }));
+            return Ok(Err(Refused {
+                other: Some(other),
+                array,
+            }));
         }
         read().map(Ok)
     }
@@ -248,7 +293,10 @@ impl Claims<'_> {
                 // Who had no rows was seen by no shared writer.
                 if let Some(other) = self.shared_in_the_way()? {
                     let _ = ranges::release(self.file, &more);
-                    return Ok(Err(Refused { other, array: None }));
+                    return Ok(Err(Refused {
+                        other: Some(other),
+                        array: None,
+                    }));
                 }
                 return Ok(Ok(new));
             };
@@ -299,6 +347,16 @@ impl Claims<'_> {
     /// Says who is in the way.
     pub(super) fn refusal(&self, refused: Refused) -> Error {
         let Refused { other, array } = refused;
+        let Some(other) = other else {
+            let (holder, hold) = (LockHolder::Unknown, LockHold::Waiting);
+            return self.context.fail(ErrorKind::Locked {
+                exclusive: false,
+                holder,
+                hold,
+                rows: None,
+                remedy: lock_remedy(holder, hold),
+            });
+        };
         let holder = ranges::holder(self.file, &other);
         let hold = match other.claim {
             _ if other.range.contains(&SENTINEL) && other.range.start == SENTINEL => {

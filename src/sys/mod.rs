@@ -62,3 +62,4 @@ pub(crate) use send::{send_all, send_file};
 pub(crate) use sync::{
     finish_writeback, start_writeback, sync_all, sync_data, touch, wait_for_writeback,
 };
+pub(crate) use turn::{TURNS_END, Turn};

@@ -3,8 +3,11 @@
 use std::any::Any;
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -238,6 +241,9 @@ fn a_refusal_names_the_rows_and_who_has_them() {
         (*hold, rows, *exclusive),
         (LockHold::ReadsRows, &Some(2..3), false)
     );
+    let behind = Store::<f64, Ix1>::open_rows(&path, 1..4);
+    let named = matches!(behind.why(), Some(ErrorKind::Locked { rows, .. }) if *rows == Some(2..3));
+    assert!(named, "{behind:?}");
     assert_eq!(told("open_shared"), (LockHold::ReadsRows, Some(2..3)));
     peer.ask("open_append").unwrap();
     assert_eq!(
@@ -767,4 +773,53 @@ fn whose_elements_others_may_change_is_not_mapped_at_run_time_either() {
             "{opening:?}"
         );
     }
+}
+
+/// Opens the array, over and over, in as many threads as there are ways, each for a while. Some of
+/// them have it at any time. Says how long somebody else has to wait.
+fn wait_among(others: &[(&str, Range<usize>)], wanted: (&str, Range<usize>)) -> Duration {
+    let (_dir, path) = array();
+    let is_over = AtomicBool::new(false);
+    let open = |way: &str, rows: Range<usize>, policy| -> Result<Box<dyn Any>> {
+        let options = Options::new().lock(policy);
+        Ok(match way {
+            "write" => Box::new(options.open_rows::<f64, Ix1>(&path, rows)?),
+            _ => Box::new(options.open_rows_read::<f64, Ix1>(&path, rows)?),
+        })
+    };
+    thread::scope(|scope| {
+        for (at, (way, rows)) in others.iter().enumerate() {
+            let (open, is_over) = (&open, &is_over);
+            scope.spawn(move || {
+                thread::sleep(Duration::from_millis(7 * at as u64));
+                while !is_over.load(Relaxed) {
+                    let held = open(way, rows.clone(), LockPolicy::Wait).unwrap();
+                    thread::sleep(Duration::from_millis(30));
+                    drop(held);
+                }
+            });
+        }
+        thread::sleep(Duration::from_millis(100));
+        let start = Instant::now();
+        let (way, rows) = wanted;
+        let got = open(way, rows, LockPolicy::WaitAtMost(Duration::from_secs(8)));
+        is_over.store(true, Relaxed);
+        got.map(|_| start.elapsed()).unwrap()
+    })
+}
+
+#[test]
+fn who_waits_for_rows_gets_them_however_many_others_come_and_go() {
+    let readers = [(); 5].map(|()| ("read", 0..4));
+    let waited = wait_among(&readers, ("write", 1..2));
+    assert!(
+        waited < Duration::from_secs(5),
+        "a writer waited {waited:?}"
+    );
+    let writers = [0, 0, 1, 1, 2, 2, 3, 3].map(|row| ("write", row..row + 1));
+    let waited = wait_among(&writers, ("read", 0..4));
+    assert!(
+        waited < Duration::from_secs(5),
+        "a reader waited {waited:?}"
+    );
 }
