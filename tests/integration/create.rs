@@ -4,40 +4,21 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::path::Path;
 
 use ndarray::prelude::*;
 use ndstore::{AnyStore, ErrorKind, Options, Order, Result, Store};
 use proptest::prelude::*;
 use rustix::fs::XattrFlags;
-use tempfile::TempDir;
 
 use super::support::{
-    Peer, Why, assert_no_drafts, bytes_of, drafts, give_away, is_root, mode, open_dir, set_mode,
-    trace, wait_until,
+    Peer, Why, assert_no_drafts, bytes_of, drafts, give_away, in_time, is_root, mode, set_mode,
+    three_elements, trace, wait_until,
 };
-
-/// A directory with an array at the path that is returned.
-fn array() -> (TempDir, PathBuf) {
-    let dir = open_dir();
-    let path = dir.path().canonicalize().unwrap().join("a.npy");
-    Store::<f64, _>::create_from(&path, &array![1.0, 2.0, 3.0]).unwrap();
-    (dir, path)
-}
-
-/// Fails if `work` is not done within ten seconds.
-fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || send.send(work()));
-    let done = receive.recv_timeout(Duration::from_secs(10));
-    done.expect("it is done in time")
-}
 
 #[test]
 fn a_refused_create_leaves_the_old_file_as_it_was() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     set_mode(&path, 0o640);
     let before = trace(&path);
     let refusals = [
@@ -75,7 +56,7 @@ fn a_refused_create_leaves_the_old_file_as_it_was() {
 
 #[test]
 fn w_plus_never_truncates_a_file_it_cannot_lock() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let before = trace(&path);
     let _reader = Store::<f64, Ix1>::open(&path).unwrap();
     for refused in [
@@ -93,7 +74,7 @@ fn w_plus_never_truncates_a_file_it_cannot_lock() {
 
 #[test]
 fn a_file_that_may_not_be_written_is_not_replaced() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     give_away(&path);
     set_mode(&path, 0o444);
     let before = trace(&path);
@@ -107,7 +88,7 @@ fn a_file_that_may_not_be_written_is_not_replaced() {
 
 #[test]
 fn where_no_file_can_be_made_the_old_one_stays() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     give_away(&path);
     set_mode(dir.path(), 0o555);
     let before = trace(&path);
@@ -221,7 +202,7 @@ fn what_is_not_a_file_is_refused_as_such_also_when_somebody_locks_it() {
 
 #[test]
 fn past_the_limit_on_file_sizes_is_an_error_and_no_signal() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let before = trace(&path);
     // In units of 512 or of 1024 bytes, by the shell.
     let mut peer = Peer::under("ulimit -f 100", &path);
@@ -250,7 +231,7 @@ fn past_the_limit_on_file_sizes_is_an_error_and_no_signal() {
 
 #[test]
 fn temporary_files_of_a_killed_process_go_with_the_next_create() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let inode = || fs::metadata(&path).unwrap().ino();
     let left = loop {
         let before = inode();
@@ -279,7 +260,7 @@ fn temporary_files_of_a_killed_process_go_with_the_next_create() {
 
 #[test]
 fn a_replaced_file_keeps_its_mode_and_owner() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     for wanted in [0o640, 0o600, 0o666, 0o755] {
         set_mode(&path, wanted);
         Store::<f64, _>::create(&path, 4).unwrap();
@@ -301,7 +282,7 @@ fn a_replaced_file_keeps_its_mode_and_owner() {
 
 #[test]
 fn what_replaces_a_private_file_is_private_from_the_start() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     set_mode(&path, 0o600);
     let mut peer = Peer::under("umask 0", &path);
     for order in ["create_from 4000000", "resize 8000000"] {
@@ -351,7 +332,7 @@ const ACCESS_LIST: &str = "system.posix_acl_access";
 
 #[test]
 fn a_replaced_file_keeps_its_attributes_and_access_list() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let attributes = [
         ("user.origin", b"station 4".to_vec()),
         ("user.empty", Vec::new()),
@@ -380,7 +361,7 @@ fn a_replaced_file_keeps_its_attributes_and_access_list() {
 
 #[test]
 fn a_replaced_file_gets_no_access_list_that_it_did_not_have() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     set_mode(&path, 0o640);
     let default = rustix::fs::setxattr(
         dir.path(),
@@ -419,7 +400,7 @@ fn a_fresh_file_has_the_mode_that_the_umask_leaves() {
 
 #[test]
 fn symbolic_links_are_followed_and_kept() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let [far, near, dangling] = ["far", "near", "dangling"].map(|name| dir.path().join(name));
     symlink(&path, &far).unwrap();
     symlink("far", &near).unwrap();
@@ -469,7 +450,7 @@ fn a_circle_of_symbolic_links_is_an_error() {
 
 #[test]
 fn other_hard_links_keep_the_old_array() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let other = dir.path().join("other.npy");
     fs::hard_link(&path, &other).unwrap();
     let before = fs::read(&other).unwrap();
@@ -509,7 +490,7 @@ fn any_name_will_do() {
 
 #[test]
 fn create_new_refuses_whatever_has_the_name() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let link = dir.path().join("link");
     symlink(&path, &link).unwrap();
     let before = trace(&path);

@@ -15,7 +15,9 @@ use ndstore::{
 };
 
 use super::mapped::copy_on_write;
-use super::support::{Peer, Why, assert_no_drafts, end_fork, fork, trace, wait_for, wait_until};
+use super::support::{
+    Peer, Why, assert_no_drafts, end_fork, fork, three_elements, trace, wait_for, wait_until,
+};
 
 const MODES: [Mode; 4] = [Mode::Read, Mode::CopyOnWrite, Mode::ReadWrite, Mode::Write];
 
@@ -58,17 +60,9 @@ fn assert_locked<T>(result: Result<T>, expected: &Path, writes: bool, by: LockHo
     }
 }
 
-/// A directory with an array of three elements at the path that is returned.
-fn array() -> (tempfile::TempDir, std::path::PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().canonicalize().unwrap().join("a.npy");
-    Store::<f64, _>::create_from(&path, &array![1.0, 2.0, 3.0]).unwrap();
-    (dir, path)
-}
-
 #[test]
 fn within_one_process_stores_of_a_file_are_many_readers_or_one_writer() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     for first in MODES {
         for second in MODES {
             let held = open(first, &path).unwrap();
@@ -89,7 +83,7 @@ fn within_one_process_stores_of_a_file_are_many_readers_or_one_writer() {
 
 #[test]
 fn between_processes_stores_of_a_file_are_many_readers_or_one_writer() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let mut peer = Peer::at(&path);
     let by_peer = LockHolder::Process(peer.id());
     for first in MODES {
@@ -124,7 +118,7 @@ fn between_processes_stores_of_a_file_are_many_readers_or_one_writer() {
 
 #[test]
 fn a_refusal_says_who_holds_the_lock_and_what_to_do() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let _held = Store::<f64, Ix1>::open(&path).unwrap();
     let message = Store::<f64, Ix1>::open_rw(&path).unwrap_err().to_string();
     let expected = format!(
@@ -133,7 +127,7 @@ fn a_refusal_says_who_holds_the_lock_and_what_to_do() {
     );
     assert_eq!(message, expected);
 
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let mut peer = Peer::at(&path);
     let id = peer.id();
     for (order, has) in [
@@ -274,7 +268,7 @@ fn creators_who_wait_replace_each_other_one_after_another() {
 
 #[test]
 fn a_lock_goes_when_its_store_is_dropped_or_closed() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     drop(Store::<f64, Ix1>::open_rw(&path).unwrap());
     Store::<f64, Ix1>::open_rw(&path).unwrap().close().unwrap();
     drop(copy_on_write(Store::<f64, Ix1>::open(&path).unwrap()));
@@ -287,7 +281,7 @@ fn a_lock_goes_when_its_store_is_dropped_or_closed() {
 
 #[test]
 fn a_lock_goes_when_its_process_is_killed() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     for mode in MODES {
         let mut peer = Peer::at(&path);
         peer.ask(order(mode)).unwrap();
@@ -316,7 +310,7 @@ fn shared_descriptors(path: &Path) -> Vec<std::os::fd::OwnedFd> {
 
 #[test]
 fn a_lock_goes_with_its_store_even_if_a_forked_child_still_has_the_file() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
     let before = shared_descriptors(&path);
     store.resize(9).unwrap();
@@ -336,7 +330,7 @@ fn a_lock_goes_with_its_store_even_if_a_forked_child_still_has_the_file() {
 
 #[test]
 fn a_forked_child_that_drops_its_copy_of_a_store_leaves_the_lock_to_its_parent() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let store = Store::<f64, Ix1>::open_rw(&path).unwrap();
     let Some(child) = fork() else {
         drop(store);
@@ -354,7 +348,7 @@ fn a_forked_child_that_drops_its_copy_of_a_store_leaves_the_lock_to_its_parent()
 
 #[test]
 fn the_lock_of_a_replaced_file_goes_even_if_a_forked_child_still_has_it() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let old = dir.path().join("old");
     fs::hard_link(&path, &old).unwrap();
     let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
@@ -365,7 +359,7 @@ fn the_lock_of_a_replaced_file_goes_even_if_a_forked_child_still_has_it() {
 
 #[test]
 fn locks_come_and_go_while_other_threads_start_processes() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let end = Instant::now() + Duration::from_millis(500);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -381,7 +375,7 @@ fn locks_come_and_go_while_other_threads_start_processes() {
 
 #[test]
 fn waiting_lasts_until_the_lock_is_free() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     for policy in [
         LockPolicy::Wait,
         LockPolicy::WaitAtMost(Duration::from_secs(60)),
@@ -413,7 +407,7 @@ fn waiting_lasts_until_the_lock_is_free() {
 
 #[test]
 fn waiting_at_most_gives_up_at_its_limit_and_changes_nothing() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let _held = Store::<f64, Ix1>::open(&path).unwrap();
     let before = trace(&path);
     let limit = Duration::from_millis(120);
@@ -458,7 +452,7 @@ fn wait_through(path: &Path, change: impl FnOnce()) -> (Peer, Result<(), String>
 #[test]
 fn who_waited_for_a_file_that_was_replaced_gets_the_new_one() {
     for other_name in [false, true] {
-        let (_dir, path) = array();
+        let (_dir, path) = three_elements();
         if other_name {
             fs::hard_link(&path, path.with_extension("old")).unwrap();
         }
@@ -479,7 +473,7 @@ fn who_waited_for_a_file_that_was_replaced_gets_the_new_one() {
 fn who_waits_with_a_limit_for_a_file_that_is_replaced_gets_the_new_one() {
     let waiting = Options::new().lock(LockPolicy::WaitAtMost(Duration::from_secs(60)));
     for other_name in [false, true] {
-        let (_dir, path) = array();
+        let (_dir, path) = three_elements();
         if other_name {
             fs::hard_link(&path, path.with_extension("old")).unwrap();
         }
@@ -517,7 +511,7 @@ fn nobody_waits_for_the_lock_of_what_is_no_regular_file() {
 
 #[test]
 fn who_waited_for_a_file_that_was_removed_learns_that_it_is_gone() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let store = Store::<f64, Ix1>::open_rw(&path).unwrap();
     let (_peer, answer) = wait_through(&path, || {
         fs::remove_file(&path).unwrap();
@@ -529,7 +523,7 @@ fn who_waited_for_a_file_that_was_removed_learns_that_it_is_gone() {
 
 #[test]
 fn a_failed_open_leaves_no_lock() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     Store::<f32, Ix1>::open(&path).unwrap_err();
     Store::<f64, Ix2>::open_rw(&path).unwrap_err();
     Options::new()
@@ -551,7 +545,7 @@ fn a_failed_open_leaves_no_lock() {
 
 #[test]
 fn a_failed_create_or_resize_leaves_no_lock_or_keeps_its_own() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let too_large = Store::<f64, _>::create(&path, (usize::MAX, 2)).unwrap_err();
     assert!(
         matches!(too_large.kind(), ErrorKind::ShapeTooLarge { .. }),
@@ -565,7 +559,7 @@ fn a_failed_create_or_resize_leaves_no_lock_or_keeps_its_own() {
 
 #[test]
 fn a_refused_downcast_hands_the_store_back_with_its_lock() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let any = AnyStore::open_rw(&path).unwrap();
     let refused = any.downcast::<f32, Ix1, ReadWrite>().unwrap_err();
     let result = Store::<f64, Ix1>::open(&path);
@@ -579,7 +573,7 @@ fn a_refused_downcast_hands_the_store_back_with_its_lock() {
 
 #[test]
 fn all_names_of_a_file_share_one_lock() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let (hard, soft) = (dir.path().join("hard"), dir.path().join("soft"));
     fs::hard_link(&path, &hard).unwrap();
     std::os::unix::fs::symlink(&path, &soft).unwrap();
@@ -603,7 +597,7 @@ fn all_names_of_a_file_share_one_lock() {
 
 #[test]
 fn locks_are_those_of_flock() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let file = File::open(&path).unwrap();
     fs2::FileExt::lock_shared(&file).unwrap();
     Store::<f64, Ix1>::open(&path).unwrap();
@@ -619,7 +613,7 @@ fn without_a_lock_none_is_taken_and_none_heeded() {
     fn rows<M: Writable>(store: &mut Store<f64, Ix1, M>) {
         store.write_all(&arr0(5.0)).unwrap();
     }
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let free = Options::new().no_lock();
     let mut unlocked = free.open_rw::<f64, Ix1>(&path).unwrap();
     let locked = Store::<f64, Ix1>::open_rw(&path).unwrap();
@@ -692,7 +686,7 @@ fn boxed<S: 'static>(opened: Result<S>) -> Option<Box<dyn Any>> {
 #[test]
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn a_writer_that_waits_gets_in_among_readers_that_come_all_the_time() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let stay = Duration::from_millis(50);
     let patient = Options::new().lock(LockPolicy::WaitAtMost(Duration::from_secs(10)));
     // Those that fail at once and try again, and those that wait themselves.
@@ -717,7 +711,7 @@ fn a_writer_that_waits_gets_in_among_readers_that_come_all_the_time() {
 #[test]
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn a_reader_that_waits_gets_in_among_writers_that_come_all_the_time() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let stay = Duration::from_millis(10);
     let patient = Options::new().lock(LockPolicy::WaitAtMost(Duration::from_secs(10)));
     for writers in [Options::new(), patient.clone()] {
@@ -742,7 +736,7 @@ fn a_reader_that_waits_gets_in_among_writers_that_come_all_the_time() {
 #[test]
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn a_writer_that_waits_for_a_reader_that_stays_does_not_keep_others_out() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let _stays = Store::<f64, Ix1>::open(&path).unwrap();
     let patient = Options::new().lock(LockPolicy::WaitAtMost(Duration::from_secs(2)));
     thread::scope(|scope| {
@@ -774,7 +768,7 @@ fn a_writer_that_waits_for_a_reader_that_stays_does_not_keep_others_out() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_file_under_a_lease_is_waited_for_and_said_to_be_under_one() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let mut peer = Peer::at(&path);
     for (lease, write) in [("lease_rw", false), ("lease_rw", true), ("lease", true)] {
         let open = |options: &Options| match write {

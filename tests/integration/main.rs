@@ -36,6 +36,8 @@ mod modes;
 mod moves;
 #[cfg(feature = "npz")]
 mod npz;
+#[cfg(unix)]
+mod parties;
 mod parts;
 #[cfg(unix)]
 mod paths;

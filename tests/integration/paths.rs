@@ -6,14 +6,13 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc;
-use std::time::Duration;
 
 use ndarray::prelude::*;
 use ndstore::{AnyStore, ErrorKind, Mode, Options, Result, Store};
 use tempfile::TempDir;
 
 use super::mapped::copy_on_write;
+use super::support::in_time;
 use super::support_numpy::{OPENING, Seen, Snapshot, look, pattern};
 
 /// A user without rights of its own: `nobody`.
@@ -34,15 +33,6 @@ fn run(mode: Mode, path: &Path, header: bool) -> Result<Seen> {
 }
 
 const ALL: [Mode; 4] = [Mode::Read, Mode::ReadWrite, Mode::Write, Mode::CopyOnWrite];
-
-/// Runs a call that must not hang.
-fn in_time<R: Send + 'static>(call: impl FnOnce() -> R + Send + 'static) -> R {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || sender.send(call()));
-    receiver
-        .recv_timeout(Duration::from_secs(20))
-        .expect("the call hangs or has panicked")
-}
 
 #[test]
 fn what_is_not_a_regular_file_is_refused_in_every_mode_without_waiting() {

@@ -4,33 +4,15 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::Duration;
 
 use ndarray::prelude::*;
 use ndstore::{Error, ErrorKind, Store};
 use rustix::fs::XattrFlags;
-use tempfile::TempDir;
 
 use super::support::{
-    Peer, Why, assert_no_drafts, drafts, give_away, is_root, mode, open_dir, set_mode, trace,
+    Peer, Why, assert_no_drafts, drafts, give_away, in_time, is_root, mode, open_dir, set_mode,
+    three_elements, trace,
 };
-
-/// A directory that everybody may use, with an array at the path that is returned.
-fn array() -> (TempDir, PathBuf) {
-    let dir = open_dir();
-    let path = dir.path().canonicalize().unwrap().join("a.npy");
-    Store::<f64, _>::create_from(&path, &array![1.0, 2.0, 3.0]).unwrap();
-    (dir, path)
-}
-
-/// Fails if `work` is not done within ten seconds.
-fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || send.send(work()));
-    let done = receive.recv_timeout(Duration::from_secs(10));
-    done.expect("it is done in time")
-}
 
 /// Creates an array while `meanwhile` is done.
 fn create_while(path: &Path, mut meanwhile: impl FnMut()) -> ndstore::Result<()> {
@@ -66,7 +48,7 @@ fn a_link_of_somebody_else_in_a_sticky_directory_is_not_followed() {
     if !is_root() {
         return;
     }
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let before = trace(&path);
     let shared = dir.path().join("shared");
     fs::create_dir(&shared).unwrap();
@@ -94,7 +76,7 @@ fn a_link_of_somebody_else_in_a_sticky_directory_is_not_followed() {
 
 #[test]
 fn checksums_are_not_written_through_a_link() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let store = Store::<f64, Ix1>::open(&path).unwrap();
     store.write_checksums().unwrap();
     let (sums, moved) = (dir.path().join("a.npy.sums"), dir.path().join("moved"));
@@ -136,7 +118,7 @@ fn what_is_no_file_when_the_new_one_is_ready_stays() {
     ];
     for (number, change) in changes.into_iter().enumerate() {
         for existing in [false, true] {
-            let (dir, path) = array();
+            let (dir, path) = three_elements();
             if !existing {
                 fs::remove_file(&path).unwrap();
             }
@@ -163,7 +145,7 @@ fn what_is_no_file_when_the_new_one_is_ready_stays() {
 
 #[test]
 fn an_array_that_comes_under_the_name_is_replaced_unless_somebody_has_it() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let moved = dir.path().join("moved");
     let mut living = None;
     let refused = create_while(&path, || {
@@ -194,7 +176,7 @@ fn an_array_that_comes_under_the_name_is_replaced_unless_somebody_has_it() {
 
 #[test]
 fn an_array_whose_name_is_that_of_a_draft_is_nobodys_to_remove() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let name = |number: u32| dir.path().join(format!(".a.npy.ndstore-{number}"));
     let mut theirs = Vec::new();
     for number in 0..3 {
@@ -220,7 +202,7 @@ fn an_array_whose_name_is_that_of_a_draft_is_nobodys_to_remove() {
 
 #[test]
 fn what_dead_processes_left_goes_and_what_the_living_have_stays() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let room = |number: u32| dir.path().join(format!(".a.npy.ndstore-{number}"));
     let draft = |number: u32| room(number).join("ndstore-draft");
     for number in 0..5 {
@@ -249,7 +231,7 @@ fn what_dead_processes_left_goes_and_what_the_living_have_stays() {
 
 #[test]
 fn a_stale_draft_in_a_directory_that_others_may_write_is_not_judged() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let room = dir.path().join(".a.npy.ndstore-0");
     fs::create_dir(&room).unwrap();
     fs::write(room.join("ndstore-draft"), "left over, or planted").unwrap();
@@ -266,7 +248,7 @@ fn a_stale_draft_in_a_directory_that_others_may_write_is_not_judged() {
 
 #[test]
 fn what_was_swapped_in_by_a_process_that_died_is_never_removed() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     let room = dir.path().join(".a.npy.ndstore-0");
     fs::create_dir(&room).unwrap();
     set_mode(&room, 0o700);
@@ -315,7 +297,7 @@ fn no_set_id_bit_stays_on_a_file_that_changes_its_owner() {
     if !is_root() {
         return;
     }
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     for wanted in [0o6777, 0o4777, 0o2777] {
         std::os::unix::fs::chown(&path, Some(0), Some(0)).unwrap();
         set_mode(&path, wanted);
@@ -341,7 +323,7 @@ fn nobody_gets_the_rights_of_a_group_that_is_lost() {
     if !is_root() {
         return;
     }
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     for (before, after) in [
         (0o666, 0o666),
         (0o662, 0o622),
@@ -361,7 +343,7 @@ fn nobody_gets_the_rights_of_a_group_that_is_lost() {
 
 #[test]
 fn capabilities_are_never_handed_on() {
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     const CAPABILITY: &str = "security.capability";
     // Version 2, effective: may override all permissions.
     let mut value = 0x0200_0001_u32.to_le_bytes().to_vec();
@@ -398,7 +380,7 @@ fn list() -> Vec<u8> {
 #[test]
 fn an_access_list_goes_with_its_owner_and_leaves_its_group_no_rights() {
     const LIST: &str = "system.posix_acl_access";
-    let (_dir, path) = array();
+    let (_dir, path) = three_elements();
     let set = rustix::fs::setxattr(&path, LIST, &list(), XattrFlags::empty());
     if !is_root() || set.is_err() {
         return;
@@ -417,7 +399,7 @@ fn a_file_in_a_sticky_directory_is_refused_before_the_work() {
     if !is_root() {
         return;
     }
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     set_mode(&path, 0o666);
     set_mode(dir.path(), 0o1777);
     let before = trace(&path);
@@ -441,7 +423,7 @@ fn a_file_in_a_sticky_directory_is_refused_before_the_work() {
 
 #[test]
 fn checksums_are_read_in_a_directory_that_may_not_be() {
-    let (dir, path) = array();
+    let (dir, path) = three_elements();
     set_mode(&path, 0o666);
     Store::<f64, Ix1>::open(&path)
         .unwrap()

@@ -1,32 +1,24 @@
 //! Many processes at one path, each doing whatever it likes: the lock alone keeps them apart.
 //!
-//! What is written checks itself, and whoever has the lock says so by a marker file, which is independent of it. The
-//! processes are this binary once more: they run the one test [`party`].
+//! What is written checks itself, and whoever has the lock says so by a marker file, which is
+//! independent of it.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ndarray::prelude::*;
 use ndstore::{AccessMode, Error, ErrorKind, LockPolicy, Options, Order, ReadOnly, Result, Store};
 
 use super::mapped::mapped;
-use super::support::{assert_no_drafts, program, wait_until};
+use super::parties::{self, PARTIES, Told, broken, places, report};
+use super::support::assert_no_drafts;
 use super::workload::{Random, turned};
 
 /// How long the stress lasts, in seconds, if not this long.
 const SECONDS: &str = "NDSTORE_STRESS_SECONDS";
 const SECONDS_BY_DEFAULT: u64 = 2;
-
-const PARTIES: u64 = 8;
-
-/// Where a party finds what it needs: its number, the seconds, whether it locks, and the directory.
-const PARTY: &str = "NDSTORE_TEST_PARTY";
-
-/// What a party puts before its report, to tell it from what the test harness prints.
-const REPORT: &str = "party: ";
 
 /// An element: which array it is of, how many rows there were when it was written, and its place.
 fn element(generation: u64, rows: usize, row: usize, column: usize) -> u64 {
@@ -335,110 +327,34 @@ fn fill(store: &mut Store<u64, Ix2>, array: &Array2<u64>) {
 #[test]
 #[ignore = "one of the processes of other tests, which start it"]
 fn party() {
-    let Ok(told) = std::env::var(PARTY) else {
+    let Some(told) = Told::read() else {
         return;
     };
-    let mut words = told.splitn(4, ' ');
-    let mut word = || words.next().unwrap();
-    let number = word().parse().unwrap();
-    let seconds = word().parse().unwrap();
-    let locks = word().parse().unwrap();
-    let dir = PathBuf::from(word());
     let mut party = Party {
-        number,
-        path: dir.join("a.npy"),
-        dir,
-        locks,
-        random: Random::new(number),
-        generation: number + 1,
+        number: told.number,
+        path: told.dir.join("a.npy"),
+        dir: told.dir.clone(),
+        locks: !told.flawed,
+        random: Random::new(told.number),
+        generation: told.number + 1,
     };
-    let end = Instant::now() + Duration::from_secs_f64(seconds);
-    let (mut read, mut written, mut refused) = (0, 0, 0);
-    // The harness has left its own line unfinished.
-    println!();
-    while Instant::now() < end {
+    let mut done = [0; 3];
+    while !told.is_over() {
         match party.act() {
-            Ok(Outcome::Read) => read += 1,
-            Ok(Outcome::Written) => written += 1,
-            Ok(Outcome::Refused) => refused += 1,
-            Err(what) => {
-                println!("{REPORT}{what}");
-                std::process::exit(1);
-            }
+            Ok(outcome) => done[outcome as usize] += 1,
+            Err(what) => broken(&what),
         }
     }
-    println!("{REPORT}{read} {written} {refused}");
+    report(&done);
 }
 
-/// How often something was done, by all of the parties.
-#[derive(Debug, Default)]
-struct Total {
-    read: u64,
-    written: u64,
-    refused: u64,
-}
-
-/// Lets all parties work in a directory of `place`.
-fn stress(place: &Path, seconds: f64, locks: bool) -> Result<Total, String> {
+/// Lets all parties work in a directory of `place`, and says how often they read, wrote and were
+/// refused.
+fn stress(place: &Path, seconds: f64, locks: bool) -> Result<[u64; 3], String> {
     let dir = tempfile::tempdir_in(place).unwrap();
-    let start = |number| {
-        let told = format!("{number} {seconds} {locks} {}", dir.path().display());
-        Command::new(program())
-            .args(["stress::party", "--exact", "--ignored", "--nocapture"])
-            .env(PARTY, told)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
-    };
-    let mut parties: Vec<_> = (0..PARTIES).map(|number| Reaped(start(number))).collect();
-    std::thread::sleep(Duration::from_secs_f64(seconds));
-    let is_over = |party: &mut Reaped| party.0.try_wait().unwrap().is_some();
-    // One that waits for a lock that nobody gives back waits for ever.
-    wait_until(|| parties.iter_mut().all(is_over));
-    let mut total = Total::default();
-    for Reaped(party) in &mut parties {
-        let (mut said, status) = (String::new(), party.wait().unwrap());
-        party
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut said)
-            .unwrap();
-        let report = said.lines().find_map(|line| line.strip_prefix(REPORT));
-        let report = report.ok_or_else(|| format!("a party died: {status}"))?;
-        let counts: Vec<u64> = report
-            .split(' ')
-            .filter_map(|word| word.parse().ok())
-            .collect();
-        let (true, [read, written, refused]) = (status.success(), &counts[..]) else {
-            return Err(report.to_owned());
-        };
-        total.read += read;
-        total.written += written;
-        total.refused += refused;
-    }
+    let total = parties::work("stress", dir.path(), seconds, !locks)?;
     assert_no_drafts(dir.path());
     Ok(total)
-}
-
-/// A process that does not outlive this value.
-struct Reaped(Child);
-
-impl Drop for Reaped {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// In memory, where a sync takes no time, and on a disk.
-fn places() -> impl Iterator<Item = PathBuf> {
-    let memory = PathBuf::from("/dev/shm");
-    [memory, std::env::temp_dir()]
-        .into_iter()
-        .filter(|place| place.is_dir())
 }
 
 /// With `NDSTORE_STRESS_SECONDS=300` for five minutes:
@@ -447,12 +363,13 @@ fn places() -> impl Iterator<Item = PathBuf> {
 fn eight_processes_at_one_path_see_whole_arrays_and_one_writer_at_a_time() {
     let seconds = std::env::var(SECONDS).map_or(SECONDS_BY_DEFAULT, |text| text.parse().unwrap());
     let (mut read, mut written) = (0, 0);
-    for place in places() {
-        let total = stress(&place, seconds as f64 / places().count() as f64, true);
+    let places = places();
+    for place in &places {
+        let total = stress(place, seconds as f64 / places.len() as f64, true);
         let total = total.unwrap_or_else(|what| panic!("{place:?}: {what}"));
-        println!("{place:?}: {total:?}");
-        read += total.read;
-        written += total.written;
+        println!("{place:?}: {total:?} read, written, refused");
+        read += total[0];
+        written += total[1];
     }
     assert!(read > 0 && written > 0, "{read} {written}");
 }
@@ -460,6 +377,5 @@ fn eight_processes_at_one_path_see_whole_arrays_and_one_writer_at_a_time() {
 /// That the check catches what it is for.
 #[test]
 fn processes_without_a_lock_are_caught() {
-    let place = places().next().unwrap();
-    stress(&place, 1.0, false).expect_err("nobody got in the way of another");
+    stress(&places()[0], 1.0, false).expect_err("nobody got in the way of another");
 }

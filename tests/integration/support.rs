@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
@@ -453,6 +454,23 @@ pub(crate) fn wait_for(child: Pid) {
 /// Whether permissions do not stop this process.
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Fails if `work` is not done within twenty seconds.
+#[track_caller]
+pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || send.send(work()));
+    let done = receive.recv_timeout(Duration::from_secs(20));
+    done.expect("the work ends in time and without a panic")
+}
+
+/// A directory that every user may use, and the path of an array of 1, 2 and 3 in it.
+pub(crate) fn three_elements() -> (TempDir, PathBuf) {
+    let dir = open_dir();
+    let path = dir.path().canonicalize().unwrap().join("a.npy");
+    Store::<f64, _>::create_from(&path, &array![1.0, 2.0, 3.0]).unwrap();
+    (dir, path)
 }
 
 /// A directory that every user may use.

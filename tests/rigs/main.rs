@@ -18,6 +18,8 @@ mod memory_limit;
 mod namespaces;
 mod no_reserve;
 mod odd_places;
+#[path = "../integration/parties.rs"]
+mod parties;
 mod power_cuts;
 mod reflink;
 mod replacement;

@@ -5,35 +5,23 @@
 //! its last name while a store holds it was replaced by somebody who had not locked it. What was
 //! flushed is written down beside the file before the lock is given back, and whoever opens the
 //! file next must find exactly that.
-//!
-//! The processes are this binary once more: they run the one test [`party`].
 
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ndarray::prelude::*;
 use ndstore::{AccessMode, Error, ErrorKind, LockPolicy, Options, Result, Store};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::support::{assert_no_drafts, program, wait_until};
+use super::parties::{self, Told, broken, places, report};
+use super::support::assert_no_drafts;
 use super::workload::Random;
 
 /// How long each place is worked at, in seconds, if not this long.
 const SECONDS: &str = "NDSTORE_REPLACEMENT_SECONDS";
 const SECONDS_BY_DEFAULT: u64 = 10;
-
-const PARTIES: u64 = 8;
-
-/// Where a party finds what it needs: its number, the seconds, whether it is careless, and the
-/// directory.
-const PARTY: &str = "NDSTORE_TEST_REPLACEMENT";
-
-/// What a party puts before its report, to tell it from what the test harness prints.
-const REPORT: &str = "party: ";
 
 /// What the parties did, by the order of these names.
 const DONE: [&str; 7] = [
@@ -304,35 +292,25 @@ fn elements(id: u64, len: usize) -> Array1<u64> {
 #[test]
 #[ignore = "one of the processes of other tests, which start it"]
 fn party() {
-    let Ok(told) = std::env::var(PARTY) else {
+    let Some(told) = Told::read() else {
         return;
     };
-    let mut words = told.splitn(4, ' ');
-    let mut word = || words.next().unwrap();
-    let number = word().parse().unwrap();
-    let seconds = word().parse().unwrap();
-    let careless = word().parse().unwrap();
-    let dir = PathBuf::from(word());
     let mut party = Party {
-        number,
-        path: dir.join("a.npy"),
-        dir,
-        careless,
-        random: Random::new(number),
+        number: told.number,
+        path: told.dir.join("a.npy"),
+        dir: told.dir.clone(),
+        careless: told.flawed,
+        random: Random::new(told.number),
         made: 0,
         moved: 0,
         done: [0; DONE.len()],
     };
-    let end = Instant::now() + Duration::from_secs_f64(seconds);
-    // The harness has left its own line unfinished.
-    println!();
-    while Instant::now() < end {
+    while !told.is_over() {
         if let Err(what) = party.act() {
-            println!("{REPORT}{what}");
-            std::process::exit(1);
+            broken(&what);
         }
     }
-    println!("{REPORT}{:?}", party.done);
+    report(&party.done);
 }
 
 /// Lets all parties work in a directory of `place`, and says what they did.
@@ -342,35 +320,7 @@ fn stress(place: &Path, seconds: f64, careless: bool) -> Result<[u64; DONE.len()
     for inner in ["ledger", "elsewhere"] {
         fs::create_dir(at.join(inner)).unwrap();
     }
-    let start = |number| {
-        let told = format!("{number} {seconds} {careless} {}", at.display());
-        Command::new(program())
-            .args(["replacement::party", "--exact", "--ignored", "--nocapture"])
-            .env(PARTY, told)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap()
-    };
-    let mut parties: Vec<_> = (0..PARTIES).map(|number| Reaped(start(number))).collect();
-    std::thread::sleep(Duration::from_secs_f64(seconds));
-    let is_over = |party: &mut Reaped| party.0.try_wait().unwrap().is_some();
-    wait_until(|| parties.iter_mut().all(is_over));
-    let mut total = [0; DONE.len()];
-    for Reaped(party) in &mut parties {
-        let (mut said, status) = (String::new(), party.wait().unwrap());
-        let mut stdout = party.stdout.take().unwrap();
-        stdout.read_to_string(&mut said).unwrap();
-        let report = said.lines().find_map(|line| line.strip_prefix(REPORT));
-        let report = report.ok_or_else(|| format!("a party died: {status}"))?;
-        if !status.success() {
-            return Err(report.to_owned());
-        }
-        let counts = report.trim_matches(['[', ']']).split(", ");
-        for (total, count) in total.iter_mut().zip(counts) {
-            *total += count.parse::<u64>().unwrap();
-        }
-    }
+    let total = parties::work("replacement", &at, seconds, careless)?;
     // All that was flushed is found, wherever the files are now.
     let mut left = vec![at.join("a.npy")];
     let entries = fs::read_dir(at.join("elsewhere")).unwrap();
@@ -385,21 +335,6 @@ fn stress(place: &Path, seconds: f64, careless: bool) -> Result<[u64; DONE.len()
     }
     assert_no_drafts(&at);
     Ok(total)
-}
-
-/// A process that does not outlive this value.
-struct Reaped(Child);
-
-impl Drop for Reaped {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// In memory, where a sync takes no time, and on a disk.
-fn places() -> [PathBuf; 2] {
-    [PathBuf::from("/dev/shm"), std::env::temp_dir()]
 }
 
 /// `cargo test --release --test rigs -- --ignored --nocapture replacement`, with the seconds for
