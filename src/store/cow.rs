@@ -6,8 +6,8 @@ use std::path::Path;
 use ndarray::{ArrayView, ArrayViewMut, Dimension};
 
 #[cfg(doc)]
-use super::mapped::MapOptions;
-use super::mapped::{view, view_mut};
+use super::map_options::MapOptions;
+use super::map_options::{view, view_mut};
 use super::mode::ReadOnly;
 use super::typed::Store;
 use crate::dtype::DType;

@@ -13,6 +13,7 @@ mod file;
 mod fill;
 mod follow;
 mod head;
+mod map_options;
 mod mapped;
 mod mode;
 mod new_file;
@@ -49,7 +50,8 @@ pub use assemble::{Assembly, Slab};
 pub use beside::Opening;
 pub use cow::CopyOnWrite;
 pub use follow::{AnyFollow, Follow, News, StopFollow};
-pub use mapped::{AnyMapped, MapOptions, Mapped};
+pub use map_options::MapOptions;
+pub use mapped::{AnyMapped, Mapped};
 pub use mode::{
     AccessMode, Append, Growable, Mappable, Mode, ReadOnly, ReadWrite, Refreshable, Rows, Shared,
     SharedRead, Watch, Writable,

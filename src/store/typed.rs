@@ -9,10 +9,10 @@ use ndarray::{ArrayRef, Dimension, IntoDimension, IxDyn, ShapeBuilder};
 
 use super::any::{AnyStore, DowncastError};
 use super::file::{Array, ArrayFile};
-#[cfg(doc)]
-use super::mapped::{MapOptions, Mapped};
 use super::mode::{AccessMode, Mode, ReadOnly, ReadWrite};
 use super::options::Options;
+#[cfg(doc)]
+use super::{map_options::MapOptions, mapped::Mapped};
 use crate::dtype::{ByteOrder, DType, Kind};
 use crate::element::{Element, assert_element};
 use crate::error::{Context, Error, ErrorKind, Result, dimension_text};
