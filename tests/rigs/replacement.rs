@@ -83,6 +83,15 @@ impl Party {
         self.dir.join("ledger").join(id.to_string())
     }
 
+    /// Somebody may move a new file away at the very moment at which it has the name, before it is
+    /// seen to stand there for another file than the old one. That is an error, and nothing is
+    /// lost; but there are then two files of the array, and only one goes on.
+    fn note_stray(&self, id: u64, error: &Error) {
+        if is_stray(error) {
+            fs::write(twofold(&self.dir, id), "").unwrap();
+        }
+    }
+
     fn note(&self, id: u64, flushed: u64) {
         fs::write(self.ledger(id), flushed.to_string()).unwrap();
     }
@@ -98,6 +107,17 @@ impl Party {
     /// Checks that what was last flushed is there, and says what it was.
     fn check<M: AccessMode>(&self, store: &Store<u64, Ix1, M>) -> Result<(u64, u64), Refused> {
         let (id, flushed) = (store.get(0)?, store.get(1)?);
+        // It is noted right after the lock of a stray file is gone.
+        let is_known = || self.ledger(id).exists() || twofold(&self.dir, id).exists();
+        for _ in 0..100 {
+            if is_known() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if twofold(&self.dir, id).exists() {
+            return Ok((id, flushed));
+        }
         let noted = fs::read_to_string(self.ledger(id));
         let noted = noted.map_err(|error| format!("array {id} was never acknowledged: {error}"))?;
         match noted == flushed.to_string() {
@@ -144,6 +164,10 @@ impl Party {
                     self.count("refused");
                     Ok(())
                 }
+                _ if is_stray(&error) => {
+                    self.count("refused");
+                    Ok(())
+                }
                 _ => Err(format!("{error:?}")),
             },
         }
@@ -159,13 +183,19 @@ impl Party {
         let options = self.options();
         let pause = Duration::from_micros(self.random.below(300) as u64);
         let store = match self.random.below(3) {
-            0 => options.create_from(&self.path, &elements(id, len))?,
-            1 => options.create_with(&self.path, len, 1000, |mut block| {
-                std::thread::sleep(pause);
-                let rows = block.start[0]..block.start[0] + block.view.len();
-                block.view.assign(&elements(id, len).slice(s![rows]));
-                Ok::<_, Error>(())
-            })?,
+            0 => {
+                let made = options.create_from(&self.path, &elements(id, len));
+                made.inspect_err(|error| self.note_stray(id, error))?
+            }
+            1 => {
+                let made = options.create_with(&self.path, len, 1000, |mut block| {
+                    std::thread::sleep(pause);
+                    let rows = block.start[0]..block.start[0] + block.view.len();
+                    block.view.assign(&elements(id, len).slice(s![rows]));
+                    Ok::<_, Error>(())
+                });
+                made.inspect_err(|error| self.note_stray(id, error))?
+            }
             _ => {
                 let mut store = options.create_new(&self.path, len)?;
                 // Nobody has heard of it yet.
@@ -204,7 +234,10 @@ impl Party {
                     Ok(()) => self.count("resized"),
                     // Somebody moved it away.
                     Err(error) if matches!(error.kind(), ErrorKind::Moved) => {}
-                    Err(error) => return Err(error.into()),
+                    Err(error) => {
+                        self.note_stray(id, &error);
+                        return Err(error.into());
+                    }
                 }
                 self.check_name()?;
             }
@@ -283,6 +316,16 @@ impl Party {
     }
 }
 
+/// Whether others moved a new file away at the moment at which it got its name.
+fn is_stray(error: &Error) -> bool {
+    error.to_string().contains("others moved the new file away")
+}
+
+/// What says that there may be two files of an array, of which only one goes on.
+fn twofold(dir: &Path, id: u64) -> PathBuf {
+    dir.join("ledger").join(format!("{id}-twofold"))
+}
+
 /// The elements of a new array: who it is, how often it was flushed since it was made, and nothing
 /// of interest.
 fn elements(id: u64, len: usize) -> Array1<u64> {
@@ -328,6 +371,9 @@ fn stress(place: &Path, seconds: f64, careless: bool) -> Result<[u64; DONE.len()
     for path in left.iter().filter(|path| path.exists()) {
         let store = Store::<u64, Ix1>::open(path).map_err(|error| error.to_string())?;
         let (id, flushed) = (store.get(0).unwrap(), store.get(1).unwrap());
+        if twofold(&at, id).exists() {
+            continue;
+        }
         let noted = fs::read_to_string(at.join("ledger").join(id.to_string()));
         if noted.ok() != Some(flushed.to_string()) {
             return Err(format!("{path:?}: array {id} has {flushed}"));
