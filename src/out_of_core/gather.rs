@@ -88,8 +88,7 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
                 budget: budget as u64,
             }));
         };
-        let mut dim = self.dim.clone();
-        dim.slice_mut().copy_from_slice(&shape);
+        let dim = self.dim_of(&shape);
         let elements = sys::zeroed_vec::<A>(dim.size());
         let mut elements = elements.ok_or_else(|| {
             context.fail(ErrorKind::OverBudget {
@@ -101,6 +100,61 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
         read_rows(&self.source, rows, row, &mut elements, spare, &mut meter)?;
         let shape = dim.set_f(self.source.order() == Order::F);
         Ok(Array::from_shape_vec(shape, elements).expect("they are as many as the shape has"))
+    }
+
+    /// Fills an array with the rows with these indices, in the order of the indices, which may repeat: a batch for a model, into
+    /// the memory of the one before.
+    ///
+    /// What [`gather`](OutOfCore::gather) says about rows holds here, too. The array has the rank of this one, its length along
+    /// every other axis, and a row for each index. It is the caller's, so it does not count towards the budget. One that lies
+    /// in the order of the file is read into; any other one is filled from what takes as much memory again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`gather`](OutOfCore::gather); [`ShapeMismatch`](ErrorKind::ShapeMismatch). The array may be filled in part.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::Store;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("m.npy");
+    ///
+    /// let store = Store::create_from(&path, &array![[0, 1], [10, 11], [20, 21]])?;
+    /// let mut batch = Array2::zeros((2, 2));
+    /// for rows in [[2, 0], [1, 1]] {
+    ///     store.out_of_core().gather_into(&rows, &mut batch)?;
+    /// }
+    /// assert_eq!(batch, array![[10, 11], [10, 11]]);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn gather_into(mut self, rows: &[usize], into: &mut ArrayRef<A, D>) -> Result<()> {
+        let context = self.source.context("gather rows of");
+        let Selection { shape, row, nbytes } = Selection::new(self.source.part(), context, rows)?;
+        if shape != into.shape() {
+            return Err(context.fail(ErrorKind::ShapeMismatch {
+                expected: shape,
+                found: into.shape().to_vec(),
+            }));
+        }
+        let in_file_order = match self.source.order() {
+            Order::C => into.view_mut(),
+            Order::F => into.view_mut().reversed_axes(),
+        };
+        let Some(elements) = in_file_order.into_slice() else {
+            into.assign(&self.gather(rows)?);
+            return Ok(());
+        };
+        let memory = self.work.memory_for(nbytes);
+        let mut meter = self.work.meter(context, nbytes as u64);
+        read_rows(&self.source, rows, row, elements, memory, &mut meter)
+    }
+
+    fn dim_of(&self, shape: &[usize]) -> D {
+        let mut dim = self.dim.clone();
+        dim.slice_mut().copy_from_slice(shape);
+        dim
     }
 
     /// Writes the rows with these indices to a new array, in the order of the indices, which may repeat. What

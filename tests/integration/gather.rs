@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use ndarray::prelude::*;
-use ndarray::{Slice, concatenate};
+use ndarray::{ArrayRef, Slice, concatenate};
 use ndstore::{
     AnyStore, Be, ByteOrdered, Bytes, Element, Error, ErrorKind, Mode, Options, Order, Progress,
     ReadWrite, Store,
@@ -626,4 +626,71 @@ fn an_array_of_any_dtype_is_gathered_by_way_of_any_store() {
     assert_eq!(bytes_of(rows.view().into_dyn())[..8], 5.5_f64.to_ne_bytes());
     let refused = any.out_of_core::<f32, Ix2>().err().unwrap();
     assert!(matches!(refused.kind(), ErrorKind::DTypeMismatch { .. }));
+}
+
+/// How many calls that read this thread has made.
+#[cfg(target_os = "linux")]
+fn reads() -> u64 {
+    let counters = fs::read_to_string("/proc/thread-self/io").unwrap();
+    let mut lines = counters.lines();
+    let line = lines.find_map(|line| line.strip_prefix("syscr: "));
+    line.unwrap().parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_small_gather_of_cached_rows_is_one_read_a_row() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.npy");
+    let array = Array2::from_shape_fn((5000, 32), |(row, column)| (row * 32 + column) as f32);
+    let store = Store::create_from(&path, &array).unwrap();
+    let rows: Vec<_> = (0..64).map(|index| index * 997 % 5000).collect();
+    let gather = || store.out_of_core().gather(&rows).unwrap();
+    gather();
+    let before = reads();
+    let nothing = reads() - before;
+    let before = reads();
+    let gathered = gather();
+    let calls = reads() - before - nothing;
+    assert_eq!(gathered, array.select(Axis(0), &rows));
+    assert_eq!(calls, 64);
+}
+
+#[test]
+fn rows_are_gathered_into_an_array_of_any_layout() {
+    for order in [Order::C, Order::F] {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("a.npy");
+        let array = Array3::from_shape_fn((6, 5, 4), |(i, j, k)| (i * 20 + j * 4 + k) as f64);
+        let store = Options::new()
+            .order(order)
+            .create_from(&path, &array)
+            .unwrap();
+        let (axis, rows) = match order {
+            Order::C => (Axis(0), vec![5, 0, 0, 3, 2]),
+            Order::F => (Axis(2), vec![3, 0, 3]),
+        };
+        let expected = array.select(axis, &rows);
+        let shape = expected.raw_dim();
+        let mut memory = Array4::from_elem((2, shape[0], shape[1], shape[2]), -1.0);
+        let (mut c, mut f) = (Array3::zeros(shape), Array3::zeros(shape.f()));
+        let gather = |into: &mut ArrayRef<f64, Ix3>| store.out_of_core().gather_into(&rows, into);
+        gather(&mut c).unwrap();
+        gather(&mut f).unwrap();
+        gather(&mut memory.index_axis_mut(Axis(0), 1)).unwrap();
+        assert_eq!(c, expected);
+        assert_eq!(f, expected);
+        assert_eq!(memory.index_axis(Axis(0), 1), expected);
+        assert!(
+            memory
+                .index_axis(Axis(0), 0)
+                .iter()
+                .all(|&element| element == -1.0)
+        );
+        let other = gather(&mut Array3::zeros((6, 5, 1))).unwrap_err();
+        assert!(
+            matches!(other.kind(), ErrorKind::ShapeMismatch { .. }),
+            "{other}"
+        );
+    }
 }

@@ -8,6 +8,7 @@
 //! sudo -E cargo test --test rigs -- --ignored
 //! ```
 
+mod budgets;
 mod disk;
 mod full_disk;
 mod group;

@@ -39,7 +39,7 @@ fn peak() -> usize {
 
 /// Does a piece of work, which must keep to the budget.
 #[track_caller]
-fn within<T>(budget: usize, name: &str, work: impl FnOnce() -> ndstore::Result<T>) -> T {
+pub(super) fn within<T>(budget: usize, name: &str, work: impl FnOnce() -> ndstore::Result<T>) -> T {
     fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = peak();
     let done = work().unwrap();
