@@ -34,6 +34,7 @@ mod mapped;
 mod messages;
 mod modes;
 mod moves;
+mod nan;
 #[cfg(feature = "npz")]
 mod npz;
 #[cfg(unix)]

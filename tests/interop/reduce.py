@@ -98,6 +98,24 @@ def check_quantile(name, array, axis, ours):
     assert np.all(np.isnan(ours) == nan), (name, ours)
 
 
+def check_without_nan(name, op, array, axis, ours):
+    """Sums and means of what is left of each lane without its NaN, of which there may be nothing."""
+    epsilon = float(np.finfo(ours.dtype).eps)
+    for lane, found in zip(lanes(array.astype("f8"), axis), ours.ravel().astype("f8")):
+        kept = lane[~np.isnan(lane)]
+        scale = len(kept) if op == "nanmean" else 1
+        if scale == 0:
+            assert np.isnan(found), (name, op, found)
+        elif not np.isfinite(kept).all():
+            expected = kept.sum()
+            assert found == expected or math.isnan(found) and math.isnan(expected), (name, op, found, expected)
+        else:
+            expected = math.fsum(kept) / scale
+            error = 2 * epsilon * math.fsum(abs(kept)) / scale + 6e-8 * (epsilon > 1e-4)
+            too_large = np.isinf(found) and abs(expected) > float(np.finfo(ours.dtype).max)
+            assert too_large or abs(found - expected) <= error, (name, op, found, expected)
+
+
 def compare(entry):
     name, op, axis = entry["name"], entry["op"], entry["axis"]
     array = np.load(entry["path"])
@@ -107,9 +125,15 @@ def compare(entry):
     if op == "histogram":
         counts, _ = np.histogram(array.astype("f8"), bins=7)
         return same(ours, counts.astype("u8")) or sys.exit(f"{name}: {ours} {counts}")
+    if op == "count_nan":
+        assert same(ours, np.isnan(array).sum(axis=axis)), (name, op, axis)
+        return
     theirs = np.asarray(getattr(np, op)(array, axis=axis))
     assert ours.dtype == theirs.dtype, (name, op, ours.dtype, theirs.dtype)
     assert ours.shape == theirs.shape, (name, op, ours.shape, theirs.shape)
+    if op in ("nansum", "nanmean"):
+        check_without_nan((name, axis), op, array, axis, ours)
+        return
     rounded = op in ("mean", "var", "std") or op == "sum" and array.dtype.kind in "fc"
     count = array.size if axis is None else array.shape[axis]
     if not rounded or count == 0:

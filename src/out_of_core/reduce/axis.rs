@@ -81,7 +81,7 @@ impl<A: Number, D: RemoveAxis> OutOfCore<'_, A, D> {
         })
     }
 
-    fn along<K: Lanes<A>, R: Clone + Send>(
+    pub(super) fn along<K: Lanes<A>, R: Clone + Send>(
         mut self,
         op: &'static str,
         axis: Axis,

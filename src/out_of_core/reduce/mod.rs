@@ -1,7 +1,7 @@
 //! Reductions: an array, or one axis of it, to what its elements come to: sum, mean, variance, extremes, counts.
 //!
-//! `lanes` says what a reduction is, `sum`, `moments` and `extreme` are the reductions, `number` gives each type its own.
-//! They know slices only. `walk` takes the array apart and puts the results together, `whole` and `axis` are the face.
+//! `lanes` says what a reduction is, `sum`, `moments`, `extreme` and `skipping` are the reductions, `number` gives each type its
+//! own. They know slices only. `walk` takes the array apart and puts the results together, `whole`, `axis` and `nan` are the face.
 //! `quantile` and `histogram` go over the array by themselves; `rank` is what selection goes by.
 //! Nothing that comes out depends on the number of threads or on the budget: the array is always taken apart in the same way.
 
@@ -10,11 +10,13 @@ mod extreme;
 mod histogram;
 mod lanes;
 mod moments;
+mod nan;
 mod number;
 mod place;
 mod quantile;
 mod rank;
 mod scalar;
+mod skipping;
 mod sum;
 #[cfg(test)]
 mod tests;
@@ -28,7 +30,7 @@ use self::moments::Moments;
 use self::number::kernels::Overflow;
 use crate::error::{Context, Error, ErrorKind};
 
-pub use number::{Number, RealNumber};
+pub use number::{FloatNumber, Number, RealNumber};
 
 /// The variance that moments of `len` elements come to.
 fn variance(moments: Option<&Moments>, len: usize, ddof: usize) -> f64 {

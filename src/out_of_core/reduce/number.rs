@@ -8,6 +8,7 @@ use num_complex::Complex;
 use self::kernels::Overflow;
 use super::extreme::{Extremes, Greatest, Least, Places, first_same};
 use super::moments::Distances;
+use super::skipping::{Cleared, GreatestNumber, LeastNumber, Nans};
 use super::sum::{Doubles, FloatSum, IntSum, Narrow, Nonzeros, Singles, Wide};
 #[cfg(feature = "num-complex")]
 use super::twofold::Twofold;
@@ -48,6 +49,9 @@ pub trait Number: Element + kernels::Kernels {
 /// A [`Number`] that has an order: all but complex ones.
 pub trait RealNumber: Number + kernels::Ordered + kernels::Ranked {}
 
+/// A [`RealNumber`] that may be NaN: `half::f16`, `f32` and `f64`.
+pub trait FloatNumber: RealNumber + kernels::Skipping {}
+
 pub(super) mod kernels {
     //! The lanes of each type. Public in name only, which seals the traits that stand on it.
 
@@ -56,7 +60,8 @@ pub(super) mod kernels {
     use crate::out_of_core::reduce::lanes::{Lanes, Partial};
     use crate::out_of_core::reduce::moments::Moments;
     use crate::out_of_core::reduce::scalar::{Real, Scalar};
-    use crate::out_of_core::reduce::sum::IntSum;
+    use crate::out_of_core::reduce::skipping::{Counted, GreatestNumber, LeastNumber};
+    use crate::out_of_core::reduce::sum::{FloatSum, IntSum};
 
     pub trait Kernels: Element {
         type SumPartial: Partial;
@@ -91,6 +96,13 @@ pub(super) mod kernels {
 
         /// The nearest `f64`.
         fn as_f64(value: Self) -> f64;
+    }
+
+    pub trait Skipping: Kernels<SumPartial = FloatSum> + Ordered {
+        type NanSumLanes: Lanes<Self, Partial = Counted<FloatSum>>;
+        type NanMinLanes: Lanes<Self, Partial = Extreme<Self::Key, LeastNumber>>;
+        type NanMaxLanes: Lanes<Self, Partial = Extreme<Self::Key, GreatestNumber>>;
+        type NanLanes: Lanes<Self, Partial = IntSum>;
     }
 
     /// An exact sum that its type cannot hold.
@@ -264,3 +276,27 @@ impl kernels::Ordered for half::f16 {
 
 #[cfg(feature = "half")]
 impl RealNumber for half::f16 {}
+
+macro_rules! skipping {
+    ($($type:ty: $sum:ty, $min:ty, $max:ty, $nans:ty;)*) => {$(
+        impl kernels::Skipping for $type {
+            type NanSumLanes = $sum;
+            type NanMinLanes = $min;
+            type NanMaxLanes = $max;
+            type NanLanes = $nans;
+        }
+
+        impl FloatNumber for $type {}
+    )*};
+}
+
+skipping! {
+    f32: Cleared<Singles, u32>, Extremes<f32, LeastNumber>, Extremes<f32, GreatestNumber>, Nans<u32>;
+    f64: Cleared<Doubles, u64>, Extremes<f64, LeastNumber>, Extremes<f64, GreatestNumber>, Nans<u64>;
+}
+
+#[cfg(feature = "half")]
+skipping! {
+    half::f16: Widened<Cleared<Singles, u32>>, Widened<Extremes<f32, LeastNumber>>,
+        Widened<Extremes<f32, GreatestNumber>>, Widened<Nans<u32>>;
+}

@@ -167,7 +167,7 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
 }
 
 impl<A: Number, D: Dimension> OutOfCore<'_, A, D> {
-    fn reduce<K: Lanes<A>, R: Clone + Send>(
+    pub(super) fn reduce<K: Lanes<A>, R: Clone + Send>(
         mut self,
         op: &'static str,
         finish: impl Fn(Option<&K::Partial>) -> Result<R> + Sync,
