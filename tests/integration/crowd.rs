@@ -378,8 +378,13 @@ fn crowd(place: &Path, seconds: f64, locks: bool) -> Result<Vec<(usize, usize)>,
                 return Err(format!("{kind} did nothing for {STARVED:?}"));
             }
         }
+        if random.below(4) > 0 {
+            continue;
+        }
         let at = random.below(KINDS.len());
         killed[at] += 1;
+        // Whoever is killed before it got anything done did not starve.
+        last[at].1 = Instant::now();
         // The old one is gone before the new one comes.
         crowd.remove(at);
         crowd.insert(at, start(KINDS[at]));
