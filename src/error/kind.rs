@@ -244,7 +244,9 @@ pub enum ErrorKind {
     ExpectedEnd,
 
     /// The array that a stream or an archive brings is larger than allowed.
-    #[error("its {nbytes} bytes are more than the {limit} that `Options::max_nbytes` allows")]
+    #[error(
+        "its {nbytes} bytes are more than the {limit} allowed; raise that with `Options::max_nbytes`"
+    )]
     #[non_exhaustive]
     OverLimit {
         /// The bytes of the elements, as the header claims.

@@ -233,8 +233,7 @@ pub fn to_file<A: Element, D: Dimension>(
     path: impl AsRef<Path>,
     array: &ArrayRef<A, D>,
 ) -> Result<()> {
-    let options = Options::new().raw(0).order(Order::C);
-    options.create_from(path, array).map(drop)
+    Options::new().to_file(path, array)
 }
 
 /// Reads elements from a file without a header into memory: NumPy's `fromfile(path, dtype, count, offset=offset)`.
@@ -268,21 +267,54 @@ pub fn from_file<A: Element>(
     count: Option<usize>,
     offset: u64,
 ) -> Result<Array1<A>> {
-    let options = Options::new().raw(offset);
-    let options = match count {
-        Some(count) => options.shape(count).allow_trailing(true),
-        None => options,
-    };
+    Options::new().from_file(path, count, offset)
+}
+
+impl Options {
+    /// Writes the bytes of all elements in C order to a file without a header. See [`to_file`].
+    ///
+    /// What counts is [`lock`](Options::lock) and [`no_lock`](Options::no_lock).
+    ///
+    /// # Errors
+    ///
+    /// As [`to_file`].
+    pub fn to_file<A: Element, D: Dimension>(
+        &self,
+        path: impl AsRef<Path>,
+        array: &ArrayRef<A, D>,
+    ) -> Result<()> {
+        let options = self.of_bare_bytes().raw(0).order(Order::C);
+        options.create_from(path, array).map(drop)
+    }
+
+    /// Reads elements from a file without a header into memory. See [`from_file`].
+    ///
+    /// What counts is [`lock`](Options::lock), [`no_lock`](Options::no_lock) and
+    /// [`allow_trailing`](Options::allow_trailing).
+    ///
+    /// # Errors
+    ///
+    /// As [`from_file`].
+    pub fn from_file<A: Element>(
+        &self,
+        path: impl AsRef<Path>,
+        count: Option<usize>,
+        offset: u64,
+    ) -> Result<Array1<A>> {
+        let options = self.of_bare_bytes().raw(offset);
+        let options = match count {
+            Some(count) => options.shape(count).allow_trailing(true),
+            None => options,
+        };
+        read_file(path.as_ref(), &options)
+    }
+}
+
+fn read_file<A: Element>(path: &Path, options: &Options) -> Result<Array1<A>> {
     assert_element::<A>();
     // Open, the file is checked and locked. Its bytes are then read, which is faster than a page fault for each page.
-    let raw = store::open(
-        path.as_ref(),
-        Opened::Read,
-        None,
-        &options,
-        Some(A::dtype()),
-    )?;
-    let context = Context::new(path.as_ref(), "read");
+    let raw = store::open(path, Opened::Read, None, options, Some(A::dtype()))?;
+    let context = Context::new(path, "read");
     let elements = sys::zeroed_vec(raw.array.shape[0]);
     let mut elements: Vec<A> = elements.ok_or_else(|| {
         context.fail(ErrorKind::OutOfMemory {

@@ -56,10 +56,10 @@ pub(crate) fn open_within(
 
 impl NewFile {
     /// Makes an empty file beside `path`.
-    pub(crate) fn create(path: &Path) -> Result<NewFile> {
+    pub(crate) fn create(path: &Path, options: &Options) -> Result<NewFile> {
         let path = absolute(path, "create")?;
         let context = Context::new(&path, "create");
-        NewFile::at(Place::find(context, Existing::Replace)?)
+        NewFile::at(Place::find(context, Existing::Replace)?, options.patience())
     }
 }
 

@@ -14,14 +14,21 @@ pub(crate) struct NewFile {
     /// The file that it is to replace, locked until then.
     old: Option<LockedFile>,
     draft: Draft,
+    /// How long to wait for locks, or `None` if none is taken.
+    patience: Option<Patience>,
 }
 
 impl NewFile {
     /// Makes an empty file beside its place.
-    pub(super) fn at(place: Place) -> Result<NewFile> {
-        let old = place.find_old(Existing::Replace, Some(Patience::None))?;
-        let draft = place.new_draft(true, old.is_some(), 0)?;
-        Ok(NewFile { place, old, draft })
+    pub(super) fn at(place: Place, patience: Option<Patience>) -> Result<NewFile> {
+        let old = place.find_old(Existing::Replace, patience)?;
+        let draft = place.new_draft(patience.is_some(), old.is_some(), 0)?;
+        Ok(NewFile {
+            place,
+            old,
+            draft,
+            patience,
+        })
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -62,9 +69,13 @@ impl NewFile {
 
     /// Makes it durable and gives it its path.
     pub(crate) fn publish(self) -> Result<()> {
-        let NewFile { place, old, draft } = self;
+        let NewFile {
+            place,
+            old,
+            draft,
+            patience,
+        } = self;
         let (file, name) = draft.into_parts();
-        let patience = Some(Patience::None);
         place.publish(old, file.file(), name, Existing::Replace, patience)
     }
 }

@@ -162,6 +162,15 @@ impl Options {
         }
     }
 
+    /// The defaults, with what these say that counts for a file of bare bytes.
+    pub(crate) fn of_bare_bytes(&self) -> Options {
+        Options {
+            lock: self.lock,
+            allow_trailing: self.allow_trailing,
+            ..Options::new()
+        }
+    }
+
     /// How long to wait for a lock, or `None` if none is taken.
     pub(crate) fn patience(&self) -> Option<Patience> {
         self.lock.map(Patience::from)

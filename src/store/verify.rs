@@ -24,7 +24,7 @@ use crate::element::Element;
 use crate::error::{ChecksumError, Context, Error, ErrorKind, Result};
 use crate::header::{DEFAULT_LIMIT, Form, Header};
 use crate::shape;
-use crate::sys::{self, Directory, FileId, Heir, LockedFile};
+use crate::sys::{self, Directory, FileId, Heir, LockedFile, Patience};
 
 /// What the name of a checksum file has behind the name of its array.
 const SUFFIX: &str = ".sums";
@@ -122,7 +122,9 @@ impl ArrayFile {
         let header = self.header_to_sum(context)?;
         let path = directory.path().join(&name);
         let place = Place::at(Context::new(&path, "create"), directory, name)?;
-        let new = NewFile::at(place)?;
+        // Where the array is open without a lock, its file system may have none.
+        let patience = self.locked.then_some(Patience::None);
+        let new = NewFile::at(place, patience)?;
         if let Some(old) = new.old() {
             check_old(context, &path, old)?;
         } else {

@@ -49,6 +49,7 @@ mod quantile;
 mod raw;
 mod reduce;
 mod regions;
+mod remedies;
 #[cfg(unix)]
 mod removed;
 #[cfg(unix)]

@@ -15,7 +15,7 @@ use super::SUFFIX;
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exchange::stream;
-use crate::store::NewFile;
+use crate::store::{NewFile, Options};
 use crate::sys::{self, Maker};
 
 /// What the start of a stored member is a multiple of. Its header is one, too, so its elements are aligned for any type.
@@ -44,6 +44,19 @@ pub struct NpzWriter {
     file: NewFile,
 }
 
+impl Options {
+    /// Begins an archive that is to be at `path`, in place of an old one. See [`NpzWriter::create`].
+    ///
+    /// What counts is [`lock`](Options::lock) and [`no_lock`](Options::no_lock).
+    ///
+    /// # Errors
+    ///
+    /// As [`NpzWriter::create`].
+    pub fn create_npz(&self, path: impl AsRef<Path>) -> Result<NpzWriter> {
+        NpzWriter::new(path.as_ref(), self)
+    }
+}
+
 impl NpzWriter {
     /// Begins an archive that is to be at `path`, in place of an old one.
     ///
@@ -51,7 +64,11 @@ impl NpzWriter {
     ///
     /// As [`Store::create`](crate::Store::create).
     pub fn create(path: impl AsRef<Path>) -> Result<NpzWriter> {
-        let file = NewFile::create(path.as_ref())?;
+        Options::new().create_npz(path)
+    }
+
+    fn new(path: &Path, options: &Options) -> Result<NpzWriter> {
+        let file = NewFile::create(path, options)?;
         let writer = file.file().try_clone();
         let writer = writer.map_err(|error| file.context().io(error))?;
         Ok(NpzWriter {
