@@ -1,6 +1,6 @@
 //! How long does an array take out of its file: over a socket, through zlib, and out of an archive?
 //!
-//! `cargo bench --bench exchange --features flate2,npz`. The bare `sendfile` loop knows no header and checks nothing. Python
+//! `cargo bench --bench exchange --features npz`. The bare `sendfile` loop knows no header and checks nothing. Python
 //! compresses the same bytes at the same level, a quarter of the size of the others: the fractional parts of multiples of
 //! the golden ratio, which do not compress, and a ramp, which does.
 
@@ -13,8 +13,8 @@ use std::path::Path;
 use std::thread;
 
 use common::{Bench, HEADER, Side};
+use flate2::{Compression, write::ZlibEncoder};
 use ndarray::{Array1, Array2, Ix1, ShapeBuilder};
-use ndstore::flate2::{Compression, write::ZlibEncoder};
 use ndstore::{Npz, NpzWriter, Order, ReadOnly, Store, to_bytes};
 
 const SEND: &str = "send over loopback";

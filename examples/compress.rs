@@ -1,6 +1,6 @@
 //! Arrays through zlib, gzip and whatever else wraps a stream: NPY inside, so that dtype and shape come back, too.
 //!
-//! `cargo run --release --features flate2 --example compress [DIRECTORY]` leaves two files behind, which Python reads:
+//! `cargo run --release --example compress [DIRECTORY]` leaves two files behind, which Python reads:
 //!
 //! ```python
 //! np.load(gzip.open('temp.npy.gz'))
@@ -11,8 +11,8 @@ use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::PathBuf;
 
+use flate2::{Compression, read, write};
 use ndarray::prelude::*;
-use ndstore::flate2::{Compression, read, write};
 use ndstore::{Options, Order, from_bytes, to_bytes, write_npy};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

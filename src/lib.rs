@@ -74,8 +74,6 @@
 //! |---|---|---|
 //! | `half` | yes | `half::f16` as an element |
 //! | `num-complex` | yes | `Complex<f32>` and `Complex<f64>` as elements |
-//! | `flate2` | no | the crate `flate2` with its fastest backend, for zlib and gzip streams |
-//! | `zstd` | no | the crate `zstd`, for Zstandard streams |
 //! | `npz` | no | `Npz`, `NpzWriter`: NumPy's archives of arrays |
 //! | `rayon` | no | out-of-core work on all cores, by the crate `rayon` |
 //!
@@ -146,10 +144,6 @@ pub mod __private {
 
     pub use crate::element::{field, field_name, record_dtype};
 }
-#[cfg(feature = "flate2")]
-pub use flate2;
-#[cfg(feature = "zstd")]
-pub use zstd;
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

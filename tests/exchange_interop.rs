@@ -260,14 +260,13 @@ np.lib.format.write_array(Bare(sock), a.astype('>f4')[:2, :3])"
     finish(child);
 }
 
-#[cfg(feature = "flate2")]
 /// `cargo test --all-features --test exchange_interop -- --ignored`
 #[test]
 #[ignore = "needs python3 with NumPy"]
 fn zlib_and_gzip_go_both_ways() {
     use std::io::{Read, Write};
 
-    use ndstore::flate2::{Compression, read, write};
+    use flate2::{Compression, read, write};
     let directory = TempDir::new().unwrap();
     let (ours, theirs) = (
         directory.path().join("ours"),

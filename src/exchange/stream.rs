@@ -32,7 +32,7 @@ pub(super) fn cannot_write(kind: ErrorKind) -> Error {
 ///
 /// The array may have any strides. It goes in Fortran order if that is how it lies in memory and C order is not. Arrays
 /// may follow one another in one stream, which is not flushed. To compress, wrap the writer: `ZlibEncoder` and
-/// `GzEncoder` of flate2 (feature `flate2`), or `Encoder` of zstd (feature `zstd`).
+/// `GzEncoder` of the crate flate2, or `Encoder` of zstd.
 ///
 /// # Errors
 ///
