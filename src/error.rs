@@ -12,12 +12,13 @@ mod lock;
 mod message;
 mod text;
 mod time;
+mod words;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use context::Context;
-pub(crate) use message::dimension_text;
+pub(crate) use words::dimension_text;
 
 pub use checksum::ChecksumError;
 pub use header::{DescrError, HeaderError};

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::header::foreign_text;
-use super::message::{fault_text, free_text, limit_text, ndim_text, rows_text, shapes_text};
+use super::words::{fault_text, free_text, limit_text, ndim_text, rows_text, shapes_text};
 use super::{ChecksumError, DescrError, HeaderError, LockHold, LockHolder};
 
 /// Why an operation was refused or failed.

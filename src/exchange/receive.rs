@@ -65,7 +65,7 @@ impl Options {
     ) -> Result<Option<Store<A, D>>> {
         let expected = |incoming: &Incoming| incoming.check::<A, D>().map(drop);
         let fits = |context: Context<'_>, array: &Array| {
-            Store::<A, D>::check_array(context, array).map(drop)
+            crate::store::check_fit::<A, D>(context, array).map(drop)
         };
         match receive(reader, path.as_ref(), self, expected, fits)? {
             Some(file) => Ok(Some(Store::from_file(file)?)),

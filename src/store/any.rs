@@ -3,21 +3,18 @@
 use std::fmt;
 use std::path::Path;
 
-use ndarray::Dimension;
-
 use super::file::ArrayFile;
-use super::mode::{AccessMode, Mode};
+use super::mode::Mode;
 use super::options::Options;
-use super::typed::Store;
 use crate::dtype::DType;
-use crate::element::{AnyElement, Element};
+use crate::element::AnyElement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Order;
 
 /// An N-dimensional array in a file, of any dtype and rank.
 ///
 /// It tells what the array is and reads its bytes; [`downcast`](AnyStore::downcast) makes it a
-/// typed [`Store`]. What a store promises is said [there](Store).
+/// typed [`Store`](super::Store). What a store promises is said [there](super::Store).
 ///
 /// # Examples
 ///
@@ -43,7 +40,7 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// As [`Store::open`], less those about the type and the rank.
+    /// As [`Store::open`](super::Store::open), less those about the type and the rank.
     pub fn open(path: impl AsRef<Path>) -> Result<AnyStore> {
         AnyStore::open_mode(path, Mode::Read)
     }
@@ -66,23 +63,6 @@ impl AnyStore {
     /// type and a shape, and for [`Mode::CopyOnWrite`], which needs a map.
     pub fn open_mode(path: impl AsRef<Path>, mode: Mode) -> Result<AnyStore> {
         Options::new().open_any(path, mode)
-    }
-
-    /// Makes it a typed store, without opening the file again or giving up its lock.
-    ///
-    /// # Errors
-    ///
-    /// If it is not an array of `A` and `D`, or was opened in another mode than `M`: the error has
-    /// the store in it, lock and all, and turns into an [`Error`] where only the reason is of
-    /// interest.
-    #[expect(
-        clippy::result_large_err,
-        reason = "what is refused is handed back, once"
-    )]
-    pub fn downcast<A: Element, D: Dimension, M: AccessMode>(
-        self,
-    ) -> Result<Store<A, D, M>, DowncastError> {
-        Store::from_file(self.file)
     }
 
     /// The dtype of the elements.
@@ -135,11 +115,11 @@ impl AnyStore {
         self.file.array.nbytes()
     }
 
-    /// Waits until every change is on the disk. See [`Store::flush`].
+    /// Waits until every change is on the disk. See [`Store::flush`](super::Store::flush).
     ///
     /// # Errors
     ///
-    /// As [`Store::flush`].
+    /// As [`Store::flush`](super::Store::flush).
     pub fn flush(&self) -> Result<()> {
         self.file.flush()
     }

@@ -7,10 +7,10 @@ use std::io;
 
 use ndarray::{ArrayRef, Dimension};
 
+use super::array::check_size;
 use super::file::ArrayFile;
 use super::head::NewHeader;
 use super::mode::{Growable, Opened, ReadWrite};
-use super::open::check_size;
 use super::typed::Store;
 use super::write::{self, Writer};
 use crate::element::Element;

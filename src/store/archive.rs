@@ -3,13 +3,14 @@
 use std::io;
 use std::path::Path;
 
+use super::array::{Array, check_length};
 use super::claims::Claims;
-use super::create::Layout;
-use super::file::{Array, ArrayFile};
+use super::file::ArrayFile;
 use super::fill::{self, Filler};
+use super::layout::Layout;
+use super::lock::{absolute, lock};
 use super::mode::Opened;
 use super::new_file::NewFile;
-use super::open::{absolute, check_length, lock};
 use super::options::Options;
 use super::place::{Existing, Place};
 use crate::dtype::DType;

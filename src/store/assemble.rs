@@ -14,10 +14,13 @@ use std::time::Duration;
 
 use ndarray::{Dimension, ShapeBuilder};
 
-use super::create::{self, Layout};
-use super::file::Array;
+use super::array::Array;
+use super::create;
+use super::describe::read_header;
+use super::layout::Layout;
+use super::lock::{absolute, refusal};
 use super::mode::{Opened, Rows};
-use super::open::{self, absolute, refusal};
+use super::open;
 use super::options::Options;
 use super::place::{Existing, Place};
 use super::typed::Store;
@@ -246,7 +249,7 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
     fn check(&self, options: &Options) -> Result<()> {
         let context = Context::new(&self.draft, OP);
         let metadata = self.file.metadata().map_err(|error| context.io(error))?;
-        let found = open::read_header(context, &self.file, &metadata, options, None)?;
+        let found = read_header(context, &self.file, &metadata, options, None)?;
         let mut found_head = [0; HEAD];
         let end = self.array.extent().end;
         let read = sys::read_at(&self.file, &mut found_head, end);

@@ -8,6 +8,7 @@ use std::path::Path;
 use ndarray::Dimension;
 
 use super::any::AnyStore;
+use super::array::{Array, check_length};
 use super::file::ArrayFile;
 use super::mode::{
     AccessMode, Append, Opened, ReadOnly, Refreshable, Rows, Shared, SharedRead, Watch,
@@ -496,7 +497,7 @@ impl ArrayFile {
             false => new,
         };
         // Behind the claim: rows were written before it could be made.
-        open::check_length(context, &new, self.file_len(op)?)?;
+        check_length(context, &new, self.file_len(op)?)?;
         self.check_alignment(context.step("map"), new.offset, new.nbytes())?;
         let added = new.rows().saturating_sub(self.array.rows());
         let grown = self
@@ -509,7 +510,7 @@ impl ArrayFile {
     }
 
     /// The array as the header names it now; `None` if it is another one.
-    fn read_again(&self, context: Context<'_>) -> Result<Option<super::file::Array>> {
+    fn read_again(&self, context: Context<'_>) -> Result<Option<Array>> {
         let old = &self.array;
         let rows = match old.raw {
             true if self.allow_trailing => old.rows(),

@@ -9,9 +9,9 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::file::Array;
+use super::array::Array;
+use super::lock::lock_remedy;
 use super::mode::Opened;
-use super::open::lock_remedy;
 use crate::error::{Context, Error, ErrorKind, LockHold, LockHolder, Result};
 use crate::sys::ranges::{self, Claim, Other, SENTINEL, TURN};
 use crate::sys::{self, FileId, Patience, Pauses, TURNS_END, Turn};

@@ -5,8 +5,9 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use super::create::{self, Layout};
+use super::create;
 use super::file::ArrayFile;
+use super::layout::Layout;
 use super::options::Options;
 use super::place::{Existing, Place};
 use super::write::Writer;

@@ -11,7 +11,8 @@
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::file::{Array, ArrayFile};
+use super::array::Array;
+use super::file::ArrayFile;
 use super::mode::Opened;
 use crate::error::{Context, ErrorKind, Result};
 use crate::header;

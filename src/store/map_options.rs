@@ -4,18 +4,15 @@
 
 use ndarray::{ArrayView, ArrayViewMut, Dimension, ShapeBuilder};
 
-use super::file::{Array, ArrayFile};
-#[cfg(doc)]
-use super::mapped::Mapped;
-#[cfg(doc)]
-use super::typed::Store;
+use super::array::Array;
+use super::file::ArrayFile;
 use crate::dtype::{ByteOrder, Kind};
 use crate::element::Element;
 use crate::error::{Context, ErrorKind, Result};
 use crate::mapping::{Access, Advice, Mapping};
 use crate::shape::Order;
 
-/// How to map a store, where the defaults of [`Store::map`] do not fit.
+/// How to map a store, where the defaults of [`Store::map`](super::Store::map) do not fit.
 ///
 /// # Examples
 ///
@@ -60,9 +57,9 @@ impl MapOptions {
     /// instead of a SIGBUS that kills the process, elements that are gone read as zero, and the
     /// store is [`ErrorKind::Faulted`] from then on. (A full tmpfs has no room even to read a hole.)
     ///
-    /// Whoever truncates a file without its lock breaks the promise that [`Store::map`] takes, and
-    /// this makes it an error that a long-running process can report. Ask with [`Mapped::guarded`]
-    /// or [`Mapped::check_faults`] before relying on what a view showed; flush, append, resize and
+    /// Whoever truncates a file without its lock breaks the promise that [`Store::map`](super::Store::map) takes, and
+    /// this makes it an error that a long-running process can report. Ask with [`Mapped::guarded`](super::Mapped::guarded)
+    /// or [`Mapped::check_faults`](super::Mapped::check_faults) before relying on what a view showed; flush, append, resize and
     /// everything else that can fail asks by itself. A writable store writes nothing any more, for
     /// what is put into the zeros never reaches the file.
     ///

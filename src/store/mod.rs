@@ -4,15 +4,20 @@ mod any;
 mod append;
 #[cfg(feature = "npz")]
 mod archive;
+mod array;
 mod assemble;
 mod beside;
 mod claims;
 mod cow;
 mod create;
+mod describe;
 mod file;
 mod fill;
+mod fit;
 mod follow;
 mod head;
+mod layout;
+mod lock;
 mod map_options;
 mod mapped;
 mod mode;
@@ -26,23 +31,25 @@ mod region;
 mod resize;
 mod sums;
 mod typed;
+mod verbs;
 mod verify;
 mod write;
 
 #[cfg(feature = "npz")]
 pub(crate) use archive::{create_nameless, open_within};
-pub(crate) use create::Layout;
-pub(crate) use file::{Array, ArrayFile};
+pub(crate) use array::{Array, check_size};
+pub(crate) use file::ArrayFile;
 pub(crate) use fill::{Filler, Target, create_filled, create_reserved};
+pub(crate) use fit::{check_fit, dimension, dtype_mismatch};
+pub(crate) use layout::Layout;
+#[cfg(feature = "npz")]
+pub(crate) use lock::{absolute, lock};
 pub(crate) use mode::Opened;
 #[cfg(feature = "npz")]
 pub(crate) use new_file::NewFile;
-#[cfg(feature = "npz")]
-pub(crate) use open::{absolute, lock};
-pub(crate) use open::{check_size, open};
+pub(crate) use open::open;
 pub(crate) use pack::{for_each_piece, memory_order, pack, scatter};
 pub(crate) use region::Lattice;
-pub(crate) use typed::{dimension, dtype_mismatch};
 
 pub use any::{AnyStore, DowncastError};
 pub use append::Appender;

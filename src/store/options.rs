@@ -1,23 +1,13 @@
 //! `Options`: the builder behind every way to open or create a store.
 
-use std::path::Path;
+use ndarray::{Dimension, IntoDimension};
 
-use ndarray::{ArrayRef, Dimension, IntoDimension, ShapeBuilder};
-
-use super::any::AnyStore;
-use super::create;
-use super::mode::{AccessMode, Mode, Opened, ReadOnly, ReadWrite};
-use super::open;
-use super::place::Existing;
-use super::typed::Store;
 use crate::dtype::DType;
-use crate::element::Element;
-use crate::error::{Context, ErrorKind, Result};
 use crate::header::DEFAULT_LIMIT;
 use crate::shape::{self, Order};
 use crate::sys::{LockPolicy, Patience};
 
-/// How to open or create a store, where the defaults of [`Store`]'s constructors do not fit.
+/// How to open or create a store, where the defaults of [`Store`](super::Store)'s constructors do not fit.
 ///
 /// # Examples
 ///
@@ -217,7 +207,7 @@ impl Options {
         Options { sparse, ..self }
     }
 
-    /// Lets [`append`](Store::append), [`truncate`](Store::truncate) and [`resize`](Store::resize)
+    /// Lets [`append`](super::Store::append), [`truncate`](super::Store::truncate) and [`resize`](super::Store::resize)
     /// drop bytes that stand behind the array in a file which this crate did not write. In one that
     /// it did, they are rows that were never published, and go anyway.
     pub fn drop_trailing(self, drop: bool) -> Options {
@@ -261,131 +251,5 @@ impl Options {
     /// count. Without it reading stops at the last element, and another array may follow.
     pub fn expect_end(self, expect_end: bool) -> Options {
         Options { expect_end, ..self }
-    }
-
-    /// Opens a file for reading. See [`Store::open`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::open`].
-    pub fn open<A: Element, D: Dimension>(
-        &self,
-        path: impl AsRef<Path>,
-    ) -> Result<Store<A, D, ReadOnly>> {
-        self.open_as(path.as_ref())
-    }
-
-    /// Opens a file for reading and writing. See [`Store::open_rw`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::open_rw`].
-    pub fn open_rw<A: Element, D: Dimension>(
-        &self,
-        path: impl AsRef<Path>,
-    ) -> Result<Store<A, D, ReadWrite>> {
-        self.open_as(path.as_ref())
-    }
-
-    /// Opens a file of any dtype and rank. See [`AnyStore::open_mode`].
-    ///
-    /// # Errors
-    ///
-    /// As [`AnyStore::open_mode`]; [`ErrorKind::InvalidOption`] for a raw file without
-    /// [`dtype`](Options::dtype).
-    pub fn open_any(&self, path: impl AsRef<Path>, mode: Mode) -> Result<AnyStore> {
-        let path = path.as_ref();
-        let refused =
-            |reason| Err(Context::new(path, "open").fail(ErrorKind::InvalidOption { reason }));
-        let opened = match mode {
-            Mode::Read => Opened::Read,
-            Mode::ReadWrite => Opened::Alone,
-            Mode::CopyOnWrite => {
-                return refused(
-                    "`c` is a mode of maps; open it as `r`, and map that with `Store::map_cow`",
-                );
-            }
-            Mode::Write => {
-                return refused(
-                    "`w+` makes a new file, which needs a type and a shape; use `Store::create`",
-                );
-            }
-        };
-        let file = open::open(path, opened, None, self, self.dtype.clone())?;
-        Ok(AnyStore { file })
-    }
-
-    fn open_as<A: Element, D: Dimension, M: AccessMode>(
-        &self,
-        path: &Path,
-    ) -> Result<Store<A, D, M>> {
-        let file = open::open(path, M::OPENED, None, self, Some(A::dtype()))?;
-        Ok(Store::from_file(file)?)
-    }
-
-    /// Creates a file, in place of an old one. See [`Store::create`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::create`].
-    pub fn create<A: Element, D: Dimension>(
-        &self,
-        path: impl AsRef<Path>,
-        shape: impl ShapeBuilder<Dim = D>,
-    ) -> Result<Store<A, D>> {
-        self.create_zeros(path.as_ref(), shape, Existing::Replace)
-    }
-
-    /// Creates a file that must not exist. See [`Store::create_new`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::create_new`].
-    pub fn create_new<A: Element, D: Dimension>(
-        &self,
-        path: impl AsRef<Path>,
-        shape: impl ShapeBuilder<Dim = D>,
-    ) -> Result<Store<A, D>> {
-        self.create_zeros(path.as_ref(), shape, Existing::Refuse)
-    }
-
-    /// Creates a file with the elements of `array`, in place of an old one. See
-    /// [`Store::create_from`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::create_from`].
-    pub fn create_from<A: Element, D: Dimension>(
-        &self,
-        path: impl AsRef<Path>,
-        array: &ArrayRef<A, D>,
-    ) -> Result<Store<A, D>> {
-        create::create_from(path.as_ref(), array, self)
-    }
-
-    fn create_zeros<A: Element, D: Dimension>(
-        &self,
-        path: &Path,
-        shape: impl ShapeBuilder<Dim = D>,
-        existing: Existing,
-    ) -> Result<Store<A, D>> {
-        let (dim, order) = self.dim_and_order(path, shape, size_of::<A>())?;
-        let layout = create::Layout::of::<A, D>(path, dim.slice(), order, self)?;
-        let file = create::create_zeros(path, layout, existing, self)?;
-        Ok(Store::from_file(file)?)
-    }
-    /// The dimension and the order of a new array of this shape.
-    pub(crate) fn dim_and_order<D: Dimension>(
-        &self,
-        path: &Path,
-        shape: impl ShapeBuilder<Dim = D>,
-        itemsize: usize,
-    ) -> Result<(D, Order)> {
-        let shape = shape.into_shape_with_order();
-        // Before the order is read off: that takes a shape which ndarray can hold.
-        let context = Context::new(path, "create");
-        open::check_size(context, shape.raw_dim().slice(), itemsize)?;
-        let (dim, order) = shape::dim_and_order(shape);
-        Ok((dim, self.order.unwrap_or(order)))
     }
 }

@@ -7,8 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::create::Layout;
-use super::open::refusal;
+use super::layout::Layout;
+use super::lock::refusal;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys::{self, Directory, Draft, FileId, Heir, LockedFile, Patience, Unpublished};
 

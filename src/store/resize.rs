@@ -5,8 +5,9 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::create::Layout;
-use super::file::{Array, ArrayFile};
+use super::array::Array;
+use super::file::ArrayFile;
+use super::layout::Layout;
 use super::place::{Existing, Place};
 use super::write::Writer;
 use crate::error::{Context, Error, ErrorKind, Result};

@@ -5,23 +5,22 @@ use std::marker::PhantomData;
 use std::ops::RangeBounds;
 use std::path::Path;
 
-use ndarray::{ArrayRef, Dimension, IntoDimension, IxDyn, ShapeBuilder};
+use ndarray::{ArrayRef, Dimension, IntoDimension, ShapeBuilder};
 
 use super::any::{AnyStore, DowncastError};
-use super::file::{Array, ArrayFile};
+use super::file::ArrayFile;
+use super::fit::check_fit;
 use super::mode::{AccessMode, Mode, ReadOnly, ReadWrite};
 use super::options::Options;
-#[cfg(doc)]
-use super::{map_options::MapOptions, mapped::Mapped};
-use crate::dtype::{ByteOrder, DType, Kind};
-use crate::element::{Element, assert_element};
-use crate::error::{Context, Error, ErrorKind, Result, dimension_text};
+use crate::dtype::DType;
+use crate::element::Element;
+use crate::error::{ErrorKind, Result};
 use crate::shape::Order;
 
 /// An N-dimensional array in a file: what `np.memmap` is to Python.
 ///
 /// `A` is the type of the elements, `D` the dimension ([`Ix2`](type@ndarray::Ix2), or
-/// [`IxDyn`](type@IxDyn) for a rank known only at run time), `M` the access: [`ReadOnly`] or
+/// [`IxDyn`](type@ndarray::IxDyn) for a rank known only at run time), `M` the access: [`ReadOnly`] or
 /// [`ReadWrite`]. The constructors stand on `Store<A, D>` and return the access that they open.
 /// [`Options`] has more of them; [`AnyStore`](crate::AnyStore) opens an array whose type is not
 /// known.
@@ -29,7 +28,7 @@ use crate::shape::Order;
 /// A store owns the file and its lock. It reads and writes elements by system calls, into memory of
 /// its own or of the caller: [`read`](Store::read), [`write`](Store::write), [`get`](Store::get),
 /// [`set`](Store::set), and everything that is built on them. [`map`](Store::map) makes a
-/// [`Mapped`] of it, which lends views of the file itself.
+/// [`Mapped`](super::Mapped) of it, which lends views of the file itself.
 ///
 /// # Safety
 ///
@@ -70,7 +69,7 @@ use crate::shape::Order;
 /// | read | [`read`](Store::read), [`read_into`](Store::read_into), [`read_all`](Store::read_all), [`get`](Store::get) |
 /// | write | [`write`](Store::write), [`write_all`](Store::write_all), [`set`](Store::set) |
 /// | make it durable | [`flush`](Store::flush), [`flush_rows`](Store::flush_rows), [`flush_async`](Store::flush_async), [`close`](Store::close) |
-/// | lend views | [`map`](Store::map), then [`Mapped::view`], [`Mapped::view_mut`] |
+/// | lend views | [`map`](Store::map), then [`Mapped::view`](super::Mapped::view), [`Mapped::view_mut`](super::Mapped::view_mut) |
 /// | grow and cut in place | [`append`](Store::append), [`push`](Store::push), [`appender`](Store::appender), [`truncate`](Store::truncate) |
 /// | change the shape | [`resize`](Store::resize), [`resize_with`](Store::resize_with) |
 /// | work on more than memory holds | [`out_of_core`](Store::out_of_core), [`out_of_core_mut`](Store::out_of_core_mut) |
@@ -241,23 +240,12 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
             let reason = "the store has another access than was asked for; open it in that mode";
             return Err(context.fail(ErrorKind::InvalidOption { reason }));
         }
-        Self::check_array(context, &file.array)
-    }
-
-    /// Checks that an array is one of `A` and `D`: of a new file, before it takes the place of an
-    /// old one.
-    pub(crate) fn check_array(context: Context<'_>, array: &Array) -> Result<D> {
-        assert_element::<A>();
-        let dtype = A::dtype();
-        if array.dtype != dtype || dtype.itemsize() != size_of::<A>() {
-            return Err(dtype_mismatch(context, &dtype, &array.dtype));
-        }
-        dimension(context, array)
+        check_fit::<A, D>(context, &file.array)
     }
 
     /// Waits until every change is on the disk.
     ///
-    /// That includes what was changed by way of a map: a [`Mapped`] lends its store for this, too,
+    /// That includes what was changed by way of a map: a [`Mapped`](super::Mapped) lends its store for this, too,
     /// and where the system does not write the pages of a map with those of its file this does it.
     /// On a read-only store there is nothing to write, and it does nothing, as in NumPy.
     ///
@@ -265,7 +253,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// What the disk reports, as [`ErrorKind::Io`]. The kernel reports a lost write once, so the
     /// store is then poisoned and every later flush is [`ErrorKind::Poisoned`]. With
-    /// [`MapOptions::guard`], [`ErrorKind::Faulted`] if the file was cut, or could not be read,
+    /// [`MapOptions::guard`](super::MapOptions::guard), [`ErrorKind::Faulted`] if the file was cut, or could not be read,
     /// since it was mapped; so do all other calls that can fail. [`ErrorKind::Removed`] if the file
     /// has no name any more: its elements are there until the store is dropped, and nobody will
     /// find them.
@@ -286,7 +274,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         self.file.flush_async()
     }
 
-    /// Waits until the changes to these rows are on the disk. Of a [`Mapped`] it leaves the others
+    /// Waits until the changes to these rows are on the disk. Of a [`Mapped`](super::Mapped) it leaves the others
     /// alone; without a map the system writes them as well.
     ///
     /// A row is one index of the slowest axis: the first in C order, the last in Fortran order.
@@ -391,7 +379,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     /// # Errors
     ///
     /// - [`NdimMismatch`](ErrorKind::NdimMismatch) if `shape` has another rank, which only
-    ///   [`IxDyn`](type@IxDyn) can.
+    ///   [`IxDyn`](type@ndarray::IxDyn) can.
     /// - [`Moved`](ErrorKind::Moved) if the path no longer names the file of this store.
     /// - [`TrailingBytes`](ErrorKind::TrailingBytes) if something else stands behind the array.
     /// - Those of [`create`](Store::create), [`Poisoned`](ErrorKind::Poisoned), and
@@ -428,51 +416,27 @@ impl<A: Element, D: Dimension> Store<A, D> {
     }
 }
 
-/// The shape of the array as one of `D`.
-pub(crate) fn dimension<D: Dimension>(context: Context<'_>, array: &Array) -> Result<D> {
-    D::from_dimension(&IxDyn(&array.shape)).ok_or_else(|| {
-        context.fail(ErrorKind::NdimMismatch {
-            expected: D::NDIM.unwrap_or_default(),
-            found: array.shape.len(),
-            shape: array.shape.clone(),
-            remedy: match array.raw {
-                true => {
-                    "a raw file does not tell its shape, so give it with `Options::shape`".into()
-                }
-                false => dimension_text(array.shape.len()).into(),
-            },
-        })
-    })
-}
-
-/// Why elements of dtype `found` are none of `expected`.
-pub(crate) fn dtype_mismatch(context: Context<'_>, expected: &DType, found: &DType) -> Error {
-    context.fail(ErrorKind::DTypeMismatch {
-        expected: expected.descr(),
-        found: found.descr(),
-        remedy: mismatch_remedy(expected, found),
-    })
-}
-
-/// The way out for who asked for `expected` and met `found`.
-fn mismatch_remedy(expected: &DType, found: &DType) -> &'static str {
-    let [expected_big, found_big] =
-        [expected, found].map(|dtype| dtype.with_byte_order(ByteOrder::Big));
-    match (found.kind(), found.byte_order()) {
-        _ if expected == found => "its `Element::dtype` has another size than the type; mend that",
-        _ if expected_big != found_big => {
-            "open it with the type for that, or with `AnyStore`, which takes any"
-        }
-        (Kind::Record, _) => {
-            "its fields are in another byte order; declare them as `Be<T>` or `Le<T>`"
-        }
-        (_, ByteOrder::Big) => "its bytes are in the other order; open it as `Be<T>` of that type",
-        (_, _) => "its bytes are in the other order; open it as `Le<T>` of that type",
-    }
-}
-
 impl<A: Element, D: Dimension, M: AccessMode> fmt::Debug for Store<A, D, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.file.describe("Store", f)
+    }
+}
+
+impl AnyStore {
+    /// Makes it a typed store, without opening the file again or giving up its lock.
+    ///
+    /// # Errors
+    ///
+    /// If it is not an array of `A` and `D`, or was opened in another mode than `M`: the error has
+    /// the store in it, lock and all, and turns into an [`Error`](crate::Error) where only the reason is of
+    /// interest.
+    #[expect(
+        clippy::result_large_err,
+        reason = "what is refused is handed back, once"
+    )]
+    pub fn downcast<A: Element, D: Dimension, M: AccessMode>(
+        self,
+    ) -> Result<Store<A, D, M>, DowncastError> {
+        Store::from_file(self.file)
     }
 }

@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use ndarray::Dimension;
 
 use super::any::AnyStore;
-use super::file::{Array, ArrayFile};
+use super::array::Array;
+use super::file::ArrayFile;
+use super::lock;
 use super::mode::AccessMode;
 use super::new_file::NewFile;
-use super::open;
 use super::place::Place;
 use super::sums::{self, BLOCK, HEAD, Head, SUM, SUMMED_FROM};
 use super::typed::Store;
@@ -289,7 +290,7 @@ impl<'a> Known<'a> {
         let reading = Context::new(&path, "read");
         // No lock: they are never changed, only replaced.
         let opened = LockedFile::open_in(&directory, &name, false, None);
-        let opened = opened.map_err(|error| open::refusal(reading, false, false, error))?;
+        let opened = opened.map_err(|error| lock::refusal(reading, false, false, error))?;
         let file = opened.ok_or_else(|| refused(ChecksumError::Missing))?;
         let metadata = file.file().metadata();
         let len = metadata.map_err(|error| reading.io(error))?.len();

@@ -50,6 +50,7 @@ pub(crate) use file::{
     FileId, MAX_ROUNDS, absolute, kind_of_special, names, names_of, open as open_file, read_at,
     reopened, restless, write_all_at,
 };
+#[cfg(feature = "npz")]
 pub(crate) use fork::Maker;
 pub(crate) use guard::Guard;
 pub use lock::LockPolicy;

@@ -49,6 +49,7 @@ mod quantile;
 mod raw;
 mod reduce;
 mod regions;
+#[cfg(feature = "npz")]
 mod remedies;
 #[cfg(unix)]
 mod removed;

@@ -213,7 +213,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
             swap,
             dtype: A::dtype(),
             work: self.work,
-            check: |context, array| Store::<A, D>::check_array(context, array).map(drop),
+            check: |context, array| crate::store::check_fit::<A, D>(context, array).map(drop),
         }
     }
 }
