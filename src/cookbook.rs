@@ -285,11 +285,9 @@
 //! #     let dir = tempfile::tempdir().unwrap();
 //! #     std::env::set_current_dir(&dir).unwrap();
 //! #     std::fs::write("recording.bin", vec![0_u8; 2 * 1000 * 385]).unwrap();
-//!     let bytes = std::fs::metadata("recording.bin").map_or(0, |file| file.len()) as usize;
-//!     let channels = 385;
 //!     let recording = Options::new()
 //!         .raw(0) // the elements start at byte 0
-//!         .shape((bytes / 2 / channels, channels))
+//!         .row_shape(385) // channels; as many rows as there are
 //!         .open::<i16, Ix2>("recording.bin")?;
 //!     let loudest = recording.out_of_core().max_axis(Axis(0))?;
 //!     println!("channel 7 goes up to {}", loudest[7]);

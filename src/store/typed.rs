@@ -64,7 +64,9 @@ use crate::shape::Order;
 /// | to | call |
 /// |---|---|
 /// | open | [`open`](Store::open), [`open_rw`](Store::open_rw), [`map_cow`](Store::map_cow); [`Options`] |
-/// | create | [`create`](Store::create), [`create_new`](Store::create_new), [`create_from`](Store::create_from), [`create_with`](Store::create_with), [`receive`](Store::receive) |
+/// | open beside others | [`open_append`](Store::open_append), [`open_rows`](Store::open_rows), [`open_rows_read`](Store::open_rows_read), [`open_watch`](Store::open_watch), [`open_shared`](Store::open_shared), [`open_shared_read`](Store::open_shared_read) |
+/// | see rows that others append | [`refresh`](Store::refresh), [`follow`](Store::follow) |
+/// | create | [`create`](Store::create), [`create_new`](Store::create_new), [`create_from`](Store::create_from), [`create_with`](Store::create_with), [`assemble`](Store::assemble), [`receive`](Store::receive) |
 /// | ask what it is | [`shape`](Store::shape), [`dtype`](Store::dtype), [`len`](Store::len), [`nbytes`](Store::nbytes), [`ndim`](Store::ndim), [`order`](Store::order), [`offset`](Store::offset), [`path`](Store::path), [`mode`](Store::mode) |
 /// | read | [`read`](Store::read), [`read_into`](Store::read_into), [`read_all`](Store::read_all), [`get`](Store::get) |
 /// | write | [`write`](Store::write), [`write_all`](Store::write_all), [`set`](Store::set) |
