@@ -119,9 +119,10 @@ fn through<A: Element>(saved: &Saved) -> Vec<PathBuf> {
     let array = array.unwrap();
     let write = |writer: &str| {
         let path = saved.sibling(writer);
-        let options = Options::new()
-            .order(saved.asked)
-            .compact(writer == "compact");
+        let compact = writer == "compact";
+        // A compact header says what it is asked for as well, and is to be the one of `np.save`.
+        let order = if compact { saved.order } else { saved.asked };
+        let options = Options::new().order(order).compact(compact);
         options.create_from(&path, &array).unwrap().close().unwrap();
         path
     };

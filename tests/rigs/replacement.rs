@@ -320,7 +320,10 @@ impl Party {
 /// another one there as well, one of two strangers' files is left where the message says.
 fn is_stray(error: &Error) -> bool {
     let message = error.to_string();
-    let words = ["others moved the new file away", "one of their files is now"];
+    let words = [
+        "others moved the new file away",
+        "one of their files is now",
+    ];
     words.iter().any(|words| message.contains(words))
 }
 
