@@ -216,6 +216,12 @@ fn after_error(
             REFUSED
         }
         Err(error) if matches!(error.kind(), ErrorKind::Poisoned) => POISONED,
+        // Somebody else put a file in its place before the step failed: nobody finds this one.
+        Err(error)
+            if matches!(error.kind(), ErrorKind::Removed) && matches!(step, Step::Foreign(..)) =>
+        {
+            REFUSED
+        }
         Err(error) => {
             eprintln!("{error}");
             match store.flush() {
