@@ -82,20 +82,16 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
         let context = self.source.context("gather rows of");
         let Selection { shape, row, nbytes } = Selection::new(self.source.part(), context, rows)?;
         let budget = self.work.memory_for(nbytes);
-        let Some(spare) = budget.checked_sub(nbytes) else {
-            return Err(context.fail(ErrorKind::OverBudget {
-                needed: nbytes as u64,
-                budget: budget as u64,
-            }));
-        };
-        let dim = self.dim_of(&shape);
-        let elements = sys::zeroed_vec::<A>(dim.size());
-        let mut elements = elements.ok_or_else(|| {
+        let over_budget = || {
             context.fail(ErrorKind::OverBudget {
                 needed: nbytes as u64,
                 budget: budget as u64,
             })
-        })?;
+        };
+        let spare = budget.checked_sub(nbytes).ok_or_else(over_budget)?;
+        let dim = self.dim_of(&shape);
+        let elements = sys::zeroed_vec::<A>(dim.size());
+        let mut elements = elements.ok_or_else(over_budget)?;
         let mut meter = self.work.meter(context, nbytes as u64);
         read_rows(&self.source, rows, row, &mut elements, spare, &mut meter)?;
         let shape = dim.set_f(self.source.order() == Order::F);

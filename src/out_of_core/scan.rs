@@ -1,6 +1,7 @@
 //! Scanning: all elements once, in the order of the file, in pieces.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use super::pass::{self, Pieces};
 use super::source::Source;
@@ -52,6 +53,34 @@ impl<'a, A: Element> Source<'a, A> {
             let nbytes = piece(index).len() * size_of::<A>();
             Ok(if is_metered { nbytes as u64 } else { 0 })
         })
+    }
+
+    /// Goes over all elements as [`each_piece`](Source::each_piece) does, and counts them in a table of `len` numbers: `count`
+    /// adds to the one of its thread.
+    pub(super) fn tally(
+        &self,
+        context: Context<'_>,
+        meter: &mut Meter<'_>,
+        is_metered: bool,
+        len: usize,
+        count: impl Fn(&mut [u64], &[A]) + Sync,
+    ) -> Result<Vec<u64>> {
+        let tables: Mutex<Vec<Vec<u64>>> = Mutex::default();
+        let lock = || tables.lock().unwrap_or_else(PoisonError::into_inner);
+        self.each_piece(context, meter, is_metered, |elements| {
+            let table = lock().pop();
+            let mut table = table.unwrap_or_else(|| vec![0; len]);
+            count(&mut table, elements);
+            lock().push(table);
+        })?;
+        let tables = tables.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let sum = |mut sums: Vec<u64>, table: Vec<u64>| {
+            let both = sums.iter_mut().zip(table);
+            both.for_each(|(sum, count)| *sum += count);
+            sums
+        };
+        let sums = tables.into_iter().reduce(sum);
+        Ok(sums.unwrap_or_else(|| vec![0; len]))
     }
 
     /// As [`scan`](Source::scan), in `count` pieces of the caller's choice, which follow one another and are about as long as

@@ -8,7 +8,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ndstore::Error;
+
 use super::support::{program, wait_until};
+
+/// Why a party did not do something.
+pub(crate) enum Refused {
+    By(Error),
+    Broken(String),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Refused {
+        Refused::By(error)
+    }
+}
+
+impl From<String> for Refused {
+    fn from(what: String) -> Refused {
+        Refused::Broken(what)
+    }
+}
 
 pub(crate) const PARTIES: u64 = 8;
 

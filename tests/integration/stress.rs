@@ -12,7 +12,7 @@ use ndarray::prelude::*;
 use ndstore::{AccessMode, Error, ErrorKind, LockPolicy, Options, Order, ReadOnly, Result, Store};
 
 use super::mapped::mapped;
-use super::parties::{self, PARTIES, Told, broken, places, report};
+use super::parties::{self, PARTIES, Refused, Told, broken, places, report};
 use super::support::assert_no_drafts;
 use super::workload::{Random, turned};
 
@@ -290,24 +290,6 @@ impl Party {
             .map_err(told)?;
         fill(store, &array);
         Ok(())
-    }
-}
-
-/// Why nothing was done.
-enum Refused {
-    By(Error),
-    Broken(String),
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Refused {
-        Refused::By(error)
-    }
-}
-
-impl From<String> for Refused {
-    fn from(what: String) -> Refused {
-        Refused::Broken(what)
     }
 }
 

@@ -15,7 +15,7 @@ use ndarray::prelude::*;
 use ndstore::{AccessMode, Error, ErrorKind, LockPolicy, Options, Result, Store};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::parties::{self, Told, broken, places, report};
+use super::parties::{self, Refused, Told, broken, places, report};
 use super::support::drafts;
 use super::workload::Random;
 
@@ -44,24 +44,6 @@ struct Party {
     made: u64,
     moved: u64,
     done: [u64; DONE.len()],
-}
-
-/// Why something was not done.
-enum Refused {
-    By(Error),
-    Broken(String),
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Refused {
-        Refused::By(error)
-    }
-}
-
-impl From<String> for Refused {
-    fn from(what: String) -> Refused {
-        Refused::Broken(what)
-    }
 }
 
 impl Party {

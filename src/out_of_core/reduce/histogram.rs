@@ -111,24 +111,13 @@ fn counts<A: RealNumber>(
     meter: &mut Meter<'_>,
     bins: &Bins<'_>,
 ) -> Result<Vec<u64>> {
-    let tables: Mutex<Vec<Vec<u64>>> = Mutex::default();
-    let lock = || tables.lock().unwrap_or_else(PoisonError::into_inner);
-    source.each_piece(context, meter, true, |elements| {
-        let table = lock().pop();
-        let mut counts = table.unwrap_or_else(|| vec![0; bins.len()]);
+    source.tally(context, meter, true, bins.len(), |counts, elements| {
         for &element in elements {
             if let Some(bin) = bins.of(A::as_f64(element)) {
                 counts[bin] += 1;
             }
         }
-        lock().push(counts);
-    })?;
-    let mut sums = vec![0; bins.len()];
-    for counts in tables.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        let both = sums.iter_mut().zip(counts);
-        both.for_each(|(sum, count): (&mut u64, u64)| *sum += count);
-    }
-    Ok(sums)
+    })
 }
 
 /// The edges of bins.

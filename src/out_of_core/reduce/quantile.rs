@@ -4,7 +4,7 @@
 //! passes. A pass counts the elements by the leading bits of their ranks, which tells the bits of the ones that are looked
 //! for, and how many elements share them. As soon as these fit in the budget another pass collects them, and the ones looked
 //! for are selected in memory; until then the next pass counts the elements by the bits that follow. That is two passes over
-//! nearly every array. (Munro and Paterson, "Selection and sorting with limited storage", 1980.)
+//! nearly every array. (Munro and Paterson, "Search and sorting with limited storage", 1980.)
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -89,7 +89,7 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
 
 /// Quantiles along one axis, which the result lacks, each as for the whole array.
 ///
-/// The array is read once, in bands of columns where the axis is not the fastest one. The elements along the axis
+/// The array is read once, in panels of columns where the axis is not the fastest one. The elements along the axis
 /// of one result have to fit in the memory budget.
 ///
 /// # Errors
@@ -194,7 +194,7 @@ fn select<'a, A: RealNumber>(
     let room = work.memory() / 2;
     // The pass that counts and the one that collects. Should there be more, they count for nothing.
     let mut meter = work.meter(context, 2 * source.nbytes() as u64);
-    let mut selection = Selection {
+    let mut search = Search {
         source,
         context,
         groups: vec![Group {
@@ -207,30 +207,30 @@ fn select<'a, A: RealNumber>(
     };
     let mut values = vec![0.0; places.len()];
     let mut is_metered = true;
-    while selection.unknown > 0 {
-        if selection.count() <= room / size_of::<A>() {
-            selection.collect(&mut meter, &mut values)?;
+    while search.unknown > 0 {
+        if search.count() <= room / size_of::<A>() {
+            search.collect(&mut meter, &mut values)?;
             break;
         }
-        let tables = selection.groups.len() * pass::threads();
+        let tables = search.groups.len() * pass::threads();
         let most = (room / tables / size_of::<u64>()).max(1).ilog2();
-        let digit = most.clamp(LEAST_DIGIT, DIGIT).min(selection.unknown);
-        let counts = selection.count_digits(&mut meter, is_metered, digit)?;
-        selection.refine(&counts, digit);
+        let digit = most.clamp(LEAST_DIGIT, DIGIT).min(search.unknown);
+        let counts = search.count_digits(&mut meter, is_metered, digit)?;
+        search.refine(&counts, digit);
         is_metered = false;
     }
-    if selection.unknown == 0 {
-        for group in &selection.groups {
+    if search.unknown == 0 {
+        for group in &search.groups {
             for &(_, index) in &group.places {
                 values[index] = A::of_rank(group.prefix);
             }
         }
     }
-    Ok((!selection.has_nan.into_inner()).then_some(values))
+    Ok((!search.has_nan.into_inner()).then_some(values))
 }
 
 /// What is known of the elements that are looked for.
-struct Selection<'s, 'a, A> {
+struct Search<'s, 'a, A> {
     source: &'s Source<'a, A>,
     context: Context<'a>,
     /// By their prefixes.
@@ -240,7 +240,7 @@ struct Selection<'s, 'a, A> {
     has_nan: AtomicBool,
 }
 
-impl<A: RealNumber> Selection<'_, '_, A> {
+impl<A: RealNumber> Search<'_, '_, A> {
     /// How many elements there are in all groups.
     fn count(&self) -> usize {
         self.groups.iter().map(|group| group.count).sum()
@@ -258,45 +258,34 @@ impl<A: RealNumber> Selection<'_, '_, A> {
         }
     }
 
-    /// Counts the elements of each group by the next `digit` bits of their ranks.
+    /// Counts the elements of each group by the next `digit` bits of their ranks: a table for each group, one after the other.
     fn count_digits(
         &self,
         meter: &mut Meter<'_>,
         is_metered: bool,
         digit: u32,
-    ) -> Result<Vec<Vec<u64>>> {
+    ) -> Result<Vec<u64>> {
         let (shift, mask) = (self.unknown - digit, (1 << digit) - 1);
-        let tables: Mutex<Vec<Vec<Vec<u64>>>> = Mutex::default();
-        self.source
-            .each_piece(self.context, meter, is_metered, |elements| {
-                let table = locked(&tables).pop();
-                let mut table =
-                    table.unwrap_or_else(|| vec![vec![0; 1 << digit]; self.groups.len()]);
-                let mut has_nan = false;
-                for &element in elements {
-                    has_nan |= A::as_f64(element).is_nan();
-                    let rank = A::rank_of(element);
-                    if let Some(group) = self.group_of(rank) {
-                        table[group][(rank >> shift & mask) as usize] += 1;
-                    }
+        let len = self.groups.len() << digit;
+        let count = |counts: &mut [u64], elements: &[A]| {
+            let mut has_nan = false;
+            for &element in elements {
+                has_nan |= A::as_f64(element).is_nan();
+                let rank = A::rank_of(element);
+                if let Some(group) = self.group_of(rank) {
+                    counts[group << digit | (rank >> shift & mask) as usize] += 1;
                 }
-                self.has_nan.fetch_or(has_nan, Relaxed);
-                locked(&tables).push(table);
-            })?;
-        let tables = tables.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let sum = |mut sums: Vec<Vec<u64>>, table: Vec<Vec<u64>>| {
-            let counts = table.into_iter().flatten();
-            let both = sums.iter_mut().flatten().zip(counts);
-            both.for_each(|(sum, count)| *sum += count);
-            sums
+            }
+            self.has_nan.fetch_or(has_nan, Relaxed);
         };
-        Ok(tables.into_iter().reduce(sum).unwrap_or_default())
+        self.source
+            .tally(self.context, meter, is_metered, len, count)
     }
 
     /// Goes on with the groups that the places fall into, by what was counted of the next `digit` bits in each group.
-    fn refine(&mut self, counts: &[Vec<u64>], digit: u32) {
+    fn refine(&mut self, counts: &[u64], digit: u32) {
         let mut refined: Vec<Group> = Vec::new();
-        for (group, counts) in self.groups.iter().zip(counts) {
+        for (group, counts) in self.groups.iter().zip(counts.chunks_exact(1 << digit)) {
             let (mut bits, mut before) = (0, 0);
             for &(place, index) in &group.places {
                 // The last one takes what is missing if somebody wrote to the file between two passes.
@@ -367,7 +356,7 @@ fn nth<A: RealNumber>(elements: &mut [A], place: usize) -> f64 {
     A::of_rank(A::rank_of(*found))
 }
 
-/// Selects along an axis: in bands of so many columns as memory holds on each thread.
+/// Selects along an axis: in panels of so many columns as memory holds on each thread.
 fn along<'a, A: RealNumber>(
     source: &Source<'a, A>,
     work: &mut Work<'a>,
@@ -396,66 +385,65 @@ fn along<'a, A: RealNumber>(
             budget: work.memory() as u64,
         }));
     }
-    // Bands of one width, so that none is a sliver.
-    let bands = inner.div_ceil(width);
-    let width = inner.div_ceil(bands);
+    // All of one width, so that none is a sliver.
+    let width = inner.div_ceil(inner.div_ceil(width));
     let between = Between::new(q, len);
-    let bands = Bands {
+    let panels = Panels {
         source,
         context,
         len,
         inner,
         width,
     };
-    let each = |index: usize, (band, rows): &mut (Vec<A>, Vec<A>)| {
-        bands.read(index, band, rows)?;
-        let columns = band.chunks_exact_mut(len);
+    let each = |index: usize, (panel, rows): &mut (Vec<A>, Vec<A>)| {
+        panels.read(index, panel, rows)?;
+        let columns = panel.chunks_exact_mut(len);
         let quantiles = columns.map(|column| A::var_of(between.of(column)));
         Ok(quantiles.collect::<Vec<_>>())
     };
     let pieces = Pieces {
-        count: outer * bands.count(),
+        count: outer * panels.count(),
         window: threads,
     };
     let mut meter = work.meter(context, source.nbytes() as u64);
-    let deliver = |index, band| {
-        results.extend(band);
-        Ok((bands.columns(index).len() * column) as u64)
+    let deliver = |index, panel| {
+        results.extend(panel);
+        Ok((panels.columns(index).len() * column) as u64)
     };
     let done: Result<()> = pass::run(pieces, &mut meter, each, deliver);
     done.map(|()| results)
 }
 
-/// An array as bands of columns, each of `len` elements that are `inner` elements apart in the file.
-struct Bands<'s, 'a, A> {
+/// An array as panels of columns, each of `len` elements that are `inner` elements apart in the file.
+struct Panels<'s, 'a, A> {
     source: &'s Source<'a, A>,
     context: Context<'a>,
     len: usize,
     inner: usize,
-    /// The columns of a band, of all but the last.
+    /// The columns of a panel, of all but the last.
     width: usize,
 }
 
-impl<A: RealNumber> Bands<'_, '_, A> {
-    /// How many bands there are side by side.
+impl<A: RealNumber> Panels<'_, '_, A> {
+    /// How many panels there are side by side.
     fn count(&self) -> usize {
         self.inner.div_ceil(self.width)
     }
 
-    /// The columns of a band, counted through all of the array.
+    /// The columns of a panel, counted through all of the array.
     fn columns(&self, index: usize) -> Range<usize> {
         let start = index % self.count() * self.width;
         start..self.inner.min(start + self.width)
     }
 
-    /// Reads a band, column by column into `band`, by way of `rows`.
-    fn read(&self, index: usize, band: &mut Vec<A>, rows: &mut Vec<A>) -> Result<()> {
-        let Bands { len, inner, .. } = *self;
+    /// Reads a panel, column by column into `panel`, by way of `rows`.
+    fn read(&self, index: usize, panel: &mut Vec<A>, rows: &mut Vec<A>) -> Result<()> {
+        let Panels { len, inner, .. } = *self;
         let (first, columns) = (index / self.count() * len, self.columns(index));
         let width = columns.len();
-        band.resize(len * width, A::zeroed());
+        panel.resize(len * width, A::zeroed());
         if inner == 1 {
-            return self.source.read(self.context, first..first + len, band);
+            return self.source.read(self.context, first..first + len, panel);
         }
         // Whole rows lie together and are read many at a time.
         let at_once = match width == inner {
@@ -470,7 +458,7 @@ impl<A: RealNumber> Bands<'_, '_, A> {
                 .read(self.context, start..start + count * width, rows)?;
             for (row, elements) in (row..).zip(rows.chunks_exact(width)) {
                 for (column, &element) in elements.iter().enumerate() {
-                    band[column * len + row] = element;
+                    panel[column * len + row] = element;
                 }
             }
         }
