@@ -1,4 +1,4 @@
-//! Ten jobs, each a whole program to copy.
+//! Ten jobs, each a complete program to copy.
 //!
 //! 1. [Read whatever NumPy wrote](#read-whatever-numpy-wrote)
 //! 2. [A log with times](#a-log-with-times)
@@ -9,7 +9,8 @@
 //! 7. [One array, many threads](#one-array-many-threads)
 //! 8. [A model of several arrays](#a-model-of-several-arrays)
 //! 9. [A recording without a header](#a-recording-without-a-header)
-//! 10. [To another machine, and still intact years later](#to-another-machine-and-still-intact-years-later)
+//! 10. [To another machine, and still intact years
+//!     later](#to-another-machine-and-still-intact-years-later)
 //!
 //! # Read whatever NumPy wrote
 //!
@@ -40,8 +41,8 @@
 //! # A log with times
 //!
 //! A row is a record, and NumPy sees its fields: `np.load("log.npy")["time"]`. Rows count once
-//! [`flush`](crate::Appender::flush) has returned, all of them together; after a kill or a power
-//! cut the file has the rows of the last flush, and the next run goes on behind them.
+//! [`flush`](crate::Appender::flush) has returned, all of them together. After a kill or a power
+//! cut the file has the rows of the last flush, and the next run continues behind them.
 //!
 //! ```
 //! use std::path::Path;
@@ -78,7 +79,7 @@
 //!
 //! # The ten nearest of many embeddings
 //!
-//! The vectors pass by in blocks of 8 MiB, whatever the size of the file; with the feature `rayon`,
+//! The vectors come in blocks of 8 MiB, whatever the size of the file. With the feature `rayon`,
 //! `par_for_each_block` uses all cores.
 //!
 //! ```
@@ -110,7 +111,7 @@
 //!
 //! # Standardise a table larger than memory
 //!
-//! Two passes for the statistics and one that writes the new file, which is durable and has its
+//! Two passes compute the statistics and a third writes the new file, which is durable and has its
 //! name once [`create_with`](crate::Store::create_with) returns.
 //!
 //! ```
@@ -144,8 +145,9 @@
 //!
 //! # Crop a volume
 //!
-//! [`read`](crate::Store::read) takes ndarray's slices and reads the bytes that they pick;
-//! [`copy_region`](crate::OutOfCore::copy_region) makes a file of a part that is larger than memory.
+//! [`read`](crate::Store::read) takes ndarray's slices and reads the bytes that they select.
+//! [`copy_region`](crate::OutOfCore::copy_region) copies a region that is larger than memory to a
+//! file.
 //!
 //! ```
 //! use ndarray::prelude::*;
@@ -166,8 +168,8 @@
 //!
 //! # Batches of random rows
 //!
-//! [`gather`](crate::OutOfCore::gather) asks for all rows of a batch at once, in the order in which
-//! they lie on the disk, and returns them in the order in which they were asked for.
+//! [`gather`](crate::OutOfCore::gather) requests all rows of a batch at once, in the order in which
+//! they lie on the disk, and returns them in the order of the indices.
 //!
 //! ```
 //! use ndarray::prelude::*;
@@ -198,9 +200,9 @@
 //!
 //! # One array, many threads
 //!
-//! A store is `Send` and `Sync`, and reading takes `&self`: an [`Arc`](std::sync::Arc) shares one
-//! among threads, each read a call of its own. In an async server a read belongs on the threads for
-//! blocking work (tokio's `spawn_blocking`), because it waits for the disk.
+//! A store is `Send` and `Sync`, and reading takes `&self`: threads share one by an
+//! [`Arc`](std::sync::Arc). In an async server a read belongs on the threads for blocking work
+//! (tokio's `spawn_blocking`), because it waits for the disk.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -229,9 +231,9 @@
 //!
 //! # A model of several arrays
 //!
-//! One file an array, in a directory of their own. Each array is replaced as a whole; a new
-//! *set* of them appears as a whole if it is written into a directory of its own, which is then
-//! renamed.
+//! Each array is a file, and the files of a model share a directory. Each array is replaced as a
+//! whole. To make a new *set* of arrays appear as a whole, write it into a new directory and rename
+//! that.
 //!
 //! ```
 //! use std::fs;
@@ -274,8 +276,8 @@
 //!
 //! # A recording without a header
 //!
-//! The program that wrote the file knows dtype and shape, and the file does not. The result is an NPY
-//! file that says both.
+//! Only the program that wrote the file knows its dtype and shape. The result is an NPY file that
+//! states both.
 //!
 //! ```
 //! use ndarray::prelude::*;
@@ -299,9 +301,9 @@
 //! # To another machine, and still intact years later
 //!
 //! The elements go from the file to the socket and from the socket into a file, and neither side
-//! holds the array in memory. [`write_checksums`](crate::Store::write_checksums) keeps sums of the
-//! blocks in a file beside the array, and [`verify`](crate::Store::verify) names the rows that are
-//! damaged.
+//! holds the array in memory. [`write_checksums`](crate::Store::write_checksums) writes checksums
+//! of the blocks to a file beside the array, and [`verify`](crate::Store::verify) names the rows
+//! that are damaged.
 //!
 //! ```
 //! use std::net::{TcpListener, TcpStream};

@@ -1,10 +1,11 @@
 //! The header of an NPY file: bytes <-> [`Header`].
 //!
-//! Pure functions over byte slices: no input makes them panic or recurse without bound, and memory is bounded by the
-//! length of the text. Whatever NumPy reads is read, except a key that stands twice (NumPy takes the last), a dict in
-//! parentheses or before an escaped line end, and the rarities that `dtype::literal` and `dtype::parse` name. Whatever
-//! NumPy refuses is refused, except line ends and blanks where Python has rules for indentation. Nothing here knows
-//! whether the data are there.
+//! Pure functions over byte slices: no input makes them panic or recurse without bound, and memory
+//! is bounded by the length of the text. Every header that NumPy reads is read, except one with a
+//! key twice (NumPy takes the last), a dict in parentheses or before an escaped line end, and the
+//! rarities that `dtype::literal` and `dtype::parse` name. Every header that NumPy refuses is
+//! refused, except for line ends and blanks where Python has rules for indentation. Nothing here
+//! knows whether the data are there.
 
 mod format;
 
@@ -19,30 +20,31 @@ pub(crate) use format::{Format, recognise};
 /// The default limit of a header in characters: NumPy's own `max_header_size`.
 pub(crate) const DEFAULT_LIMIT: usize = 10_000;
 
-/// The size of a native header, or what it is a multiple of where readers allow that.
+/// A native header takes a whole number of such blocks, unless that makes it too long for readers.
 pub(crate) const BLOCK: usize = 4096;
 
-/// What the size of a compact header is a multiple of: NumPy's own.
+/// The size of a compact header is a multiple of this, as NumPy's own is.
 const COMPACT_ALIGN: usize = 64;
 
-/// What a processor moves at once is aligned to its own size, and at most this: a line of its cache.
+/// A cache line: the most that a processor moves at once. Whatever it moves at once is aligned to
+/// its own size.
 const LINE: usize = 64;
 
-/// What every processor moves at once.
+/// The bytes that every processor moves at once.
 const WORD: usize = 8;
 
 /// The digits of the longest axis that there can be.
 const MAX_DIGITS: usize = 19;
 
-/// The characters for which NumPy leaves room so that the axis that grows can be rewritten in place.
+/// The characters that NumPy reserves so that the axis that grows can be rewritten in place.
 const GROWTH_DIGITS: usize = 21;
 
-/// How many bytes an array in a file can have, on any machine.
+/// The most bytes that an array in a file can have, on any machine.
 const MAX_NBYTES: u64 = i64::MAX as u64;
 
 pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// What the header of an NPY file says.
+/// The content of the header of an NPY file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) dtype: DType,
@@ -56,21 +58,23 @@ pub(crate) struct Header {
 /// The layout of a header to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Padded to whole blocks of [`BLOCK`] bytes, so that the data start on a page, unless that alone would take the
-    /// text past [`DEFAULT_LIMIT`]: then as the compact form.
-    /// Blanks before the number of rows bring all that it ever changes into one [`LINE`], and its last digits into one [`WORD`].
+    /// Padded to whole blocks of [`BLOCK`] bytes, so that the data start on a page. If that padding
+    /// alone would take the text past [`DEFAULT_LIMIT`], it is padded as the compact form is.
+    /// Blanks before the number of rows bring all bytes that growth ever changes into one [`LINE`],
+    /// and the last digits into one [`WORD`].
     Native,
-    /// The native form of old files, which lacks these blanks.
+    /// The native form of older files, without these blanks.
     Unaligned,
-    /// The very bytes of `np.save`, for an array whose order is the one that [`saved_order`] says.
-    /// Any other order stands as it was asked for: the array grows along its slowest axis.
+    /// The very bytes of `np.save`, if the order is that of [`saved_order`]. Any other order is
+    /// written as it was asked for, because the array grows along its slowest axis.
     Compact,
 }
 
-/// Returns how many bytes the header takes, as its first bytes claim, after checking that they can be true.
+/// Returns the size of the header that its first bytes claim, after checking that the claim is
+/// possible.
 ///
-/// `prefix` holds the first 12 bytes of the file, or all of a shorter one. A header of version 3.0 may take 4 bytes for
-/// each of the `limit` characters; [`Header::decode`] counts them.
+/// `prefix` holds the first 12 bytes of the file, or all of a shorter one. A header of version 3.0
+/// may take 4 bytes for each of the `limit` characters; [`Header::decode`] counts them.
 pub(crate) fn extent(prefix: &[u8], file_len: u64, limit: usize) -> Result<u64, HeaderError> {
     let claim = Claim::read(prefix)?;
     let len = claim.start as u64 + claim.len;
@@ -112,12 +116,12 @@ impl Header {
             }
             Cow::Borrowed(text)
         };
-        let source = Source {
+        let header = HeaderText {
             text: &text,
             start,
             is_latin1,
         };
-        let (dtype, order, shape) = source.parse()?;
+        let (dtype, order, shape) = header.parse()?;
         check_shape(&shape, dtype.itemsize())?;
         Ok(Header {
             dtype,
@@ -128,7 +132,7 @@ impl Header {
         })
     }
 
-    /// Writes a header in the oldest version that can say it.
+    /// Writes a header in the oldest version that can express it.
     pub(crate) fn encode(
         dtype: &DType,
         order: Order,
@@ -197,22 +201,25 @@ pub(crate) fn is_native(found: &[u8], dtype: &DType, order: Order, shape: &[u64]
     })
 }
 
-/// The device writes this many bytes whole or not at all. See docs/format.md.
+/// A device writes this many bytes whole or not at all. See docs/format.md.
 const SECTOR: usize = 512;
 
-/// What has to be written over a header so that it names another shape.
+/// The bytes to write over a header so that it names another shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// Where in the file.
+    /// The offset of the bytes in the file.
     pub(crate) offset: u64,
-    /// The aligned block, as small as it can be, that has every byte that differs; if a line is too small for that, these bytes.
+    /// The smallest aligned block that has every byte that differs; if even a line is too small,
+    /// just these bytes.
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What gives the header `old` another shape and moves nothing else: all of it lies inside one sector of the file, so that one
-/// write replaces it whole. `None` if the header has no room for that.
+/// The change that gives the header `old` another shape and moves nothing else. All of it lies
+/// inside one sector of the file, so one write replaces it whole. `None` if the header has no room
+/// for it.
 ///
-/// `order` is the one that the array has. A compact header may call it C as long as both are the same.
+/// `order` is the order of the array. A compact header may call it C as long as both orders are the
+/// same.
 pub(crate) fn with_shape(
     old: &[u8],
     order: Order,
@@ -223,7 +230,7 @@ pub(crate) fn with_shape(
     let Claim { version, start, .. } = Claim::read(old)?;
     let encode = |text: String| match version {
         (3, 0) => Some(text.into_bytes()),
-        // An escape may stand for a character that Latin-1 lacks.
+        // An escape can stand for a character that Latin-1 lacks.
         _ => text.chars().map(|char| u8::try_from(char).ok()).collect(),
     };
     let is_native = encode(native_dict(
@@ -273,14 +280,15 @@ pub(crate) fn with_shape(
 }
 
 impl Change {
-    /// Whether it lies in one line, which others read whole.
+    /// Whether the change lies in one line, which other processes read whole.
     pub(crate) fn is_in_a_line(&self) -> bool {
         let last = self.offset + (self.bytes.len() as u64).saturating_sub(1);
         self.offset / LINE as u64 == last / LINE as u64
     }
 }
 
-/// Whether the number of rows in a header can change within a line, however many there come to be.
+/// Whether the number of rows in a header can always change within one line, however many rows
+/// there will be.
 pub(crate) fn grows_in_a_line(header: &[u8], order: Order, shape: &[u64]) -> bool {
     let Some(axis) = shape::slowest_axis(shape.len(), order) else {
         return false;
@@ -302,10 +310,11 @@ fn digits(dim: u64) -> usize {
     dim.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
-/// What stands behind the shape.
+/// The text behind the shape.
 const BACK: &str = ", }";
 
-/// The text of a header, as NumPy spells it but for blanks before the number of rows if that is shorter than `width`.
+/// The text of a header as NumPy spells it, except for blanks before the number of rows if that is
+/// shorter than `width`.
 fn dict(dtype: &DType, fortran: bool, shape: &[u64], width: usize) -> String {
     let order = if fortran { Order::F } else { Order::C };
     let mut axes: Vec<_> = shape.iter().map(u64::to_string).collect();
@@ -320,10 +329,11 @@ fn dict(dtype: &DType, fortran: bool, shape: &[u64], width: usize) -> String {
     )
 }
 
-/// The text of a native header: the number of rows ends with a word of the file, and has room for all its digits in one line.
-/// Its place goes by everything but the number.
+/// The text of a native header. The number of rows ends with a word of the file, and has room for
+/// all its digits in one line. Its position depends on everything but the number itself.
 ///
-/// As NumPy spells it for an array without rows, and where the text may become longer than NumPy reads.
+/// The text is NumPy's own for an array without rows, and where blanks could make it longer than
+/// NumPy reads.
 fn native_dict(dtype: &DType, fortran: bool, shape: &[u64]) -> String {
     let order = if fortran { Order::F } else { Order::C };
     let plain = dict(dtype, fortran, shape, 0);
@@ -335,7 +345,7 @@ fn native_dict(dtype: &DType, fortran: bool, shape: &[u64]) -> String {
     if chars - digits + LINE + COMPACT_ALIGN >= DEFAULT_LIMIT {
         return plain;
     }
-    // A text so short is of version 1.0 or 3.0.
+    // A text this short is of version 1.0 or 3.0.
     let end = match plain.chars().all(|char| u8::try_from(char).is_ok()) {
         true => 10 + chars,
         false => 12 + plain.len(),
@@ -353,10 +363,10 @@ fn native_dict(dtype: &DType, fortran: bool, shape: &[u64]) -> String {
     dict(dtype, fortran, shape, end - place)
 }
 
-/// What the first bytes of a file claim about its header.
+/// The claims that the first bytes of a file make about its header.
 struct Claim {
     version: (u8, u8),
-    /// Where the text starts.
+    /// The byte at which the text starts.
     start: usize,
     /// The bytes of the text.
     len: u64,
@@ -397,7 +407,7 @@ impl Claim {
     }
 }
 
-/// Refuses bytes that do not start as an NPY does, and says what they are.
+/// The refusal of bytes that do not start as an NPY file does. It says what they are.
 fn not_npy(start: &[u8]) -> HeaderError {
     let format = recognise(start);
     HeaderError::Magic {
@@ -413,7 +423,7 @@ pub(crate) fn shown(start: &[u8]) -> String {
     shown.escape_ascii().to_string()
 }
 
-/// Cuts the blanks off the end. Nearly all of a native header is padding, hence the wide steps.
+/// Cuts the blanks off the end, in wide steps because nearly all of a native header is padding.
 fn trim_blanks(text: &[u8]) -> &[u8] {
     let mut text = text.strip_suffix(b"\n").unwrap_or(text);
     while let Some((rest, line)) = text.split_last_chunk::<64>()
@@ -432,14 +442,14 @@ fn latin1(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The decoded text of a header and where in the file it stood.
-struct Source<'a> {
+/// The decoded text of a header, and its place in the file.
+struct HeaderText<'a> {
     text: &'a str,
     start: usize,
     is_latin1: bool,
 }
 
-impl Source<'_> {
+impl HeaderText<'_> {
     /// The byte of the file from which the byte `at` of the text was decoded.
     fn offset(&self, at: usize) -> u64 {
         let is_continuation = |byte: &&u8| **byte & 0xc0 == 0x80;
@@ -550,8 +560,9 @@ impl Source<'_> {
     }
 }
 
-/// Refuses what NumPy has no array for: too many dimensions, or more bytes than a file can have. Dimensions of zero do
-/// not save the others, and an element without bytes counts as one.
+/// Refuses shapes that no array of NumPy has: too many dimensions, or more bytes than a file can
+/// have. An axis of zero does not excuse the others, and an element without bytes counts as one
+/// byte.
 fn check_shape(shape: &[u64], itemsize: usize) -> Result<(), HeaderError> {
     if shape.len() > MAX_NDIM {
         return Err(HeaderError::TooManyAxes { ndim: shape.len() });
@@ -568,7 +579,7 @@ fn check_shape(shape: &[u64], itemsize: usize) -> Result<(), HeaderError> {
     }
 }
 
-/// What `np.save` calls the order of an array: Fortran's only where it differs from C order.
+/// The order that `np.save` writes for an array: Fortran only where it differs from C.
 pub(crate) fn saved_order(order: Order, shape: &[u64]) -> Order {
     match is_c_contiguous(shape) {
         true => Order::C,

@@ -1,10 +1,13 @@
-//! Memory-mapped N-dimensional arrays on disk: what `np.memmap` is to Python, made safe, durable and fast for Rust.
+//! Memory-mapped N-dimensional arrays on disk: what `np.memmap` is to Python, made safe, durable
+//! and fast for Rust.
 //!
-//! A [`Store`] is an array in a file, of which any region is read and written as [`ndarray`] slices it; [mapped](Store::map), it is
-//! an [`ndarray`] view. The file is an NPY file, so NumPy opens what this crate writes, and this crate opens what NumPy writes.
-//! Opening takes microseconds whatever the size, and the array may be many times larger than memory.
+//! A [`Store`] is an array in a file. Any region of it is read and written by [`ndarray`]'s slices;
+//! [mapped](Store::map), it is an [`ndarray`] view. The file is an NPY file, so NumPy opens what
+//! this crate writes, and this crate opens what NumPy writes. Opening takes microseconds, whatever
+//! the size. The array may be many times larger than memory.
 //!
-//! **No safe call of this crate can cause undefined behaviour, whatever is in a file and whatever anybody does to it meanwhile.**
+//! **No safe call of this crate can cause undefined behaviour, whatever is in a file and whatever
+//! anybody does to it meanwhile.**
 //!
 //! ```
 //! use ndarray::prelude::*;
@@ -27,46 +30,56 @@
 //!
 //! The [cookbook] has ten whole programs, and [`Store`] an index of what it can do.
 //!
-//! **Open** what is there with [`Store::open`] (NumPy's `r`), [`Store::open_rw`] (`r+`) or [`Store::open_cow`] (`c`:
-//! changes stay in memory, in a [`CopyOnWrite`]). The element type and the rank are part of the store's type, and a file that holds anything
-//! else is refused with an [`Error`] that says what it holds. [`AnyStore`] opens a file of any dtype and rank, and
-//! becomes a typed store by [`downcast`](AnyStore::downcast).
+//! **Open** an array with [`Store::open`] (NumPy's `r`), [`Store::open_rw`] (`r+`) or
+//! [`Store::open_cow`] (`c`: changes stay in memory, in a [`CopyOnWrite`]). The element type and
+//! the rank are part of the store's type, and a file of another type or rank is refused with an
+//! [`Error`] that names both. [`AnyStore`] opens a file of any dtype and rank, and becomes a typed
+//! store by [`downcast`](AnyStore::downcast).
 //!
-//! **Create** with [`Store::create`] (`w+`: zeros), [`Store::create_new`] (never over an old file) or
-//! [`Store::create_from`] (from an array, by bulk writes). Shapes are ndarray's: `(3, 4)`, or `(3, 4).f()` for Fortran
-//! order. The new file appears under its name whole and durable, or not at all.
+//! **Create** with [`Store::create`] (`w+`: zeros), [`Store::create_new`] (never over an old file)
+//! or [`Store::create_from`] (from an array, by bulk writes). Shapes are ndarray's: `(3, 4)`, or
+//! `(3, 4).f()` for Fortran order. The new file appears under its name whole and durable, or not at
+//! all.
 //!
-//! **Work** with [`read`](Store::read) and [`write`](Store::write), which take ndarray's slices, or one element at a time with
-//! [`get`](Store::get) and [`set`](Store::set). [`Store::map`] makes a [`Mapped`], whose [`view`](Mapped::view) and
-//! [`view_mut`](Mapped::view_mut) are plain ndarray views, zero-copy. [`flush`](Store::flush) returns when every change is on the
-//! disk.
+//! **Work** with [`read`](Store::read) and [`write`](Store::write), which take ndarray's slices, or
+//! one element at a time with [`get`](Store::get) and [`set`](Store::set). [`Store::map`] makes a
+//! [`Mapped`], whose [`view`](Mapped::view) and [`view_mut`](Mapped::view_mut) are plain ndarray
+//! views, zero-copy. [`flush`](Store::flush) returns when every change is on the disk.
 //!
-//! **Elements** are numbers, strings, times and records: [`Element`] lists the types. A struct becomes one with
-//! [`record!`]; [`Be`] and [`Le`] read the other byte order, and data that are not aligned, in place.
+//! **Elements** are numbers, strings, times and records: [`Element`] lists the types. A struct
+//! becomes one with [`record!`]; [`Be`] and [`Le`] read the other byte order, and data that are not
+//! aligned, in place.
 //!
-//! **Grow** along the slowest axis in place with [`append`](Store::append), row by row with [`appender`](Store::appender), and
-//! cut with [`truncate`](Store::truncate). **Resize** any axes by a rewrite with [`resize`](Store::resize) or
-//! [`resize_with`](Store::resize_with): elements keep their index.
+//! **Grow** along the slowest axis in place with [`append`](Store::append), row by row with
+//! [`appender`](Store::appender), and cut with [`truncate`](Store::truncate). **Resize** any axes
+//! by a rewrite with [`resize`](Store::resize) or [`resize_with`](Store::resize_with): elements
+//! keep their index.
 //!
-//! **Beyond memory**, [`out_of_core`](Store::out_of_core) has blocks, gathers, transposes, maps and reductions that never go
-//! through the map, and keep to a budget; [`create_with`](Store::create_with) makes new arrays that way.
+//! **Beyond memory**, [`out_of_core`](Store::out_of_core) has blocks, gathers, transposes, maps and
+//! reductions that read and write within a memory budget, and never through the map.
+//! [`create_with`](Store::create_with) makes new arrays block by block.
 //!
-//! **Leave the file** and come back: as bytes with [`to_bytes`] and [`from_bytes`], or in headerless files with [`to_file`]
-//! and [`from_file`]; over a stream with [`Store::send`], [`Store::receive`], [`write_npy`] and [`read_npy`], compressed by
-//! whatever wraps the stream; in NumPy's archives with `Npz` (feature `npz`).
+//! **Leave the file** and come back: as bytes with [`to_bytes`] and [`from_bytes`], or in
+//! headerless files with [`to_file`] and [`from_file`]; over a stream with [`Store::send`],
+//! [`Store::receive`], [`write_npy`] and [`read_npy`], compressed by any crate that wraps the
+//! stream; in NumPy's archives with `Npz` (feature `npz`).
 //!
-//! **Verify** years later: [`write_checksums`](Store::write_checksums) sums the array block by block in a file beside it, and
-//! [`verify`](Store::verify) says which bytes, and which rows, are not what they were.
+//! **Verify** years later: [`write_checksums`](Store::write_checksums) writes a checksum of each
+//! block to a file beside the array, and [`verify`](Store::verify) names the bytes, and the rows,
+//! that have changed since.
 //!
-//! **Everything else** is in [`Options`]: wait for a lock, headerless files, a compact header, sparse files; and in [`MapOptions`]:
-//! the kernel's read-ahead, and a guard that makes an error of the SIGBUS when somebody cuts a file that is mapped.
+//! **Everything else** is in [`Options`]: waiting for a lock, headerless files, a compact header,
+//! sparse files; and in [`MapOptions`]: the kernel's read-ahead, and a guard that turns the SIGBUS
+//! of a mapped file that somebody cut into an error.
 //!
 //! # Safety
 //!
-//! What a [`Store`] does is sound whatever anybody does to its file: it reads and writes by system calls, and trusts nothing
-//! that a file says. Stores take the file's lock, shared to read and exclusive to write, so two of them never get in each
-//! other's way, in one process or in many. A view is a reference into a map of the file, and who ignores the lock (NumPy, `cp`,
-//! `std::fs`) changes what it shows; so [`Store::map`] is `unsafe`, and what it asks for is said there.
+//! A [`Store`] is sound whatever anybody does to its file: it reads and writes by system calls, and
+//! trusts nothing that a file says. Stores take the file's lock, shared to read and exclusive to
+//! write, so two of them never get in each other's way, in one process or in many. A view is a
+//! reference into a map of the file, and programs that ignore the lock (NumPy, `cp`, `std::fs`) can
+//! change the memory behind it. [`Store::map`] is therefore `unsafe`, and states what the caller
+//! promises.
 //!
 //! # Features
 //!
@@ -79,11 +92,12 @@
 //!
 //! # Platforms
 //!
-//! Linux is where it is measured and proven. Elsewhere the same code runs with what the platform has: without inodes a
-//! replaced file is not noticed, [`MapOptions::guard`] is refused, without `fallocate` blocks are reserved by writing zeros,
-//! without `sync_file_range` [`flush_async`](Store::flush_async) is `msync(MS_ASYNC)`, and it is left to the
-//! system what stays in the page cache. It compiles for macOS, FreeBSD and Windows, and for Linux of 32 bits or another byte
-//! order; no test was run there yet.
+//! The crate is measured and proven on Linux. Elsewhere the same code does with what the platform
+//! has. Without inodes a replaced file is not noticed. [`MapOptions::guard`] is refused. Without
+//! `fallocate`, blocks are reserved by writing zeros. Without `sync_file_range`,
+//! [`flush_async`](Store::flush_async) is `msync(MS_ASYNC)`. The system alone decides what stays in
+//! the page cache. The crate compiles for macOS, FreeBSD and Windows, and for Linux of 32 bits or
+//! another byte order; no test was run there yet.
 
 #[cfg(any(doc, doctest))]
 pub mod cookbook;
@@ -130,8 +144,8 @@ pub use sys::LockPolicy;
 pub use bytemuck;
 pub use ndarray;
 
-/// What [`record!`] expands to. Names of the crate that calls it could stand for anything, and `Pod` is asserted by their
-/// answers.
+/// The names that [`record!`] expands to. It asserts `Pod` by their answers, and names of the
+/// calling crate could stand for anything.
 #[doc(hidden)]
 pub mod __private {
     pub use std::clone::Clone;
@@ -150,7 +164,7 @@ pub mod __private {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// The programs of the page for those who write one, as tests.
+/// The programs of docs/in-your-program.md, as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/in-your-program.md")]
 struct InYourProgram;

@@ -1,7 +1,7 @@
 //! `Mapping`: a map of part of a file, and what keeps the file open and locked under it.
 //!
-//! This is where memory safety is decided. It promises that its bytes stay readable, and writable
-//! where they are lent so, for as long as it lives, to whoever promised that nobody else gets at
+//! Memory safety is decided here. A `Mapping` keeps its bytes readable, and writable where it lends
+//! them so, for as long as it lives, provided that its creator's promise holds: nobody else changes
 //! the file. It knows nothing of headers, dtypes or shapes.
 #![allow(unsafe_code)]
 
@@ -14,7 +14,7 @@ use memmap2::{Mmap, MmapMut, MmapOptions};
 
 use crate::sys::{self, Guard, LockedFile};
 
-/// What a map may be used for.
+/// The use that a map allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Reading. A shared lock.
@@ -36,20 +36,20 @@ impl Access {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {
-    /// Nothing known: the kernel reads some pages around each one that is touched.
+    /// No known pattern: the kernel reads some pages around each one that is touched.
     #[default]
     Normal,
     /// From front to back: the kernel reads far ahead and may drop pages soon after.
     Sequential,
-    /// Here and there: the kernel reads just the pages that are touched.
+    /// In no order: the kernel reads just the pages that are touched.
     Random,
-    /// All of it, soon: the kernel starts to read in now what its read-ahead window holds, some MiB
-    /// from the start.
+    /// All of it, soon: the kernel starts to read at once, as much as its read-ahead window holds,
+    /// some MiB from the start.
     WillNeed,
 }
 
 enum Map {
-    /// No bytes, hence no map: there is nothing to map in an empty array.
+    /// No bytes, and therefore no map: an empty array has nothing to map.
     Empty,
     ReadOnly(Mmap),
     Writable(MmapMut),
@@ -62,22 +62,22 @@ enum Map {
 /// 1. The map covers exactly the `nbytes` from `offset` that [`Mapping::new`], [`Mapping::renew`]
 ///    or, later, [`Mapping::resize`] was given, and the file was at least that long when it was
 ///    mapped.
-/// 2. The file is not shortened by way of this crate to less than the map: whoever shortens it
-///    resizes the map first.
+/// 2. This crate never shortens the file to less than the map: code that shortens it resizes the
+///    map first.
 /// 3. `map` is dropped before `file`, of which this value is an owner: unmapped, then unlocked,
 ///    then closed. Fields drop in the order of their declaration.
 /// 4. `guard` covers the pages of the map, or nothing: it is lifted before the map changes or goes,
-///    and set when that is done. In between this value is borrowed exclusively, so nobody can run
+///    and set again afterwards. In between this value is borrowed exclusively, so nobody can run
 ///    into a fault.
 ///
-/// That nobody else shortens or changes the file meanwhile is the promise of whoever called
-/// [`Mapping::new`]: the one `unsafe` call of the crate, [`Store::map`](crate::Store::map), passes
-/// it on. The lock makes it true among stores. Where it does not hold after all, the guard keeps
-/// every byte readable: zeros then stand for what the file has lost.
+/// The caller of [`Mapping::new`] promises that nobody else shortens or changes the file meanwhile.
+/// The one `unsafe` call of the crate, [`Store::map`](crate::Store::map), passes this promise on to
+/// its own caller. The lock keeps it among stores. If it is broken after all, the guard keeps every
+/// byte readable: zeros then stand for what the file has lost.
 pub(crate) struct Mapping {
     guard: Option<Guard>,
     map: Map,
-    /// What is mapped, if that is not `file` itself. See [`sys::reopened`].
+    /// The file that is mapped, if that is not `file` itself. See [`sys::reopened`].
     reopened: Option<File>,
     file: Arc<LockedFile>,
     access: Access,
@@ -99,11 +99,11 @@ impl Map {
                 Map::ReadOnly(unsafe { options.map(file)? })
             }
             Access::ReadWrite => {
-                // SAFETY: as for `ReadOnly`; whoever writes to the map borrows it exclusively.
+                // SAFETY: as for `ReadOnly`; writing to the map takes an exclusive borrow of it.
                 Map::Writable(unsafe { options.map_mut(file)? })
             }
             Access::CopyOnWrite => {
-                // SAFETY: as for `ReadOnly`; what is written goes to private pages.
+                // SAFETY: as for `ReadOnly`; writes go to private pages.
                 Map::Writable(unsafe { options.no_reserve_swap().map_copy(file)? })
             }
         })
@@ -154,7 +154,7 @@ impl Mapping {
     /// # Safety
     ///
     /// As long as this value lives, or one that was [renewed](Mapping::renew) from it, nobody
-    /// writes to its file or cuts it but by way of an [`ArrayFile`](crate::store::ArrayFile) that
+    /// writes to its file or cuts it, except through an [`ArrayFile`](crate::store::ArrayFile) that
     /// is borrowed exclusively meanwhile.
     pub(crate) unsafe fn new(
         file: Arc<LockedFile>,
@@ -184,8 +184,8 @@ impl Mapping {
         })
     }
 
-    /// As [`new`](Mapping::new), of the file that takes this one's place: what was promised of this
-    /// one holds for it as well. It is read and guarded as this one.
+    /// As [`new`](Mapping::new), for the file that takes the place of this one: the promise for the
+    /// old file holds for the new one as well. Advice and guard are carried over.
     pub(crate) fn renew(
         &self,
         file: Arc<LockedFile>,
@@ -215,20 +215,19 @@ impl Mapping {
         let resized = self.remap(nbytes);
         self.protect();
         if is_new {
-            // A hint, for which no row is given up.
+            // A hint that fails is no reason to give up rows.
             let _ = self.map.advise(*self.advice());
         }
         resized
     }
 
-    /// [`resize`](Mapping::resize) of a map that nothing guards, to what its file was found to
-    /// have.
+    /// Resizes a map that nothing guards, to a length that its file was found to have.
     fn remap(&mut self, nbytes: usize) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         if let (Map::Writable(map), 1..) = (&mut self.map, nbytes) {
             let options = memmap2::RemapOptions::new().may_move(true);
             // SAFETY: the file is long enough, by `check_end`, and stays so as at `Map::new`.
-            // Nobody holds a reference into the map, for they all borrow from `self`.
+            // Nobody holds a reference into the map, because all of them borrow from `self`.
             return unsafe { map.remap(nbytes, options) };
         }
         let reopened = reopened(self.file.file(), self.access)?;
@@ -241,17 +240,17 @@ impl Mapping {
         Ok(())
     }
 
-    /// Guards the map from now on: what its file has lost reads as zeros, and
-    /// [`Guard::has_faulted`] tells.
+    /// Guards the map from now on: bytes that its file loses read as zeros, and
+    /// [`Guard::has_faulted`] reports the loss.
     ///
-    /// `Unsupported` where there is no such thing.
+    /// `Unsupported` where the platform has no guard.
     pub(crate) fn guard(&mut self) -> io::Result<()> {
         self.guard = Some(Guard::new()?);
         self.protect();
         Ok(())
     }
 
-    /// Has the guard, if there is one, cover the map as it is. Keeps invariant 4.
+    /// Makes the guard, if there is one, cover the map as it is now. Keeps invariant 4.
     fn protect(&mut self) {
         let (bytes, writable): (&[u8], _) = match &self.map {
             Map::Empty => {
@@ -267,12 +266,12 @@ impl Mapping {
         if let Some(guard) = &mut self.guard {
             // SAFETY: `map` is of that part of that file, by invariant 1, and its pages are its
             // own. By invariants 3 and 4 the guard is lifted or dropped before the map changes, and
-            // the file is closed last. Who touches the bytes borrows from `self`.
+            // the file is closed last. Whatever touches the bytes borrows from `self`.
             unsafe { guard.protect(bytes, writable, file, self.offset) };
         }
     }
 
-    /// What guards the map, if anything does.
+    /// The guard of the map, if it has one.
     pub(crate) fn guarding(&self) -> Option<&Guard> {
         self.guard.as_ref()
     }
@@ -319,14 +318,14 @@ impl Mapping {
     }
 
     fn advice(&self) -> MutexGuard<'_, Advice> {
-        // Nothing panics while it is held, and a hint cannot be half set.
+        // Nothing panics while the lock is held, and a hint cannot be half set.
         self.advice.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes on how the map will be read, from now on and whenever it is made again.
+    /// Tells the kernel how the map will be read, now and whenever it is mapped again.
     pub(crate) fn advise(&self, advice: Advice) -> io::Result<()> {
         let mut current = self.advice();
-        // What the kernel takes for granted need not be said.
+        // The kernel needs no call for the advice that it already follows.
         if *current != advice {
             self.map.advise(advice)?;
             *current = advice;
@@ -335,7 +334,7 @@ impl Mapping {
     }
 }
 
-/// What is to be mapped in place of a file, if the system would map another one.
+/// The file to map in place of `file`, if the system would map another one.
 fn reopened(file: &File, access: Access) -> io::Result<Option<File>> {
     match access {
         Access::ReadOnly | Access::CopyOnWrite => sys::reopened(file),
@@ -412,7 +411,7 @@ mod tests {
         let bytes: Vec<u8> = (0..50_000).map(|i| (i % 251) as u8).collect();
         for offset in [0, 100, 4096] {
             let mut map = map(&bytes, Access::ReadWrite, offset as u64, 0).unwrap();
-            // From nothing, over pages, within one, to nothing and back.
+            // From nothing over several pages, within one page, to nothing and back.
             for nbytes in [10, 20_000, 40_000, 40_001, 3, 0, 0, 4096, 1] {
                 map.resize(nbytes).unwrap();
                 assert_eq!(map.as_bytes(), &bytes[offset..offset + nbytes]);

@@ -1,7 +1,7 @@
 //! Checked shape arithmetic: element counts, byte counts, strides and orders.
 //!
-//! Element indices (`usize`) and byte offsets (`u64`) meet only here, and every product is checked. This file knows
-//! nothing of files, dtypes or maps.
+//! Element indices (`usize`) and byte offsets (`u64`) meet only here, and every product is checked.
+//! This file knows nothing of files, dtypes or maps.
 
 use std::ops::{Bound, Range, RangeBounds};
 
@@ -24,13 +24,13 @@ mod relayout;
 
 pub(crate) use relayout::{Relayout, Segment};
 
-/// The number of elements in `shape` and the bytes they fill, or `None` where a map could not hold them.
+/// The bytes that the elements of `shape` fill, or `None` if a map could not hold them.
 ///
-/// As in NumPy and ndarray, the axes that are not zero must multiply to at most `isize::MAX`, in elements and in bytes,
-/// also when another axis is zero and the array is empty.
+/// As in NumPy and ndarray, the axes that are not zero must multiply to at most `isize::MAX`, in
+/// elements and in bytes, even if another axis is zero and the array is empty.
 pub(crate) fn checked_nbytes(shape: &[usize], itemsize: usize) -> Option<usize> {
     let axes = shape.iter().map(|&axis| axis as u64);
-    // No step of the product is more than what was checked, also where an axis is zero.
+    // No step of the product exceeds the checked one, even if an axis is zero.
     fits(axes, itemsize, isize::MAX as u64).then(|| itemsize * shape.iter().product::<usize>())
 }
 
@@ -43,9 +43,9 @@ pub(crate) fn fits(axes: impl Iterator<Item = u64>, itemsize: usize, max: u64) -
 
 /// The dimension and the order of a shape as ndarray writes it: `(3, 4)` or `(3, 4).f()`.
 ///
-/// ndarray keeps the order to itself, so it is read off the strides of an array of `()`, which occupies nothing. Where the
-/// two orders have the same strides (an axis of zero, at most one axis above one) this answers C. The shape must have
-/// passed [`checked_nbytes`].
+/// ndarray does not expose the order, so it is read off the strides of an array of `()`, which
+/// occupies no memory. If both orders have the same strides (an axis of zero, at most one axis
+/// above one) the answer is C. The shape must have passed [`checked_nbytes`].
 pub(crate) fn dim_and_order<D: Dimension>(shape: Shape<D>) -> (D, Order) {
     let dim = shape.raw_dim().clone();
     let probe = Array::<(), D>::uninit(shape);
@@ -70,7 +70,8 @@ fn c_strides(shape: &[usize]) -> Vec<isize> {
     strides
 }
 
-/// The axis along which an array grows in place: 0 in C order, the last in F order; none for a 0-d array.
+/// The axis along which an array grows in place: 0 in C order, the last in F order; none for a 0-d
+/// array.
 pub(crate) fn slowest_axis(ndim: usize, order: Order) -> Option<usize> {
     match order {
         Order::C => (ndim > 0).then_some(0),
@@ -78,7 +79,8 @@ pub(crate) fn slowest_axis(ndim: usize, order: Order) -> Option<usize> {
     }
 }
 
-/// How many elements lie before the one at `index` in the file, or `None` if the array has no such index.
+/// How many elements lie before the one at `index` in the file, or `None` if the array has no such
+/// index.
 pub(crate) fn position(index: &[usize], shape: &[usize], order: Order) -> Option<usize> {
     if index.len() != shape.len() {
         return None;
@@ -109,7 +111,7 @@ pub(crate) fn wide(shape: &[usize]) -> Vec<u64> {
     shape.iter().map(|&axis| axis as u64).collect()
 }
 
-/// The lengths of the axes that a header has, or `None` where this machine cannot count so far.
+/// The lengths of the axes that a header has, or `None` if one does not fit a `usize`.
 pub(crate) fn narrow(wide: &[u64]) -> Option<Vec<usize>> {
     wide.iter().map(|&axis| axis.try_into().ok()).collect()
 }
@@ -122,7 +124,7 @@ pub(crate) fn slowest_first<T: Clone>(axes: &[T], order: Order) -> Vec<T> {
     }
 }
 
-/// Resolves any range of rows against `rows`. The error holds the range that was asked for.
+/// Resolves any range of rows against `rows`. The error has the range that was asked for.
 pub(crate) fn row_range(
     range: impl RangeBounds<usize>,
     rows: usize,

@@ -1,20 +1,23 @@
-//! Writes dtypes as NumPy writes them: descrs and names, with Python's `repr` for strings and tuples.
+//! Writes dtypes as NumPy writes them: descrs and names, with Python's `repr` for strings and
+//! tuples.
 
 use std::fmt::{self, Debug, Display, Formatter, Write};
 
 use super::{DType, Field, Kind, Repr, TimeUnit};
 
 impl DType {
-    /// Returns the descr: NumPy's `dtype.str` such as `<f8`, or the list of fields of a record as NumPy writes it.
+    /// Returns the descr: NumPy's `dtype.str` such as `<f8`, or the list of fields of a record as
+    /// NumPy writes it.
     ///
     /// Gaps stand in the list as `('', '|V3')`. A sub-array of sub-arrays is written as one.
     pub fn descr(&self) -> String {
         self.to_string()
     }
 
-    /// Returns NumPy's `dtype.name`, such as `float64`, `bytes40` (bits), `datetime64[ns]`, or `void32` for a record.
+    /// Returns NumPy's `dtype.name`, such as `float64`, `bytes40` (bits), `datetime64[ns]`, or
+    /// `void32` for a record.
     ///
-    /// The name tells neither byte order nor fields; [`descr`](DType::descr) does.
+    /// The name states neither byte order nor fields; [`descr`](DType::descr) does.
     pub fn name(&self) -> String {
         let word = self.kind().word();
         match &self.0 {
@@ -188,10 +191,10 @@ impl Display for Quoted<'_> {
     }
 }
 
-/// Python's `str.isprintable` of one character, up to the version of Unicode.
+/// Python's `str.isprintable` of one character, except for differences between versions of Unicode.
 ///
-/// Both Python and Rust's `escape_debug` escape the categories `C*` and `Z*` but for the space. Rust also escapes a
-/// combining mark, but only at the start of a string: hence the letter in front.
+/// Both Python and Rust's `escape_debug` escape the categories `C*` and `Z*` except for the space.
+/// Rust also escapes a combining mark at the start of a string, so a letter is put in front.
 fn is_printable(char: char) -> bool {
     let text = String::from_iter(['a', char]);
     text.escape_debug().eq(text.chars())

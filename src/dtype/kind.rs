@@ -7,7 +7,7 @@ pub enum ByteOrder {
     Little,
     /// The most significant byte comes first: `>`.
     Big,
-    /// There is nothing to order, as in bytes and records: `|`.
+    /// The type has no byte order, as bytes and records do not: `|`.
     NotApplicable,
 }
 
@@ -37,7 +37,7 @@ impl ByteOrder {
     }
 }
 
-/// What the elements of a dtype are.
+/// The kind of the elements of a dtype.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -128,7 +128,7 @@ pub enum TimeUnit {
     Femtosecond,
     /// `as`
     Attosecond,
-    /// No unit: a bare count, or the unit of whatever it meets.
+    /// No unit: a bare count, which takes the unit of the time that it is combined with.
     Generic,
 }
 
@@ -150,7 +150,7 @@ impl TimeUnit {
         TimeUnit::Generic,
     ];
 
-    /// The unit as it stands in a descr.
+    /// The unit as a descr spells it.
     pub(super) fn symbol(self) -> &'static str {
         match self {
             TimeUnit::Year => "Y",
@@ -170,7 +170,7 @@ impl TimeUnit {
         }
     }
 
-    /// One unit as NumPy says it; more of them have an `s`.
+    /// The name of one unit as NumPy prints it; the plural adds an `s`.
     pub(crate) fn word(self) -> &'static str {
         match self {
             TimeUnit::Year => "year",

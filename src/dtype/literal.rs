@@ -1,16 +1,17 @@
-//! Reads the Python literals of which headers and descrs are made.
+//! Reads the Python literals that headers and descrs are made of.
 //!
-//! The grammar is what `ast.literal_eval` reads of strings, integers, bools, `None`, tuples and lists: both quotes,
-//! prefixes `u` and `r`, escapes, adjacent strings, radix prefixes and underscores, comments, line continuations.
-//! Nothing else is a literal here: floats, bytes, dicts and sets, and the forms that no writer of headers has: triple
-//! quotes, `\N{…}` and surrogate escapes. Recursion is bounded, and memory by the length of the text.
+//! The grammar is that of `ast.literal_eval` for strings, integers, bools, `None`, tuples and
+//! lists: both quotes, prefixes `u` and `r`, escapes, adjacent strings, radix prefixes and
+//! underscores, comments, line continuations. Everything else is refused: floats, bytes, dicts and
+//! sets, and forms that no writer of headers uses (triple quotes, `\N{…}` and surrogate escapes).
+//! The depth of recursion is bounded, and the length of the text bounds the memory.
 
 use std::borrow::Cow;
 
 /// How deep brackets may nest. CPython allows 200, one of which is the brace of the header.
 const MAX_DEPTH: usize = 199;
 
-/// How much of a word that is no literal goes into an error.
+/// The most characters that an error shows of a word that is not a literal.
 const MAX_FOUND: usize = 24;
 
 /// A Python literal. Strings without escapes borrow from the text.
@@ -26,7 +27,7 @@ pub(crate) enum Literal<'a> {
 }
 
 impl Literal<'_> {
-    /// Names what the literal is, for messages.
+    /// The kind of the literal, for messages.
     pub(crate) fn noun(&self) -> &'static str {
         match self {
             Self::Str(_) => "a string",
@@ -39,13 +40,13 @@ impl Literal<'_> {
     }
 }
 
-/// Where and why the text is not what was expected.
+/// Where the text breaks the grammar, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SyntaxError {
-    /// The byte of the text.
+    /// The offset in the text, in bytes.
     pub(crate) at: usize,
     pub(crate) reason: &'static str,
-    /// The word or number there, or another character, or `None` at the end.
+    /// The word, number or other character there; `None` at the end of the text.
     pub(crate) found: Option<String>,
 }
 
@@ -95,7 +96,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Fails unless only blanks and comments are left.
+    /// Fails if anything but blanks and comments is left.
     pub(crate) fn end(&mut self) -> Result<()> {
         self.skip_blanks();
         match self.peek() {
@@ -153,7 +154,8 @@ impl<'a> Reader<'a> {
         SyntaxError { at, reason, found }
     }
 
-    /// Skips blanks, comments and escaped line ends. A NUL ends a comment: Python reads none anywhere.
+    /// Skips blanks, comments and escaped line ends. A NUL ends a comment, because Python refuses
+    /// one anywhere.
     fn skip_blanks(&mut self) {
         loop {
             match self.rest() {
@@ -168,7 +170,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the items between the bracket that comes next and `close`, and whether there was a comma.
+    /// Reads the items from the next bracket up to `close`, and says whether there was a comma.
     fn items(&mut self, close: u8, reason: &'static str) -> Result<(Vec<Literal<'a>>, bool)> {
         if self.depth == MAX_DEPTH {
             return Err(self.error("expected at most 200 nested brackets"));
@@ -257,7 +259,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The length of the prefix of the string that starts here, and whether it is raw; `None` if no string does.
+    /// The length of the prefix of the string that starts here, and whether it is raw; `None` if no
+    /// string does.
     fn string_prefix(&self) -> Option<(usize, bool)> {
         match self.rest() {
             [b'\'' | b'"', ..] => Some((0, false)),
@@ -321,7 +324,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads what follows a backslash. An escaped line end stands for nothing.
+    /// Reads the rest of an escape, behind its backslash. An escaped line end stands for no
+    /// character.
     fn escape(&mut self) -> Result<Option<char>> {
         let (length, char) = match self.rest() {
             [b'\r', b'\n', ..] => (2, None),
@@ -348,7 +352,7 @@ impl<'a> Reader<'a> {
         Ok(char)
     }
 
-    /// Reads a character given by `min` to `max` digits, `skip` bytes on.
+    /// Reads a character that is given by `min` to `max` digits, `skip` bytes ahead.
     fn code_point(
         &mut self,
         skip: usize,

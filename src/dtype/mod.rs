@@ -1,7 +1,8 @@
-//! The types of elements as NumPy names them: `DType`, and its text form, the descr.
+//! The types of elements as NumPy names them: `DType` and its text form, the descr.
 //!
-//! Parsing never allocates from a claimed number, and every size is checked against NumPy's own limit, so a `DType`
-//! that exists has an `itemsize` that fits and a descr that NumPy reads. Nothing here knows Rust types or files.
+//! Parsing never allocates by a number that the text claims, and every size is checked against
+//! NumPy's own limit, so each `DType` has an `itemsize` that fits and a descr that NumPy reads.
+//! Nothing here knows of Rust types or files.
 
 mod format;
 mod kind;
@@ -27,9 +28,10 @@ const MAX_ITEMSIZE: usize = i32::MAX as usize;
 
 /// The type of the elements of an array, as NumPy describes it.
 ///
-/// A dtype is a number, a string, a date or a record of such, in a byte order. Its text form is the *descr*, NumPy's
-/// `dtype.str` (`<f8`) or the list of a record's fields (`[('x', '<i4')]`); `Display`, `FromStr` and `Debug` use it.
-/// Cloning and comparing are cheap: only records allocate, and clones share their fields.
+/// A dtype is a number, a string, a date, or a record of these, in some byte order. Its text form
+/// is the *descr*, NumPy's `dtype.str` (`<f8`) or the list of a record's fields (`[('x', '<i4')]`);
+/// `Display`, `FromStr` and `Debug` use it. Cloning and comparing are cheap: only records allocate,
+/// and clones share their fields.
 ///
 /// # Examples
 ///
@@ -49,7 +51,8 @@ const MAX_ITEMSIZE: usize = i32::MAX as usize;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct DType(Repr);
 
-/// One-byte kinds always have `ByteOrder::NotApplicable` and the others never, so that equal dtypes are equal values.
+/// One-byte kinds always have `ByteOrder::NotApplicable` and the others never, so equal dtypes are
+/// equal values.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Repr {
     Plain {
@@ -67,7 +70,7 @@ enum Repr {
 }
 
 impl DType {
-    /// Returns the bytes of one element.
+    /// Returns the size of one element in bytes.
     pub fn itemsize(&self) -> usize {
         match &self.0 {
             Repr::Plain { itemsize, .. } => *itemsize as usize,
@@ -76,7 +79,8 @@ impl DType {
         }
     }
 
-    /// Returns the byte order, `NotApplicable` for records, whose fields have their own, and for types of single bytes.
+    /// Returns the byte order: `NotApplicable` for types of single bytes, and for records, whose
+    /// fields have their own.
     pub fn byte_order(&self) -> ByteOrder {
         match &self.0 {
             Repr::Plain { order, .. } | Repr::Time { order, .. } => *order,
@@ -110,7 +114,8 @@ impl DType {
 
     /// Returns the same dtype in another byte order, records field by field.
     ///
-    /// Types of single bytes have no order and stay as they are; so does everything for `NotApplicable`.
+    /// Types of single bytes have no order and stay as they are. `NotApplicable` leaves every dtype
+    /// as it is.
     pub fn with_byte_order(&self, to: ByteOrder) -> DType {
         if to == ByteOrder::NotApplicable {
             return self.clone();

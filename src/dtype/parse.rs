@@ -1,9 +1,10 @@
 //! Reads descrs: type strings such as `<f8`, and lists of fields.
 //!
-//! Reads what NumPy has ever written into a file, and the names and letters of types whose size is the same everywhere.
-//! Refused, though NumPy reads them, for they are never written: types whose size depends on the machine (`l`, `int`),
-//! types that hide a sub-array or a record in a string (`4i4`, `i4,f8`), sizes with a sign or a blank (`S 5`), shapes
-//! and fields given as strings, titles that are not strings, and units that are divided (`M8[s/1000]`) or zero.
+//! Reads whatever NumPy has ever written into a file, and the names and letters of types whose size
+//! is the same everywhere. NumPy reads more that it never writes, and all of that is refused: types
+//! whose size depends on the machine (`l`, `int`), types that hide a sub-array or a record in a
+//! string (`4i4`, `i4,f8`), sizes with a sign or a blank (`S 5`), shapes and fields given as
+//! strings, titles that are not strings, and units that are divided (`M8[s/1000]`) or zero.
 
 use std::str::FromStr;
 
@@ -14,12 +15,13 @@ use crate::error::DescrError;
 impl DType {
     /// Reads a descr: a type string, quoted or not, or the list of fields of a record.
     ///
-    /// No byte order, `=` and `|` mean the byte order of this machine; types of single bytes have none. NumPy's names
-    /// of fixed size, such as `int32` and `datetime64[ns]`, are read too.
+    /// No byte order, `=` and `|` mean the byte order of this machine; types of single bytes have
+    /// none. NumPy's names of fixed size, such as `int32` and `datetime64[ns]`, are read too.
     ///
     /// # Errors
     ///
-    /// The reason of the refusal, one variant of [`DescrError`] for each. Object dtypes are always refused.
+    /// The reason of the refusal; [`DescrError`] has a variant for each. Object dtypes are always
+    /// refused.
     ///
     /// # Examples
     ///
@@ -134,7 +136,7 @@ fn from_code(code: &str) -> Result<DType, DescrError> {
     }
 }
 
-/// The numbers that go by a code of letter and size, or by a letter whose size is the same everywhere.
+/// The number types of a code: a letter with a size, or a letter whose size is the same everywhere.
 fn number(code: &str) -> Option<(Kind, usize)> {
     Some(match code {
         "b1" | "?" => (Kind::Bool, 1),
@@ -157,7 +159,7 @@ fn number(code: &str) -> Option<(Kind, usize)> {
     })
 }
 
-/// The numbers that go by a name, which takes no byte order.
+/// The number types that have a name, which takes no byte order.
 fn named(name: &str) -> Option<(Kind, usize)> {
     Some(match name {
         "bool" => (Kind::Bool, 1),
@@ -180,7 +182,7 @@ fn named(name: &str) -> Option<(Kind, usize)> {
     })
 }
 
-/// Reads what follows `M8`: nothing, or a unit in brackets, perhaps with a multiple.
+/// Reads the unit behind `M8`: nothing, or a unit in brackets, perhaps with a multiple.
 fn time_unit(text: &str) -> Option<(TimeUnit, u32)> {
     if text.is_empty() {
         return Some((TimeUnit::Generic, 1));
@@ -231,7 +233,7 @@ fn from_entries(entries: &[Literal<'_>]) -> Result<DType, DescrError> {
         if let Some(title) = title {
             field = field.with_title(title);
         }
-        // Neither term exceeds the largest element, so that the sum cannot overflow.
+        // Neither term exceeds the largest element, so the sum cannot overflow.
         offset += field.itemsize();
         if offset > MAX_ITEMSIZE {
             return Err(DescrError::TooLarge {
@@ -245,7 +247,8 @@ fn from_entries(entries: &[Literal<'_>]) -> Result<DType, DescrError> {
     DType::record(fields, offset)
 }
 
-/// Reads the format of a field. A sub-array `(format, shape)` adds its dimensions to those of the field.
+/// Reads the format of a field. A sub-array `(format, shape)` adds its dimensions to those of the
+/// field.
 fn element(name: &str, format: &Literal<'_>, dims: &mut Vec<usize>) -> Result<DType, DescrError> {
     match format {
         Literal::Tuple(parts) => match &parts[..] {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{ByteOrder, DType, Kind, MAX_ITEMSIZE, Repr};
 use crate::error::DescrError;
 
-/// How deep records may nest: the brackets of more levels are too deep for CPython's parser.
+/// How deep records may nest: CPython's parser refuses the brackets of more levels.
 const MAX_DEPTH: usize = 99;
 
 /// The content of a record dtype.
@@ -14,7 +14,7 @@ const MAX_DEPTH: usize = 99;
 pub(super) struct Record {
     /// In the order of their offsets, without overlap.
     pub(super) fields: Box<[Field]>,
-    /// At most `MAX_ITEMSIZE`, and not less than where the last field ends.
+    /// At most `MAX_ITEMSIZE`, and at least the end of the last field.
     pub(super) itemsize: usize,
     /// How many levels of records nest, this one included: at most `MAX_DEPTH`.
     depth: usize,
@@ -123,7 +123,7 @@ impl Field {
         self.offset
     }
 
-    /// Returns the bytes of the field: of all elements of a sub-array.
+    /// Returns the size of the field in bytes: of all elements of a sub-array.
     pub fn itemsize(&self) -> usize {
         self.itemsize
     }
@@ -134,8 +134,9 @@ impl DType {
     ///
     /// # Errors
     ///
-    /// Where NumPy could not write such a record and read it back: fields that overlap or lie outside, names or titles
-    /// used twice, a nameless field that looks like padding, a size or depth beyond its limits.
+    /// If NumPy could not write such a record and read it back: fields that overlap or lie outside,
+    /// names or titles used twice, a nameless field that looks like padding, a size or depth beyond
+    /// NumPy's limits.
     pub(crate) fn record(fields: Vec<Field>, itemsize: usize) -> Result<DType, DescrError> {
         if itemsize > MAX_ITEMSIZE {
             return Err(DescrError::TooLarge {

@@ -54,7 +54,7 @@ fn record(inner: impl Strategy<Value = DType>) -> impl Strategy<Value = DType> {
         let mut fields: Vec<Field> = Vec::new();
         let mut end = 0;
         for (index, (name, title, dtype, shape, gap)) in parts.into_iter().enumerate() {
-            // The number keeps names and titles apart and from being empty.
+            // The number keeps names and titles distinct, and none of them empty.
             let mut field = Field::new(&format!("{name}{index}"), dtype, end + gap);
             if let Some(title) = title {
                 field = field.with_title(&format!("{title}{index}t"));

@@ -1,4 +1,4 @@
-//! Byte order: which bytes of an element change places between two dtypes that differ in nothing else.
+//! Byte order: the bytes of an element to reverse between two dtypes that differ in nothing else.
 
 use super::{ByteOrder, DType, Kind};
 
@@ -7,77 +7,78 @@ use super::{ByteOrder, DType, Kind};
 pub(crate) struct Swap {
     itemsize: usize,
     /// By offset, without overlap. Not empty.
-    parts: Vec<Part>,
+    repeats: Vec<Repeat>,
 }
 
-/// `count` neighbours in an element, the first of which is at `offset`. However long a sub-array is, it is one part.
+/// `count` equal items in a row, the first at `offset` of an element. A sub-array is one such row,
+/// however long it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Part {
+struct Repeat {
     offset: usize,
     count: usize,
-    what: What,
+    item: Item,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum What {
-    /// Numbers of so many bytes.
-    Numbers(usize),
-    /// Records, in each of which some numbers are reversed.
-    Records(Swap),
+enum Item {
+    /// A number of so many bytes.
+    Number(usize),
+    /// A record in which some numbers are reversed.
+    Record(Swap),
 }
 
-impl What {
+impl Item {
     fn width(&self) -> usize {
         match self {
-            What::Numbers(width) => *width,
-            What::Records(swap) => swap.itemsize,
+            Item::Number(width) => *width,
+            Item::Record(swap) => swap.itemsize,
         }
     }
 }
 
 impl Swap {
-    /// What brings an element of dtype `from` into the byte order of `to`: `None` if it is in it already. The error is for
-    /// dtypes that differ in more than byte order.
+    /// The swap from the byte order of `from` to that of `to`: `None` if they are the same. The
+    /// error means that the dtypes differ in more than byte order.
     pub(crate) fn between(from: &DType, to: &DType) -> Result<Option<Swap>, ()> {
         if from.with_byte_order(ByteOrder::Big) != to.with_byte_order(ByteOrder::Big) {
             return Err(());
         }
-        let mut parts = Vec::new();
-        collect(from, to, 0, &mut parts);
-        Ok((!parts.is_empty()).then_some(Swap {
+        let mut repeats = Vec::new();
+        collect(from, to, 0, &mut repeats);
+        Ok((!repeats.is_empty()).then_some(Swap {
             itemsize: from.itemsize(),
-            parts,
+            repeats,
         }))
     }
 
     /// Reverses the bytes of the numbers in a whole number of elements.
     pub(crate) fn apply(&self, elements: &mut [u8]) {
-        if let [part] = &self.parts[..]
-            && part.what.width() * part.count == self.itemsize
+        if let [repeat] = &self.repeats[..]
+            && repeat.item.width() * repeat.count == self.itemsize
         {
-            return part.what.apply(elements);
+            return repeat.item.apply(elements);
         }
         for element in elements.chunks_exact_mut(self.itemsize) {
-            for part in &self.parts {
-                let nbytes = part.what.width() * part.count;
-                part.what.apply(&mut element[part.offset..][..nbytes]);
+            for repeat in &self.repeats {
+                let nbytes = repeat.item.width() * repeat.count;
+                repeat.item.apply(&mut element[repeat.offset..][..nbytes]);
             }
         }
     }
 }
 
-impl What {
+impl Item {
     fn apply(&self, neighbours: &mut [u8]) {
         match self {
-            What::Numbers(width) => reverse(neighbours, *width),
-            What::Records(swap) => swap.apply(neighbours),
+            Item::Number(width) => reverse(neighbours, *width),
+            Item::Record(swap) => swap.apply(neighbours),
         }
     }
 }
 
 /// Reverses each number of `width` bytes.
 fn reverse(numbers: &mut [u8], width: usize) {
-    /// The length is known, so that this is a vector instruction and not a loop.
+    /// The compiler knows the length, so this becomes a vector instruction and not a loop.
     fn each<const N: usize>(numbers: &mut [u8]) {
         for number in numbers.as_chunks_mut::<N>().0 {
             number.reverse();
@@ -91,11 +92,12 @@ fn reverse(numbers: &mut [u8], width: usize) {
     }
 }
 
-/// Adds the parts of an element at `offset`. The dtypes are the same but for their byte orders.
-fn collect(from: &DType, to: &DType, offset: usize, parts: &mut Vec<Part>) {
+/// Adds the repeats of an element at `offset`. The dtypes are the same except for their byte
+/// orders.
+fn collect(from: &DType, to: &DType, offset: usize, repeats: &mut Vec<Repeat>) {
     if let (Some(from), Some(to)) = (from.fields(), to.fields()) {
         for (from, to) in from.iter().zip(to) {
-            // Of what has no bytes a header can claim any number.
+            // A header can claim any number of elements that have no bytes.
             let itemsize = from.dtype().itemsize();
             let count = from.itemsize().checked_div(itemsize).unwrap_or(0);
             let mut each = Vec::new();
@@ -105,20 +107,20 @@ fn collect(from: &DType, to: &DType, offset: usize, parts: &mut Vec<Part>) {
             let offset = offset + from.offset();
             match &each[..] {
                 [] => {}
-                [part] if part.what.width() * part.count == itemsize => {
-                    add(parts, offset, part.count * count, part.what.clone());
+                [repeat] if repeat.item.width() * repeat.count == itemsize => {
+                    add(repeats, offset, repeat.count * count, repeat.item.clone());
                 }
                 _ if count == 1 => {
-                    for part in each {
-                        add(parts, offset + part.offset, part.count, part.what);
+                    for repeat in each {
+                        add(repeats, offset + repeat.offset, repeat.count, repeat.item);
                     }
                 }
                 _ => {
-                    let parts_of_each = Swap {
+                    let repeats_of_each = Swap {
                         itemsize,
-                        parts: each,
+                        repeats: each,
                     };
-                    add(parts, offset, count, What::Records(parts_of_each));
+                    add(repeats, offset, count, Item::Record(repeats_of_each));
                 }
             }
         }
@@ -134,20 +136,20 @@ fn collect(from: &DType, to: &DType, offset: usize, parts: &mut Vec<Part>) {
     };
     let count = from.itemsize().checked_div(width).unwrap_or(0);
     if count > 0 {
-        add(parts, offset, count, What::Numbers(width));
+        add(repeats, offset, count, Item::Number(width));
     }
 }
 
-/// Adds a part behind the others, to the last one if it goes on there.
-fn add(parts: &mut Vec<Part>, offset: usize, count: usize, what: What) {
-    match parts.last_mut() {
-        Some(last) if last.what == what && last.offset + what.width() * last.count == offset => {
+/// Adds items behind the others, to the last repeat if they continue it.
+fn add(repeats: &mut Vec<Repeat>, offset: usize, count: usize, item: Item) {
+    match repeats.last_mut() {
+        Some(last) if last.item == item && last.offset + item.width() * last.count == offset => {
             last.count += count;
         }
-        _ => parts.push(Part {
+        _ => repeats.push(Repeat {
             offset,
             count,
-            what,
+            item,
         }),
     }
 }
@@ -265,13 +267,13 @@ mod tests {
     }
 
     #[test]
-    fn a_long_subarray_of_numbers_is_one_part() {
+    fn a_long_subarray_of_numbers_is_one_repeat() {
         let descr = |order| format!("[('x', '{order}f8', (1000,))]");
-        assert_eq!(swap(&descr('<'), &descr('>')).unwrap().parts.len(), 1);
+        assert_eq!(swap(&descr('<'), &descr('>')).unwrap().repeats.len(), 1);
     }
 
     #[test]
-    fn a_subarray_of_records_is_swapped_in_each_record_and_is_one_part() {
+    fn a_subarray_of_records_is_swapped_in_each_record_and_is_one_repeat() {
         let from = "[('a', '|i1'), ('b', [('c', '<i2'), ('d', '|i1'), ('e', [('f', '<i2')], (2,))], (2,))]";
         let to = from.replace('<', ">");
         let element = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
@@ -281,42 +283,45 @@ mod tests {
             [expected, expected].concat()
         );
         let from = "[('a', [('x', '|u1'), ('y', '<i2'), ('z', '<i4')], (300000000,))]";
-        assert_eq!(swap(from, &from.replace('<', ">")).unwrap().parts.len(), 1);
+        assert_eq!(
+            swap(from, &from.replace('<', ">")).unwrap().repeats.len(),
+            1
+        );
     }
 
     #[test]
-    fn neighbours_alike_are_one_part_and_others_are_not() {
-        let part = |offset, count, width| Part {
+    fn neighbours_alike_are_one_repeat_and_others_are_not() {
+        let repeat = |offset, count, width| Repeat {
             offset,
             count,
-            what: What::Numbers(width),
+            item: Item::Number(width),
         };
         for (from, expected) in [
-            ("[('a', '<i2'), ('b', '<u2')]", vec![part(0, 2, 2)]),
+            ("[('a', '<i2'), ('b', '<u2')]", vec![repeat(0, 2, 2)]),
             (
                 "[('a', '<i2'), ('b', '<i4'), ('c', '<i4')]",
-                vec![part(0, 1, 2), part(2, 2, 4)],
+                vec![repeat(0, 1, 2), repeat(2, 2, 4)],
             ),
             (
                 "[('a', '<i2'), ('b', '|u1'), ('c', '<i2')]",
-                vec![part(0, 1, 2), part(3, 1, 2)],
+                vec![repeat(0, 1, 2), repeat(3, 1, 2)],
             ),
             (
                 "[('a', '|u1'), ('b', '<i2', (3,)), ('c', '<i2')]",
-                vec![part(1, 4, 2)],
+                vec![repeat(1, 4, 2)],
             ),
-            // Records that hold nothing else, and a single one.
+            // Records that hold nothing else, and a single record.
             (
                 "[('a', [('x', '<i2')], (3,)), ('b', '<i2')]",
-                vec![part(0, 4, 2)],
+                vec![repeat(0, 4, 2)],
             ),
             (
                 "[('a', '|u1'), ('b', [('x', '<i2'), ('y', '|u1')])]",
-                vec![part(1, 1, 2)],
+                vec![repeat(1, 1, 2)],
             ),
         ] {
             let swap = swap(from, &from.replace('<', ">")).unwrap();
-            assert_eq!(swap.parts, expected, "{from}");
+            assert_eq!(swap.repeats, expected, "{from}");
         }
         let from = "[('a', [('x', '<i2'), ('y', '|u1')], (2,))]";
         let found = swapped(from, &from.replace('<', ">"), &[0, 1, 2, 3, 4, 5]);

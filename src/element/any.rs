@@ -11,12 +11,13 @@ use crate::dtype::{ByteOrder, DType, Kind, Quoted};
 
 /// An element of an [`AnyStore`](crate::AnyStore): a dtype, and the bytes of one element.
 ///
-/// It prints as NumPy prints the element: `1.5`, `nan`, `(1+2j)`, `True`, `b'ab'`, `'text'`, `2024-01-01T00:00:00`,
-/// `50 milliseconds`, `NaT`. A record is a tuple of its fields, and a sub-array nested lists. A `long double` prints its
-/// bytes, as void does, because it has another format on each kind of machine.
+/// It prints as NumPy prints the element: `1.5`, `nan`, `(1+2j)`, `True`, `b'ab'`, `'text'`,
+/// `2024-01-01T00:00:00`, `50 milliseconds`, `NaT`. A record is a tuple of its fields, and a
+/// sub-array nested lists. A `long double` prints its bytes, as void does, because it has another
+/// format on each kind of machine.
 ///
-/// An element may have 2 GiB, because a file says so. Behind 65,536 bytes of text there is `... (N bytes)`, the size of the
-/// whole element.
+/// A file can name an element of 2 GiB. Text stops after 65,536 bytes; `... (N bytes)` follows, the
+/// size of the whole element.
 #[derive(Clone)]
 pub struct AnyElement<'a> {
     dtype: &'a DType,
@@ -24,7 +25,7 @@ pub struct AnyElement<'a> {
 }
 
 impl<'a> AnyElement<'a> {
-    /// `bytes` are the item size of `dtype`.
+    /// `bytes` has the item size of `dtype`.
     pub(crate) fn new(dtype: &'a DType, bytes: Vec<u8>) -> AnyElement<'a> {
         AnyElement { dtype, bytes }
     }
@@ -43,7 +44,7 @@ impl<'a> AnyElement<'a> {
 impl Display for AnyElement<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut text = Bounded(String::new());
-        // The only failure is that there is no more room.
+        // Writing fails only when the text has no more room.
         if write(&mut text, self.dtype, &self.bytes).is_err() {
             write!(text.0, "... ({} bytes)", self.bytes.len())?;
         }
@@ -51,7 +52,8 @@ impl Display for AnyElement<'_> {
     }
 }
 
-/// How many bytes of text an element prints at most: more than any screen, and little for a file to ask for.
+/// The most bytes of text that an element prints: more than a screen shows, and too few for a file
+/// to do harm with.
 const MOST: usize = 1 << 16;
 
 /// A text that grows up to [`MOST`] and refuses the rest.
@@ -69,7 +71,7 @@ impl Write for Bounded {
     }
 }
 
-/// As many units as can be printed, and one more, which does not fit.
+/// As many units as can be printed, and one more, which makes the text overflow.
 fn shown<T>(units: &[T]) -> &[T] {
     &units[..units.len().min(MOST + 1)]
 }
@@ -192,7 +194,7 @@ fn write_record(out: &mut Bounded, dtype: &DType, bytes: &[u8]) -> fmt::Result {
         let bytes = &bytes[field.offset()..][..field.itemsize()];
         write_sub_array(out, field.dtype(), field.shape(), bytes)?;
     }
-    // One field alone takes Python's comma of a tuple of one.
+    // A single field takes the comma of Python's one-tuples.
     out.write_str(if fields.len() == 1 { ",)" } else { ")" })
 }
 
@@ -200,7 +202,7 @@ fn write_sub_array(out: &mut Bounded, dtype: &DType, shape: &[usize], bytes: &[u
     let Some((&len, shape)) = shape.split_first() else {
         return write(out, dtype, bytes);
     };
-    // Without bytes the lengths are only claims, however large.
+    // Without bytes behind them the lengths are only claims, and may be huge.
     if bytes.is_empty() {
         return out.write_str("[]");
     }

@@ -1,4 +1,4 @@
-//! `AsType`: numbers as numbers of another type.
+//! `AsType`: converts numbers to another number type.
 
 #[cfg(feature = "half")]
 use half::f16;
@@ -7,14 +7,15 @@ use num_complex::Complex;
 
 use super::{Bool8, Element};
 
-/// A number that can become one of type `B`, as NumPy's `astype` does it.
+/// A number that converts to `B`, as NumPy's `astype` does it.
 ///
-/// - Integers keep their low bits, and their sign is taken from these: `-1_i32` is `255_u8`.
-/// - Floats are rounded to the nearest one, and to infinity if they are too large.
-/// - From a float to an integer the fraction is dropped. What the integer cannot hold becomes the nearest one that it can, and
-///   NaN becomes 0: there NumPy's result depends on the machine.
-/// - Anything but 0 is true, NaN as well.
-/// - A real number becomes a complex one. The other way round something would be lost, so there is none: `map(|z| z.re)`.
+/// - Integers keep their low bits, which also give the sign: `-1_i32` is `255_u8`.
+/// - Floats are rounded to the nearest float, and to infinity if they are too large.
+/// - A float that becomes an integer loses its fraction. A value out of range becomes the nearest
+///   integer, and NaN becomes 0; in both cases NumPy's result depends on the machine.
+/// - Everything but 0 is true, NaN as well.
+/// - A real number becomes a complex one. There is no conversion back, because it would lose the
+///   imaginary part: use `map(|z| z.re)`.
 pub trait AsType<B>: Element {
     /// The number as a `B`.
     fn as_type(self) -> B;
@@ -46,7 +47,7 @@ macro_rules! casts {
         #[cfg(feature = "half")]
         impl AsType<f16> for $from {
             fn as_type(self) -> f16 {
-                // An integer that an `f64` does not hold is infinite as an `f16`.
+                // An integer too large for an exact `f64` is infinite as an `f16`.
                 to_half(self as f64)
             }
         }
@@ -74,10 +75,11 @@ macro_rules! casts {
     };
 }
 
-/// Rounds to the nearest half. `f16::from_f64` ignores the lowest bits, which decide where the rest lies halfway.
+/// Rounds to the nearest half. `f16::from_f64` ignores the lowest bits, which break a tie between
+/// two halves.
 ///
-/// So does an `f32` between: unless it is rounded to odd, which keeps in its last bit whether anything was cut off (Boldo and
-/// Melquiond, "When double rounding is odd", 2005).
+/// An `f32` in between would lose them too, unless it is rounded to odd: its last bit then says
+/// whether anything was cut off (Boldo and Melquiond, "When double rounding is odd", 2005).
 #[cfg(feature = "half")]
 fn to_half(x: f64) -> f16 {
     let nearest = x as f32;
@@ -152,7 +154,7 @@ mod tests {
     fn halves_are_rounded_once() {
         assert_eq!(AsType::<f16>::as_type(65_519_i32), f16::MAX);
         assert_eq!(AsType::<f16>::as_type(i64::MAX), f16::INFINITY);
-        // Halfway between two halves but for a last bit that an `f32` would lose.
+        // Halfway between two halves, except for a last bit that an `f32` would lose.
         let above = 1.0 + 2f64.powi(-11) + 2f64.powi(-40);
         assert_eq!(AsType::<f16>::as_type(above).to_f64(), 1.0 + 2f64.powi(-10));
         assert_eq!(AsType::<u8>::as_type(f16::from_f32(7.9)), 7);

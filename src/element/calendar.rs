@@ -1,8 +1,8 @@
-//! Times as NumPy prints them, ISO 8601 in the proleptic Gregorian calendar or a count with its unit, and the arithmetic
-//! between units behind it.
+//! Times as NumPy prints them (ISO 8601 in the proleptic Gregorian calendar, or a count with its
+//! unit), and the arithmetic between units that this needs.
 //!
-//! All of it is wide enough for any count, multiple and unit, or says that it is not; NumPy's own wraps around for times
-//! that lie further from 1970 than 64 bits of its unit reach.
+//! The arithmetic holds every count, multiple and unit, or says that it does not. NumPy's wraps
+//! around for times further from 1970 than 64 bits of the unit reach.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -36,7 +36,8 @@ impl Display for Time {
 const SECOND: i128 = 10_i128.pow(18);
 const DAY: i128 = 86_400 * SECOND;
 
-/// How many attoseconds a unit takes. Years and months have no fixed length, and a bare count has none at all.
+/// How many attoseconds a unit takes. Years and months have no fixed length, and a bare count has
+/// none at all.
 pub(super) fn length(unit: TimeUnit) -> Option<i128> {
     Some(match unit {
         TimeUnit::Generic | TimeUnit::Year | TimeUnit::Month => return None,
@@ -81,7 +82,8 @@ impl Moment {
         }
     }
 
-    /// The seconds since the start of 1970, and the attoseconds behind them. The days are those of a [`Moment::of`].
+    /// The seconds since the start of 1970, and the attoseconds behind them. The days are those of
+    /// a [`Moment::of`].
     pub(super) fn seconds(self) -> (i128, i128) {
         (
             self.days * 86_400 + self.attos / SECOND,
@@ -89,9 +91,10 @@ impl Moment {
         )
     }
 
-    /// The start of the unit that begins `count` units after the start of 1970. `None` without a unit.
+    /// The start of the unit that begins `count` units after the start of 1970. `None` without a
+    /// unit.
     ///
-    /// A count of an `i64` times a multiple of an `i32` has less than 2^94 units, so less than 2^103 days.
+    /// An `i64` count times an `i32` multiple is less than 2^94 units, and so less than 2^103 days.
     pub(super) fn of(count: i128, unit: TimeUnit) -> Option<Moment> {
         if let Some(months) = months(unit) {
             let count = count * months;
@@ -116,7 +119,8 @@ impl Moment {
         })
     }
 
-    /// How many whole units lie between the start of 1970 and this moment. `None` without a unit, or if there are too many.
+    /// How many whole units lie between the start of 1970 and this moment. `None` without a unit,
+    /// or if there are too many.
     pub(super) fn count(self, unit: TimeUnit) -> Option<i128> {
         if let Some(months) = months(unit) {
             let (year, month, _) = date(self.days);
@@ -176,9 +180,9 @@ fn write_date(f: &mut Formatter<'_>, count: i128, unit: TimeUnit) -> fmt::Result
     }
 }
 
-// Years are counted from March, so that the leap day is the last of its year, in cycles of 400 years, which all have the
-// same days: 719468 lie between the first of March of the year 0 and 1970. From March on, five months have 153 days: 31, 30,
-// 31, 30, 31.
+// Years are counted from March, so that the leap day is the last of its year, and in cycles of 400
+// years, which all have the same number of days. 719468 days lie between the first of March of the
+// year 0 and 1970. From March on, five months have 153 days: 31, 30, 31, 30, 31.
 
 /// The days of 400 years.
 const CYCLE: i128 = 146_097;

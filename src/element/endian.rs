@@ -1,4 +1,4 @@
-//! `Be` and `Le`: values in a byte order of their own, at any address.
+//! `Be` and `Le`: values of a fixed byte order, at any address.
 
 use std::cmp::Ordering;
 use std::fmt::{self, Debug, Display, Formatter};
@@ -9,11 +9,12 @@ use bytemuck::{Pod, Zeroable};
 use super::Element;
 use crate::dtype::{ByteOrder, DType};
 
-/// An element whose bytes have an order: a number, a [`Text`](crate::Text) or a time, but no string of bytes.
+/// An element whose bytes have an order: a number, a [`Text`](crate::Text) or a time, but no string
+/// of bytes.
 ///
 /// [`Be`] and [`Le`] hold these.
 pub trait ByteOrdered: Element {
-    /// The bytes of one value. The same size, and no alignment.
+    /// The bytes of one value: the same size, without alignment.
     type Raw: Pod + Send + Sync;
 
     /// The bytes of the value in the other byte order.
@@ -116,8 +117,9 @@ macro_rules! byte_order {
 byte_order! {
     /// A value whose most significant byte comes first: `>f8` is `Be<f64>`.
     ///
-    /// It has no alignment, so that a file of the other byte order, or one whose data start anywhere, is viewed in place.
-    /// It compares and prints by its value; [`get`](Be::get) takes it out, and `mapv(Be::get)` a whole array.
+    /// It has no alignment, so a file of the other byte order, or one whose data are not aligned,
+    /// can be viewed in place. It compares and prints by its value. [`get`](Be::get) returns the
+    /// value, and `mapv(Be::get)` those of a whole array.
     ///
     /// ```
     /// use ndarray::prelude::*;
@@ -139,6 +141,7 @@ byte_order! {
 byte_order! {
     /// A value whose least significant byte comes first: `<f8` is `Le<f64>`.
     ///
-    /// In all else it is [`Be`]. On a little-endian machine it is the type for files whose data are not aligned.
+    /// In all else it is like [`Be`]. On a little-endian machine it is the type for files whose
+    /// data are not aligned.
     Le: ByteOrder::Little
 }

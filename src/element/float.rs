@@ -1,12 +1,14 @@
-//! Floats as NumPy prints them: the shortest digits that read back as the same value.
+//! Floats as NumPy prints them: the fewest digits that read back as the same value.
 
 /// A float of any width.
 pub(super) struct Float {
     /// Its shortest digits: `-1.5e3`, or `inf`, `-inf`, `NaN`.
     digits: String,
-    /// The power of ten from which NumPy writes an exponent: the digits that the width always keeps.
+    /// The power of ten from which NumPy writes an exponent: the number of digits that a float of
+    /// this width always keeps.
     limit: i32,
-    /// Whether it is below `1e-4`, where NumPy writes an exponent too. The digits of such a float may round up to that.
+    /// Whether the value is below `1e-4`, where NumPy writes an exponent too. Its digits may round
+    /// up to `1e-4`.
     small: bool,
 }
 
@@ -37,7 +39,7 @@ impl Float {
         }
     }
 
-    /// The float as NumPy writes it. `whole` follows where there are neither decimals nor an exponent.
+    /// The float as NumPy writes it. `whole` follows a float with neither decimals nor an exponent.
     pub(super) fn text(&self, whole: &str) -> String {
         let Some((digits, exponent)) = self.digits.split_once('e') else {
             return self.digits.to_lowercase();
@@ -65,7 +67,8 @@ impl Float {
     }
 }
 
-/// The shortest digits of a float, or as many that are as near and even: Rust rounds a tie up, and Python to even.
+/// The shortest digits of a float. If two such strings are equally near, Rust takes the upper one
+/// and Python the even one; so does this function.
 fn even_digits(shortest: String, value: f64, is_same: impl Fn(&str) -> bool) -> String {
     let Some((digits, _)) = shortest.split_once('e') else {
         return shortest;
@@ -89,7 +92,7 @@ fn half_value(bits: u16) -> f64 {
     if bits >> 15 == 0 { size } else { -size }
 }
 
-/// The shortest digits to which no other half is nearer.
+/// The fewest digits that are nearer to this half than to any other.
 fn half_digits(bits: u16) -> String {
     let value = half_value(bits);
     if value == 0.0 || !value.is_finite() {
@@ -108,7 +111,8 @@ fn half_digits(bits: u16) -> String {
             own < other || (own == other && bits & 1 == 0)
         })
     };
-    // A power of two is nearer to the half below it than to the one above, so that there may be room only above.
+    // A power of two is nearer to the half below it than to the one above, so there may be room
+    // only above.
     let upwards = value + (above - value) / 4.0;
     (0..=4)
         .flat_map(|decimals| [value, upwards].map(|near| format!("{near:.decimals$e}")))

@@ -1,8 +1,9 @@
-//! Points in time out of ISO 8601 text, as NumPy reads it.
+//! Reads points in time from ISO 8601 text, as NumPy does.
 //!
-//! `[+-]year[-month[-day[T hour[:minute[:second[.fraction]]]]]]`, with a blank or `T` before the hour, then `Z` or an offset
-//! from UTC, which is subtracted. The year has any number of digits, the fraction at most 18. Empty text and `NaT` are no
-//! time. What NumPy reads off a clock, `now` and `today`, is refused.
+//! `[+-]year[-month[-day[T hour[:minute[:second[.fraction]]]]]]`, with a space or `T` before the
+//! hour, then `Z` or an offset from UTC, which is subtracted. The year has any number of digits,
+//! the fraction at most 18. Empty text and `NaT` are NaT. `now` and `today`, which NumPy reads off
+//! the clock, are refused.
 
 use super::calendar::{Moment, days_in, days_until};
 
@@ -13,11 +14,11 @@ pub(super) enum Refusal {
         at: usize,
         reason: &'static str,
     },
-    /// No count of years has so many.
+    /// No count reaches such a year.
     Year,
 }
 
-/// No 64 bits times a multiple of 31 bits reach as many years.
+/// No count of 64 bits, times a multiple of 31 bits, reaches this year.
 const MAX_YEAR: i128 = 1 << 96;
 
 /// Reads a point in time. `None` is NaT.
@@ -95,7 +96,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The attoseconds that the digits behind the point are. Digits behind those of an attosecond stay unread.
+    /// The attoseconds that the digits behind the point stand for. Digits finer than an attosecond
+    /// stay unread.
     fn fraction(&mut self) -> i128 {
         let (mut attos, mut unit) = (0, 10_i128.pow(18));
         while unit > 1
@@ -107,7 +109,7 @@ impl Reader<'_> {
         attos
     }
 
-    /// The offset of local time from UTC, in seconds: none unless the text names one.
+    /// The offset of local time from UTC, in seconds: 0 unless the text names one.
     fn offset(&mut self) -> Result<i128, Refusal> {
         let sign = match self.bytes.get(self.at) {
             Some(b'+') => 1,
@@ -150,7 +152,7 @@ impl Reader<'_> {
         Some(i128::from(digit - b'0'))
     }
 
-    /// Passes over a byte that is one of these.
+    /// Passes over the next byte if it is one of these.
     fn eat(&mut self, any_of: &[u8]) -> bool {
         let found = self.bytes.get(self.at);
         let is_one = found.is_some_and(|byte| any_of.contains(byte));

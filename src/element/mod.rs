@@ -1,8 +1,8 @@
-//! Rust types as elements of an array: which dtype each one is.
+//! Rust types as elements of an array, and the dtype of each.
 //!
-//! A type is an element if any bytes of its size are a value of it ([`Pod`]). What [`Element::dtype`] says decides which
-//! files the type opens, never whether that is memory-safe. An element whose type is known only at run time is an
-//! [`AnyElement`]. Nothing here knows files.
+//! A type is an element if any bytes of its size are a value of it ([`Pod`]). [`Element::dtype`]
+//! decides which files the type opens; memory safety never depends on it. An element whose type is
+//! known only at run time is an [`AnyElement`]. Nothing here knows of files.
 
 mod any;
 mod as_type;
@@ -29,8 +29,9 @@ pub use time::{Datetime64, Timedelta64, unit};
 
 /// A Rust type that can be the element of a [`Store`](crate::Store).
 ///
-/// The type must be [`Pod`]: any bytes of its size are a value, it has no padding and no references. That, and its size,
-/// is all that memory safety rests on; a wrong [`dtype`](Element::dtype) opens the wrong files, and nothing worse.
+/// The type must be [`Pod`]: any bytes of its size are a value, and it has no padding and no
+/// references. Memory safety rests on that and on the size alone; a wrong [`dtype`](Element::dtype)
+/// opens the wrong files and does no other harm.
 ///
 /// | Rust | descr | Rust | descr |
 /// |---|---|---|---|
@@ -41,10 +42,11 @@ pub use time::{Datetime64, Timedelta64, unit};
 /// | `Complex<f32>` `Complex<f64>` | `<c8` `<c16` | [`Timedelta64<unit::Second, 25>`](Timedelta64) | `<m8[25s]` |
 /// | [`Bool8`] | `\|b1` | a [`record!`](crate::record) | `[('x', '<f4'), ...]` |
 ///
-/// `<` is the byte order of this machine; on a big-endian one the same types are `>`. [`Be<T>`](Be) and [`Le<T>`](Le)
-/// are the types of one order on every machine, and have no alignment.
+/// `<` is the byte order of this machine; on a big-endian one the same types are `>`. [`Be<T>`](Be)
+/// and [`Le<T>`](Le) have the same byte order on every machine, and no alignment.
 ///
-/// An element has at least one byte, and an alignment of at most 4096; any other type does not compile:
+/// An element has at least one byte, and an alignment of at most 4096; any other type does not
+/// compile:
 ///
 /// ```compile_fail,E0080
 /// # use ndarray::Ix1;
@@ -65,11 +67,12 @@ pub use time::{Datetime64, Timedelta64, unit};
     note = "structs become elements with `ndstore::record!`, `bool` is `Bool8`, strings are `Bytes<N>` or `Text<N>`"
 )]
 pub trait Element: Pod + Send + Sync + 'static {
-    /// The dtype of one element, as it stands in a file's header. Its item size is the size of the type.
+    /// The dtype of one element, as a file's header states it. Its item size is the size of the
+    /// type.
     fn dtype() -> DType;
 }
 
-/// Refuses to compile for a type whose size or alignment no element has.
+/// Fails to compile for a type whose size or alignment no element can have.
 pub(crate) const fn assert_element<A: Element>() {
     const {
         assert!(size_of::<A>() > 0, "an element has at least one byte");

@@ -56,8 +56,8 @@ complex! { f32, f64, }
 
 /// A boolean as a file holds it: one byte, 0 for false and 1 for true.
 ///
-/// NumPy keeps any other byte and takes it for true, and so does this type: a file of booleans opens without a scan, and
-/// no byte in it can break Rust's rule that a `bool` is 0 or 1.
+/// NumPy keeps any other byte and takes it for true, and so does this type. A file of booleans
+/// therefore opens without a scan, and no byte in it can break Rust's rule that a `bool` is 0 or 1.
 ///
 /// ```
 /// use ndstore::Bool8;

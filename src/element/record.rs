@@ -1,4 +1,5 @@
-//! Structs as elements: a record's fields, their names and their offsets, taken from the struct itself.
+//! Structs as elements: the fields of a record, their names and their offsets come from the struct
+//! itself.
 #![allow(unsafe_code)]
 
 use std::fmt::{self, Debug, Formatter};
@@ -10,15 +11,18 @@ use crate::dtype::{DType, Field};
 
 /// Declares structs that are elements: NumPy's structured dtypes.
 ///
-/// The dtype of the struct has its fields, with their names, types and offsets. A field is an element, an array
-/// `[T; N]` of such, which becomes a sub-array, or [`Pad<N>`](crate::Pad), which is a gap without a name. Structs nest.
+/// The dtype has the fields of the struct, with their names, types and offsets. A field is an
+/// element, an array `[T; N]` of elements, which becomes a sub-array, or [`Pad<N>`](crate::Pad),
+/// which is a gap without a name. Structs nest.
 ///
-/// The struct is `repr(C)`, where a field lies at a multiple of its alignment, as with `align=True` in NumPy.
-/// `#[repr(C, packed)]` leaves no gaps, which is NumPy's default; so do fields of [`Le<T>`](crate::Le) and
-/// [`Be<T>`](crate::Be), which have no alignment. Either way a struct with padding that is not a field does not
-/// compile. The macro implements `Clone` and `Copy`; derives, docs and attributes are written as on any struct.
+/// The struct is `repr(C)`: each field lies at a multiple of its alignment, as with `align=True` in
+/// NumPy. `#[repr(C, packed)]` leaves no gaps, which is NumPy's default; nor do fields of
+/// [`Le<T>`](crate::Le) and [`Be<T>`](crate::Be), which have no alignment. Either way, a struct
+/// with padding that is not a field does not compile. The macro implements `Clone` and `Copy`;
+/// derives, docs and attributes are written as on any struct.
 ///
-/// A field has another name in the file where `= "name"` follows its type, and a title with `= ("title", "name")`.
+/// `= "name"` after the type gives a field another name in the file; `= ("title", "name")` gives it
+/// a title as well.
 ///
 /// # Examples
 ///
@@ -45,7 +49,7 @@ use crate::dtype::{DType, Field};
 /// # Ok::<(), ndstore::Error>(())
 /// ```
 ///
-/// Padding that has no field is refused:
+/// Padding that is not a field is refused:
 ///
 /// ```compile_fail,E0080
 /// ndstore::record! {
@@ -55,8 +59,8 @@ use crate::dtype::{DType, Field};
 ///
 /// # Panics
 ///
-/// Where the dtype is asked for, at the latest when a file is opened or created, if NumPy has no such record: two fields
-/// renamed to one name, a size over 2 GiB, more than 64 dimensions.
+/// Asking for the dtype panics if NumPy has no such record: two fields renamed to one name, a size
+/// over 2 GiB, more than 64 dimensions. Opening or creating a file asks for it.
 #[macro_export]
 #[doc(alias = "structured")]
 macro_rules! record {
@@ -88,19 +92,23 @@ macro_rules! record {
             ),
         );
 
-        // Whatever the attributes have made of the struct, it has these fields, with these types, and no others.
+        // Whatever the attributes did to the struct, it has these fields, with these types, and no
+        // others.
         const _: fn($record) -> ($($type,)*) = |$record { $($field,)* }| ($($field,)*);
 
-        // SAFETY: all zeros are a value of each field, by the function above and the bound on `field` below.
+        // SAFETY: all zeros are a value of each field, by the function above and the bound on
+        // `field` below.
         unsafe impl $crate::__private::Zeroable for $record {}
 
-        // SAFETY: the struct is `repr(C)` and `Copy`. It has no padding, by the assertion above, and no fields but those
-        // listed, by the function above. Each of them is `Pod`, by the bound on `field` below.
+        // SAFETY: the struct is `repr(C)` and `Copy`. It has no padding, by the assertion above,
+        // and no fields but those listed, by the function above. Each of them is `Pod`, by the
+        // bound on `field` below.
         unsafe impl $crate::__private::Pod for $record {}
 
         impl $crate::Element for $record {
             fn dtype() -> $crate::DType {
-                // Outside of the block, where a name that the caller gives cannot mean the static.
+                // Outside of the block below, so that a name that the caller gives cannot refer to
+                // the static.
                 let make = || $crate::__private::record_dtype(
                     [$($crate::__private::field::<$type>(
                         $crate::__private::offset_of!($record, $field),
@@ -124,7 +132,8 @@ macro_rules! record {
     };
 }
 
-/// What a field of a [`record!`](crate::record) can be: an [`Element`], an array of such, or a [`Pad`].
+/// A type that a field of a [`record!`](crate::record) can have: an [`Element`], an array of
+/// elements, or a [`Pad`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a record",
     note = "a field is an `Element`, an array `[T; N]` of such, or `Pad<N>`"
@@ -157,7 +166,7 @@ impl<const N: usize> RecordField for Pad<N> {
 
 /// A gap of `N` bytes between the fields of a [`record!`](crate::record).
 ///
-/// What the bytes are does not matter, and other programs leave anything there: all values are equal.
+/// The bytes have no meaning, and other programs leave anything there, so all values are equal.
 #[derive(Clone, Copy, Zeroable, Pod)]
 #[repr(transparent)]
 pub struct Pad<const N: usize>([u8; N]);
@@ -182,7 +191,7 @@ impl<const N: usize> Debug for Pad<N> {
     }
 }
 
-/// What stands behind `=` in a [`record!`](crate::record): a name, or a title and a name.
+/// The right side of `=` in a [`record!`](crate::record): a name, or a title and a name.
 pub struct FieldName {
     title: Option<&'static str>,
     name: &'static str,

@@ -10,8 +10,8 @@ use crate::error::TextError;
 
 /// A byte string of at most `N` bytes: NumPy's `S`.
 ///
-/// A shorter one is padded with zero bytes, so that zeros at the end do not count, as in NumPy. It compares with
-/// whatever is bytes or `str`; `Display` shows bytes that are not UTF-8 as U+FFFD.
+/// A shorter string is padded with zero bytes, so zeros at the end do not count, as in NumPy. It
+/// compares with bytes and with `str`. `Display` shows bytes that are not UTF-8 as U+FFFD.
 ///
 /// ```
 /// use ndstore::Bytes;
@@ -97,9 +97,9 @@ impl<const N: usize> Element for Bytes<N> {
 
 /// A text of at most `N` characters in UTF-32: NumPy's `U`.
 ///
-/// A shorter one is padded with zeros, so that zeros at the end do not count, as in NumPy. A file can hold numbers that
-/// are no characters: [`decode`](Text::decode) refuses them and `Display` shows U+FFFD. In the other byte order it is
-/// [`Be<Text<N>>`](crate::Be).
+/// A shorter text is padded with zeros, so zeros at the end do not count, as in NumPy. A file can
+/// hold numbers that are not characters: [`decode`](Text::decode) refuses them and `Display` shows
+/// U+FFFD. The type for the other byte order is [`Be<Text<N>>`](crate::Be).
 ///
 /// ```
 /// use ndstore::Text;
@@ -124,7 +124,8 @@ impl<const N: usize> Text<N> {
     ///
     /// # Errors
     ///
-    /// [`TextError::CodePoint`] if one of the numbers is no character: a surrogate, or over 0x10ffff.
+    /// [`TextError::CodePoint`] if one of the numbers is not a character: a surrogate, or over
+    /// 0x10ffff.
     pub fn decode(&self) -> Result<String, TextError> {
         let chars = self.code_points().iter().enumerate();
         chars
@@ -198,7 +199,7 @@ impl<const N: usize> ByteOrdered for Text<N> {
     }
 }
 
-/// `N` bytes whose meaning the file does not tell: NumPy's `V`.
+/// `N` bytes whose meaning the file does not state: NumPy's `V`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Zeroable, Pod)]
 #[repr(transparent)]
 pub struct Void<const N: usize>([u8; N]);

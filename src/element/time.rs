@@ -12,13 +12,14 @@ use super::calendar::Time;
 use super::{ByteOrdered, Element};
 use crate::dtype::{ByteOrder, DType, Kind};
 
-/// The units of [`Datetime64`](crate::Datetime64) and [`Timedelta64`](crate::Timedelta64), as types.
+/// The units of [`Datetime64`](crate::Datetime64) and [`Timedelta64`](crate::Timedelta64), as
+/// types.
 pub mod unit {
     use bytemuck::{Pod, Zeroable};
 
     use crate::dtype::TimeUnit;
 
-    /// A unit of time. It is only ever a type: it has no bytes.
+    /// A unit of time: a type without bytes.
     pub trait Unit: Pod + Send + Sync {
         /// The unit.
         const UNIT: TimeUnit;
@@ -81,11 +82,13 @@ macro_rules! times {
             U: Unit;
 
         impl<U: Unit, const MULTIPLE: u32> $name<U, MULTIPLE> {
-            /// Not a time: NumPy's `NaT`. It equals itself and comes after every time, as where NumPy sorts, so that times
-            /// have a total order; NumPy's `==` and `<` are false for it.
+            /// Not a time: NumPy's `NaT`. It equals itself and comes after every time, as it does
+            /// when NumPy sorts, so times have a total order. NumPy's `==` and `<` are false for
+            /// it.
             pub const NAT: Self = Self::new(i64::MIN);
 
-            /// The time of this count of units, or of `MULTIPLE` units each. `i64::MIN` is [`NAT`](Self::NAT).
+            /// The time of this count of units, or of `MULTIPLE` units each. `i64::MIN` is
+            /// [`NAT`](Self::NAT).
             pub const fn new(value: i64) -> Self {
                 $name(value, PhantomData)
             }
@@ -145,12 +148,13 @@ macro_rules! times {
 }
 
 times! {
-    /// A point in time, counted since the start of 1970 in a unit of [`unit`](mod@unit) or a multiple of it: NumPy's
-    /// `datetime64`.
+    /// A point in time, counted since the start of 1970 in a unit of [`unit`](mod@unit) or a
+    /// multiple of it: NumPy's `datetime64`.
     ///
-    /// It is read and printed as ISO 8601, as in NumPy, and comes from and becomes a [`SystemTime`](std::time::SystemTime), by
-    /// which the crates for calendars and time zones get to it. Spans are added and subtracted. Where a result is more than 64
-    /// bits hold, the operators give [`NAT`](Self::NAT), and the checked methods `None`.
+    /// It is read and printed as ISO 8601, as in NumPy. It converts from and to
+    /// [`SystemTime`](std::time::SystemTime), which crates for calendars and time zones understand.
+    /// Spans are added and subtracted. If 64 bits do not hold a result, the operators give
+    /// [`NAT`](Self::NAT), and the checked methods `None`.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -169,11 +173,13 @@ times! {
 }
 
 times! {
-    /// A span of time, counted in a unit of [`unit`](mod@unit) or a multiple of it: NumPy's `timedelta64`.
+    /// A span of time, counted in a unit of [`unit`](mod@unit) or a multiple of it: NumPy's
+    /// `timedelta64`.
     ///
-    /// It prints as a count with its unit, as in NumPy. Spans of one unit are added, subtracted, scaled and divided as in NumPy;
-    /// where a result is more than 64 bits hold, the operators give [`NAT`](Self::NAT), and the checked methods `None`.
-    /// [`cast`](Timedelta64::cast) changes the unit.
+    /// It prints as a count with its unit, as in NumPy. Spans of one unit are added, subtracted,
+    /// scaled and divided as in NumPy. If 64 bits do not hold a result, the operators give
+    /// [`NAT`](Self::NAT), and the checked methods `None`. [`cast`](Timedelta64::cast) changes the
+    /// unit.
     ///
     /// ```
     /// use std::time::Duration;

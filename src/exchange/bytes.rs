@@ -1,6 +1,7 @@
-//! Arrays as bare bytes, in memory and in headerless files: NumPy's `tobytes`, `frombuffer`, `tofile` and `fromfile`.
+//! Arrays as bare bytes, in memory and in headerless files: NumPy's `tobytes`, `frombuffer`,
+//! `tofile` and `fromfile`.
 //!
-//! Bare bytes tell neither dtype nor shape nor order; whoever passes them on passes those on as well.
+//! Bare bytes state neither dtype nor shape nor order, so these must be passed on with them.
 
 use std::path::Path;
 
@@ -18,15 +19,16 @@ use crate::sys;
 
 /// The order in which [`to_bytes`] lays out elements: the `order` of NumPy's `tobytes`.
 ///
-/// An [`Order`] turns into it, so `to_bytes(Order::F)` is fine, too.
+/// An [`Order`] converts to it, so `to_bytes(Order::F)` works too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MemoryOrder {
-    /// Row-major, whatever the order in memory. The default, as in NumPy, whose `'K'` means the same here.
+    /// Row-major, whatever the order in memory. The default, as in NumPy, whose `'K'` means the
+    /// same here.
     #[default]
     C,
     /// Column-major, whatever the order in memory.
     F,
-    /// Column-major if that is how the array lies in memory and row-major is not; else row-major.
+    /// Column-major if the array is column-major and not row-major in memory; otherwise row-major.
     A,
 }
 
@@ -41,12 +43,12 @@ impl From<Order> for MemoryOrder {
 
 /// Returns the bytes of all elements: NumPy's `array.tobytes(order)`.
 ///
-/// The array may have any strides; what lies apart is packed. The bytes of each element stay as they are, so they are in
-/// the byte order of `A`. Where memory has another order, elements move in tiles, at the pace of the caches.
+/// The array may have any strides. The bytes of each element stay in the byte order of `A`. If
+/// memory has another order than the result, elements move in tiles that fit the caches.
 ///
 /// # Errors
 ///
-/// [`OutOfMemory`](ErrorKind::OutOfMemory): a view can repeat its elements beyond all memory.
+/// [`OutOfMemory`](ErrorKind::OutOfMemory), because a view can repeat its elements without limit.
 ///
 /// # Examples
 ///
@@ -83,7 +85,8 @@ pub fn to_bytes<A: Element, D: Dimension>(
 impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     /// Reads the bytes of all elements: NumPy's `array.tobytes(order)`. See [`to_bytes`].
     ///
-    /// In the order of the file they are read as they are; in the other one it takes as much memory again meanwhile.
+    /// In the order of the file, the bytes are read as they are. The other order takes twice the
+    /// memory meanwhile.
     ///
     /// # Errors
     ///
@@ -98,9 +101,10 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     }
 }
 
-/// Makes an array of a copy of its bytes: NumPy's `frombuffer(bytes, dtype).reshape(shape, order=order)`.
+/// Makes an array of a copy of its bytes: NumPy's
+/// `frombuffer(bytes, dtype).reshape(shape, order=order)`.
 ///
-/// The bytes may lie anywhere. The array is in `order` in memory, too.
+/// The bytes need no alignment. The array is in `order` in memory, too.
 ///
 /// # Errors
 ///
@@ -133,13 +137,16 @@ pub fn from_bytes<A: Element, D: Dimension>(
         .expect("the bytes are those of the shape, by `check`"))
 }
 
-/// As [`from_bytes`], for bytes that came with the name of their dtype: refuses them if `A` is not that.
+/// Does what [`from_bytes`] does, for bytes that came with the name of their dtype: refuses them if
+/// `A` has another dtype.
 ///
-/// `dtype` is NumPy's `array.dtype.str`, [`DType::descr`]. It has the byte order, which `dtype.name` leaves out.
+/// `dtype` is NumPy's `array.dtype.str`, [`DType::descr`]. It states the byte order, which
+/// `dtype.name` leaves out.
 ///
 /// # Errors
 ///
-/// As [`from_bytes`]; [`DTypeMismatch`](ErrorKind::DTypeMismatch), and [`ErrorKind::Descr`] if the text is no dtype.
+/// As [`from_bytes`]; [`DTypeMismatch`](ErrorKind::DTypeMismatch), and [`ErrorKind::Descr`] if the
+/// text is not a dtype.
 ///
 /// # Examples
 ///
@@ -168,12 +175,13 @@ pub fn from_bytes_as<A: Element, D: Dimension>(
     from_bytes(bytes, shape, order)
 }
 
-/// Views bytes as an array, without a copy: NumPy's `frombuffer(bytes, dtype).reshape(shape, order=order)`.
+/// Views bytes as an array, without a copy: NumPy's
+/// `frombuffer(bytes, dtype).reshape(shape, order=order)`.
 ///
 /// # Errors
 ///
-/// As [`from_bytes`]; [`Misaligned`](ErrorKind::Misaligned) if the bytes do not lie at a multiple of the alignment of
-/// `A`.
+/// As [`from_bytes`]; [`Misaligned`](ErrorKind::Misaligned) if the bytes do not lie at a multiple
+/// of the alignment of `A`.
 pub fn view_bytes<A: Element, D: Dimension>(
     bytes: &[u8],
     shape: impl IntoDimension<Dim = D>,
@@ -196,7 +204,7 @@ pub fn view_bytes<A: Element, D: Dimension>(
         .expect("the bytes are those of the shape, by `check`"))
 }
 
-/// The shape as ndarray takes it, if `bytes` are all of its elements.
+/// The shape as ndarray takes it, if `bytes` has exactly its elements.
 fn check<A: Element, D: Dimension>(bytes: &[u8], dim: D, order: Order) -> Result<StrideShape<D>> {
     assert_element::<A>();
     let itemsize = size_of::<A>();
@@ -221,9 +229,11 @@ fn refused(kind: ErrorKind) -> Error {
     Error::pathless("make an array of bytes", kind)
 }
 
-/// Writes the bytes of all elements in C order to a file without a header: NumPy's `array.tofile(path)`.
+/// Writes the bytes of all elements in C order to a file without a header: NumPy's
+/// `array.tofile(path)`.
 ///
-/// It is [`Options::raw`] followed by [`Options::create_from`]: an old file is there until the new one is whole and durable.
+/// It is [`Options::raw`] followed by [`Options::create_from`]: an old file stays until the new one
+/// is whole and durable.
 ///
 /// # Errors
 ///
@@ -236,17 +246,20 @@ pub fn to_file<A: Element, D: Dimension>(
     Options::new().to_file(path, array)
 }
 
-/// Reads elements from a file without a header into memory: NumPy's `fromfile(path, dtype, count, offset=offset)`.
+/// Reads elements from a file without a header into memory: NumPy's
+/// `fromfile(path, dtype, count, offset=offset)`.
 ///
-/// Takes `count` elements from byte `offset`, or all up to the end of the file. To view the file in place, open it with
-/// [`Options::raw`].
+/// Takes `count` elements from byte `offset`, or all up to the end of the file. To view the file in
+/// place, open it with [`Options::raw`].
 ///
 /// # Errors
 ///
 /// - As [`Store::open`].
-/// - [`ErrorKind::NotAMultiple`] if there is no `count` and the file ends within an element. NumPy drops that element.
-/// - [`ErrorKind::Truncated`] if the file has fewer than `count` elements, or ends before `offset`. NumPy reads fewer.
-/// - [`ErrorKind::OutOfMemory`] if the system has not enough of it for the elements.
+/// - [`ErrorKind::NotAMultiple`] if there is no `count` and the file ends within an element. NumPy
+///   drops that element.
+/// - [`ErrorKind::Truncated`] if the file has fewer than `count` elements, or ends before `offset`.
+///   NumPy reads fewer.
+/// - [`ErrorKind::OutOfMemory`] if the system has too little memory for the elements.
 ///
 /// # Examples
 ///
@@ -273,7 +286,7 @@ pub fn from_file<A: Element>(
 impl Options {
     /// Writes the bytes of all elements in C order to a file without a header. See [`to_file`].
     ///
-    /// What counts is [`lock`](Options::lock) and [`no_lock`](Options::no_lock).
+    /// [`lock`](Options::lock) and [`no_lock`](Options::no_lock) apply.
     ///
     /// # Errors
     ///
@@ -289,8 +302,8 @@ impl Options {
 
     /// Reads elements from a file without a header into memory. See [`from_file`].
     ///
-    /// What counts is [`lock`](Options::lock), [`no_lock`](Options::no_lock) and
-    /// [`allow_trailing`](Options::allow_trailing).
+    /// [`lock`](Options::lock), [`no_lock`](Options::no_lock) and
+    /// [`allow_trailing`](Options::allow_trailing) apply.
     ///
     /// # Errors
     ///
@@ -312,7 +325,8 @@ impl Options {
 
 fn read_file<A: Element>(path: &Path, options: &Options) -> Result<Array1<A>> {
     assert_element::<A>();
-    // Open, the file is checked and locked. Its bytes are then read, which is faster than a page fault for each page.
+    // Opening checks and locks the file. Reading its bytes is then faster than a page fault for
+    // each page.
     let raw = store::open(path, Opened::Read, None, options, Some(A::dtype()))?;
     let context = Context::new(path, "read");
     let elements = sys::zeroed_vec(raw.array.shape[0]);

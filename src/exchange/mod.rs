@@ -1,8 +1,8 @@
 //! Leaving the file: an array as bytes, over a stream, in an archive, and back as it was.
 //!
-//! What leaves is NPY, which says itself what it is and where it ends, or the bare bytes of the elements. Compression is
-//! a stream to wrap around it, never a format of its own. What comes in is not trusted: nothing is allocated from a
-//! number that it only claims.
+//! An array leaves as NPY, which states its own type and length, or as the bare bytes of its
+//! elements. Compression is a stream wrapped around it, never a format of its own. Incoming bytes
+//! are not trusted: no number that they only claim sizes an allocation.
 
 mod bytes;
 #[cfg(feature = "npz")]

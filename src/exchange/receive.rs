@@ -1,4 +1,5 @@
-//! A stream straight into a new file: never in memory as a whole, and under its name only when it is complete.
+//! Receives a stream into a new file. The array is never in memory as a whole, and the file gets
+//! its name only when it is complete.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,15 +12,17 @@ use crate::error::{Context, ErrorKind, Result};
 use crate::store::{self, AnyStore, Array, ArrayFile, Layout, Options, Store};
 
 impl<A: Element, D: Dimension> Store<A, D> {
-    /// Receives the next array of a stream in a new file, in place of an old one. `None` at the end of the stream.
+    /// Receives the next array of a stream in a new file, which replaces an old one. `None` at the
+    /// end of the stream.
     ///
-    /// The elements go from the reader to the disk in small pieces. The file gets its name when all of them are there and
-    /// durable, as with [`create`](Store::create); a stream that breaks off leaves no file, and an old one as it was. The
-    /// old file is locked meanwhile. [`Options::max_nbytes`] limits what a sender may fill the disk with.
+    /// The elements go from the reader to the disk in small pieces. The file gets its name when all
+    /// of them are there and durable, as with [`create`](Store::create). A stream that breaks off
+    /// leaves no file, and an old file as it was. The old file is locked meanwhile.
+    /// [`Options::max_nbytes`] limits how many bytes a sender can make this write.
     ///
     /// # Errors
     ///
-    /// As [`read_npy`](crate::read_npy) for what is wrong with the stream, and as [`create`](Store::create).
+    /// As [`read_npy`](crate::read_npy) for faults of the stream, and as [`create`](Store::create).
     ///
     /// # Examples
     ///
@@ -42,11 +45,11 @@ impl<A: Element, D: Dimension> Store<A, D> {
 }
 
 impl AnyStore {
-    /// Receives the next array of a stream, of any dtype and rank, as it is. See [`Store::receive`].
+    /// Receives the next array of a stream, of any dtype and rank. See [`Store::receive`].
     ///
     /// # Errors
     ///
-    /// As [`Store::receive`], less those about the type and the rank.
+    /// As [`Store::receive`], except those about the type and the rank.
     pub fn receive(reader: impl Read, path: impl AsRef<Path>) -> Result<Option<AnyStore>> {
         Options::new().receive_any(reader, path)
     }
@@ -73,7 +76,8 @@ impl Options {
         }
     }
 
-    /// Receives the next array of a stream, of any dtype and rank, in a new file. See [`AnyStore::receive`].
+    /// Receives the next array of a stream, of any dtype and rank, in a new file. See
+    /// [`AnyStore::receive`].
     ///
     /// # Errors
     ///
@@ -105,7 +109,8 @@ fn receive(
     fits(context, &layout.array)?;
     let file = store::create_filled(path, layout, options, |filler| {
         incoming.copy(&mut reader, cannot_read, |bytes| filler.write(bytes))?;
-        // Before the file gets its name: a decompressor that finds its sum wrong says so only here.
+        // Before the file gets its name, because a decompressor reports a wrong checksum only at
+        // the end.
         incoming.end(&mut reader, options).map_err(cannot_read)
     })?;
     Ok(Some(file))

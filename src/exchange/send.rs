@@ -1,4 +1,4 @@
-//! From the file to a socket, by the kernel: the bytes do not pass through this process.
+//! Sends a file to a socket by the kernel: the bytes do not pass through this process.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -26,22 +26,24 @@ impl ArrayFile {
 }
 
 impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
-    /// Sends the array as NPY to a socket, or to anything else with a descriptor: the bytes of
-    /// [`write_to`](Store::write_to), but on Linux the kernel takes them right from the page cache.
+    /// Sends the array as NPY to a socket, or to anything else with a descriptor. The bytes are
+    /// those of [`write_to`](Store::write_to); on Linux the kernel takes them straight from the
+    /// page cache.
     ///
-    /// Sends the elements as they are now, flushed or not, and nothing that the file has behind them. Returns when the
-    /// socket has taken all, also one that does not block; a time limit on writing ([`set_write_timeout`]) holds for each
-    /// step.
+    /// Sends the elements as they are now, flushed or not, and no bytes behind them. Returns when
+    /// the socket has taken all, even if the socket does not block; a time limit on writing
+    /// ([`set_write_timeout`]) holds for each step.
     ///
-    /// What waits in the socket's queue are the pages of the file, not copies of them. Until the peer has them, leave the
-    /// elements alone; or use `write_to`, which copies. Over loopback, where no network card spares the other copy,
-    /// `write_to` is also the faster one.
+    /// The socket's queue holds the pages of the file, not copies of them. Do not change the
+    /// elements until the peer has them, or use `write_to`, which copies. Over loopback `write_to`
+    /// is also faster, because no network card saves the other copy.
     ///
     /// [`set_write_timeout`]: std::net::TcpStream::set_write_timeout
     ///
     /// # Errors
     ///
-    /// [`Io`](ErrorKind::Io) if the socket fails, [`Truncated`](ErrorKind::Truncated) if the file was cut.
+    /// [`Io`](ErrorKind::Io) if the socket fails, [`Truncated`](ErrorKind::Truncated) if the file
+    /// was cut.
     ///
     /// # Examples
     ///

@@ -1,7 +1,8 @@
 //! Arrays over streams: one NPY after another, through any writer and from any reader.
 //!
-//! An NPY says how long it is, so reading stops at its last element and the next array may follow. A stream ends where an
-//! array would begin. Bytes are read in chunks, so a header that claims more than comes costs no memory.
+//! An NPY states its own length, so reading stops at the last element and the next array may
+//! follow. A stream ends where an array would begin. Bytes are read in chunks, so a header that
+//! claims more than arrives costs no memory.
 
 use std::io::{self, Read, Write};
 
@@ -17,7 +18,7 @@ use crate::store::{self, AccessMode, AnyStore, ArrayFile, Options, Store};
 /// How many bytes are read, and allocated, at a time.
 pub(super) const CHUNK: usize = 64 << 10;
 
-/// Enough of an NPY to know how long its header is. No header is shorter.
+/// The bytes that state how long the header is. No header is shorter.
 const PREFIX: usize = 12;
 
 pub(super) fn cannot_read(kind: ErrorKind) -> Error {
@@ -30,14 +31,16 @@ pub(super) fn cannot_write(kind: ErrorKind) -> Error {
 
 /// Writes an array as NPY, byte for byte as `np.save` does.
 ///
-/// The array may have any strides. It goes in Fortran order if that is how it lies in memory and C order is not. Arrays
-/// may follow one another in one stream, which is not flushed. To compress, wrap the writer: `ZlibEncoder` and
-/// `GzEncoder` of the crate flate2, or `Encoder` of zstd.
+/// The array may have any strides. It is written in Fortran order if it lies in Fortran order and
+/// not in C order in memory. Several arrays may follow one another in a stream. The writer is not
+/// flushed. To compress, wrap the writer: `ZlibEncoder` and `GzEncoder` of the crate flate2, or
+/// `Encoder` of zstd.
 ///
 /// # Errors
 ///
-/// [`Io`](ErrorKind::Io) if the writer fails, [`Header`](ErrorKind::Header) if the dtype or the shape is more than an NPY can say,
-/// [`Unreadable`](ErrorKind::Unreadable) if it finds that the array is a view of a file that was cut.
+/// [`Io`](ErrorKind::Io) if the writer fails, [`Header`](ErrorKind::Header) if an NPY cannot
+/// express the dtype or the shape, [`Unreadable`](ErrorKind::Unreadable) if the array turns out to
+/// be a view of a file that was cut.
 ///
 /// # Examples
 ///
@@ -62,7 +65,7 @@ pub fn write_npy<A: Element, D: Dimension>(
     write_array(writer, array).map_err(cannot_write)
 }
 
-/// What [`write_npy`] does, for whoever knows better where the stream goes.
+/// Does what [`write_npy`] does, for callers that have a context of their own.
 pub(super) fn write_array<A: Element, D: Dimension>(
     mut writer: impl Write,
     array: &ArrayRef<A, D>,
@@ -82,7 +85,7 @@ fn npy_header(dtype: &DType, order: Order, shape: &[usize]) -> Result<Vec<u8>, E
 }
 
 impl ArrayFile {
-    /// The header that the array goes by stream with: that of `np.save`, whatever the file's own.
+    /// The header of the array in a stream: that of `np.save`, whatever header the file has.
     pub(super) fn npy_header(&self) -> Result<Vec<u8>, ErrorKind> {
         npy_header(&self.array.dtype, self.array.order, &self.array.shape)
     }
@@ -97,8 +100,8 @@ impl ArrayFile {
 }
 
 impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
-    /// Writes the array as NPY, byte for byte as `np.save` does. See [`write_npy`]; [`send`](Store::send) passes a socket
-    /// the same bytes without copying them.
+    /// Writes the array as NPY, byte for byte as `np.save` does. See [`write_npy`].
+    /// [`send`](Store::send) passes the same bytes to a socket without copying them.
     ///
     /// # Errors
     ///
@@ -119,18 +122,20 @@ impl AnyStore {
     }
 }
 
-/// Reads the next array from a stream into memory, and nothing behind its last element. `None` at the end of the stream.
+/// Reads the next array of a stream into memory, and nothing behind its last element. `None` at the
+/// end of the stream.
 ///
-/// The memory that it takes is bounded by what has come, not by what the header claims; [`Options::max_nbytes`] bounds
-/// that. [`Store::receive`] reads an array straight into a file. To decompress, wrap the reader, and set
-/// [`Options::expect_end`], without which the decompressor does not check its sum.
+/// The bytes that have arrived bound the memory, not those that the header claims;
+/// [`Options::max_nbytes`] sets a limit. [`Store::receive`] reads an array straight into a file. To
+/// decompress, wrap the reader, and set [`Options::expect_end`], without which the decompressor
+/// does not check its checksum.
 ///
 /// # Errors
 ///
-/// [`Header`](ErrorKind::Header) if what comes is no NPY,
-/// [`Truncated`](ErrorKind::Truncated) if the stream ends within the array,
-/// [`DTypeMismatch`](ErrorKind::DTypeMismatch), [`NdimMismatch`](ErrorKind::NdimMismatch),
-/// [`ShapeTooLarge`](ErrorKind::ShapeTooLarge), [`Io`](ErrorKind::Io). The stream then stands somewhere within the array.
+/// [`Header`](ErrorKind::Header) if the stream is not NPY, [`Truncated`](ErrorKind::Truncated) if
+/// the stream ends within the array, [`DTypeMismatch`](ErrorKind::DTypeMismatch),
+/// [`NdimMismatch`](ErrorKind::NdimMismatch), [`ShapeTooLarge`](ErrorKind::ShapeTooLarge),
+/// [`Io`](ErrorKind::Io). The stream then stands somewhere within the array.
 ///
 /// # Examples
 ///
@@ -140,16 +145,17 @@ pub fn read_npy<A: Element, D: Dimension>(reader: impl Read) -> Result<Option<Ar
 }
 
 impl Options {
-    /// Reads the next array from a stream into memory. See [`read_npy`].
+    /// Reads the next array of a stream into memory. See [`read_npy`].
     ///
-    /// What counts is [`shape`](Options::shape), [`order`](Options::order), which must be those of the array,
+    /// [`shape`](Options::shape) and [`order`](Options::order) must be those of the array.
     /// [`max_nbytes`](Options::max_nbytes), [`max_header_size`](Options::max_header_size) and
-    /// [`expect_end`](Options::expect_end).
+    /// [`expect_end`](Options::expect_end) apply as well.
     ///
     /// # Errors
     ///
-    /// As [`read_npy`]; [`OverLimit`](ErrorKind::OverLimit), [`ExpectedEnd`](ErrorKind::ExpectedEnd),
-    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch), [`OrderMismatch`](ErrorKind::OrderMismatch).
+    /// As [`read_npy`]; [`OverLimit`](ErrorKind::OverLimit),
+    /// [`ExpectedEnd`](ErrorKind::ExpectedEnd), [`ShapeMismatch`](ErrorKind::ShapeMismatch),
+    /// [`OrderMismatch`](ErrorKind::OrderMismatch).
     pub fn read_npy<A: Element, D: Dimension>(
         &self,
         reader: impl Read,
@@ -158,7 +164,7 @@ impl Options {
     }
 }
 
-/// What [`Options::read_npy`] does, for whoever knows better where the stream comes from.
+/// Does what [`Options::read_npy`] does, for callers that have a context of their own.
 pub(super) fn read_array<A: Element, D: Dimension>(
     mut reader: impl Read,
     options: &Options,
@@ -176,7 +182,7 @@ pub(super) fn read_array<A: Element, D: Dimension>(
     ))
 }
 
-/// An array that begins to come in: its header was read, its elements were not.
+/// An array that has begun to arrive: its header was read, its elements were not.
 pub(super) struct Incoming {
     pub(super) dtype: DType,
     pub(super) order: Order,
@@ -198,14 +204,14 @@ impl Incoming {
         if found == 0 {
             return Ok(None);
         }
-        // Only of a stream that has ended is the length known.
+        // The length is known only if the stream has ended.
         let len = if found < PREFIX {
             found as u64
         } else {
             u64::MAX
         };
         let header_len = header::extent(&bytes, len, limit).map_err(ErrorKind::of_stream)?;
-        // No more is allocated than comes, however high the caller's limit is.
+        // No more is allocated than arrives, however high the caller's limit is.
         let rest = header_len.saturating_sub(PREFIX as u64);
         let read = reader.take(rest).read_to_end(&mut bytes);
         read.map_err(ErrorKind::io)?;
@@ -263,12 +269,12 @@ impl Incoming {
         })
     }
 
-    /// Its dtype, shape and order.
+    /// The dtype, shape and order of the array.
     pub(super) fn array(&self) -> (DType, Vec<usize>, Order) {
         (self.dtype.clone(), self.shape.clone(), self.order)
     }
 
-    /// How many bytes it has, header and elements.
+    /// The bytes of the array, header and elements.
     pub(super) fn len(&self) -> u64 {
         self.header_len + self.nbytes as u64
     }
@@ -300,7 +306,7 @@ impl Incoming {
             let start = elements.len();
             let end = len.min(start + chunk);
             if end > elements.capacity() {
-                // Twice as much as has come, at most, and not more than there will be.
+                // At most twice what has arrived, and no more than the array will have.
                 let more = len.min(2 * start).max(end) - start;
                 let reserved = elements.try_reserve_exact(more);
                 reserved.map_err(|_| ErrorKind::OutOfMemory {
@@ -342,7 +348,7 @@ impl Incoming {
         Ok(())
     }
 
-    /// Looks for the end of the stream, if it is to be here.
+    /// Checks that the stream ends here, if the options ask for that.
     pub(super) fn end(&self, reader: &mut impl Read, options: &Options) -> Result<(), ErrorKind> {
         if !options.expect_end {
             return Ok(());

@@ -1,8 +1,9 @@
-//! What a file is, by its first bytes, where it is not what was asked for: so that an error says it, and the way out.
+//! Recognises a file that is not an array by its first bytes, so that an error can name its format
+//! and the way out.
 //!
-//! One pure function, asked only when something is refused already. It never decides how a file is read.
+//! One pure function, called only after a file was refused. It never decides how a file is read.
 
-/// The kinds of files that people have in the place of an array.
+/// The formats of files that people open in place of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Empty,
@@ -33,7 +34,7 @@ pub(crate) enum Format {
     Text,
 }
 
-/// How the formats begin that begin alike every time, longer beginnings before shorter ones.
+/// The first bytes of the formats that always begin alike, longer ones before shorter ones.
 const BEGINNINGS: &[(&[u8], Format)] = &[
     (b"\x93NUMPY", Format::Npy),
     (b"PK\x03\x04", Format::Zip),
@@ -73,10 +74,11 @@ const BEGINNINGS: &[(&[u8], Format)] = &[
     (b"cnumpy", Format::Pickle),
 ];
 
-/// How much of a beginning is compared at most: what is read of a stream before it is refused.
+/// The most bytes that are compared: as many as are read of a stream before it is refused.
 const ENOUGH: usize = 12;
 
-/// Says what the file is that starts with these bytes, of which 12 are enough for all but a few. `None` if it may be anything.
+/// Recognises a file by its first bytes; 12 are enough for nearly all formats. `None` if it may be
+/// anything.
 pub(crate) fn recognise(start: &[u8]) -> Option<Format> {
     if start.is_empty() {
         return Some(Format::Empty);
@@ -91,7 +93,7 @@ pub(crate) fn recognise(start: &[u8]) -> Option<Format> {
     if start.get(257..262) == Some(b"ustar") {
         return Some(Format::Tar);
     }
-    // What a copy through a text mode, or through 7 bits, makes of the first byte of an NPY.
+    // A copy in text mode, or through 7 bits, changes the first byte of an NPY file.
     if (0..=3).any(|at| start.get(at..at + 5) == Some(b"NUMPY")) {
         return Some(Format::GarbledNpy);
     }
@@ -127,7 +129,7 @@ fn is_text(bytes: &[u8]) -> bool {
 }
 
 impl Format {
-    /// What such a file is, as it goes into a sentence.
+    /// The name of the format, as a sentence uses it.
     pub(crate) fn what(self) -> &'static str {
         match self {
             Format::Empty => "it is empty",
@@ -165,7 +167,8 @@ impl Format {
         }
     }
 
-    /// The way to the array, if the format tells. What may also be elements without a header has none.
+    /// The way to the array, if the format has one. `None` if the bytes may also be elements
+    /// without a header.
     pub(crate) fn remedy(self) -> Option<&'static str> {
         Some(match self {
             Format::Zeros | Format::Text => return None,
@@ -249,7 +252,7 @@ mod tests {
             (&"zu viel ü".as_bytes()[..10 - 1], Format::Text),
         ] {
             assert_eq!(recognise(start), Some(format), "{}", start.escape_ascii());
-            // A stream shows no more than this. The mark of a tar lies behind it.
+            // A stream shows no more than this, and the mark of a tar file lies behind it.
             let seen = &start[..start.len().min(ENOUGH)];
             if format != Format::Tar {
                 assert_eq!(recognise(seen), Some(format), "{}", seen.escape_ascii());

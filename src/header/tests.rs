@@ -302,7 +302,7 @@ fn a_header_with_another_shape_changes_in_one_sector_or_not_at_all() {
     for form in [Form::Unaligned, Form::Compact] {
         for len in 1..1200 {
             let old = encode(&record(len), Order::C, &[9], form);
-            // From the digit to the end of the text, which has a digit more.
+            // From the digit to the end of the text, which is a digit longer.
             let end = old.trim_ascii_end().len() + 1;
             let start = end - "10,), }".len();
             let fits = start / SECTOR == (end - 1) / SECTOR;
@@ -629,7 +629,7 @@ fn no_flipped_bit_panics() {
 
 #[test]
 fn the_vectors_read_as_numpy_reads_them() {
-    /// Refused for their data, which are not the header's business.
+    /// Files that are refused because of their data, which the header does not see.
     const DATA: [&str; 3] = [
         "bad_data_short_1.npy",
         "bad_data_none.npy",
@@ -729,10 +729,11 @@ proptest! {
             let [old, new] = [&old, &new].map(|shape| Header::encode(&dtype, order, shape, form));
             let (Ok(old), Ok(new)) = (old, new) else { continue };
             let decoded = read(&new, 1 << 20).unwrap();
-            // A compact header that calls both orders C does so until it has to tell them apart.
+            // A compact header calls both orders C until it has to tell them apart.
             let found = changed(&old, decoded.order, &decoded.shape);
             if form == Form::Compact && old.len() != new.len() {
-                // `np.save` leaves room by the digits of one axis; in place all of it may be used.
+                // `np.save` reserves room by the digits of one axis; a change in place may use all
+                // of it.
                 let found = found.map(|found| read(&found, 1 << 20).unwrap().shape);
                 prop_assert!(found.is_none_or(|found| found == decoded.shape));
                 continue;

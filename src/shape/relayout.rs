@@ -1,7 +1,7 @@
 //! How the bytes of an array move when its shape changes and every element keeps its index.
 //!
-//! [`Relayout`] lists the new array from its first byte to its last as segments: bytes copied from the old array, and
-//! bytes that are new. It is pure arithmetic; who copies, and how, is someone else's business.
+//! [`Relayout`] lists the new array from its first byte to its last as segments: bytes copied from
+//! the old array, and bytes that are new. It is pure arithmetic; others do the copying.
 
 use super::wide;
 
@@ -24,10 +24,11 @@ pub(crate) enum Segment {
 
 /// The segments of a new shape, in file order.
 ///
-/// Let k be the last axis (slowest axis first) whose length changes. Behind k both shapes agree, so the unit that moves is
-/// a run along axis k: as much of it as both shapes have is copied, the rest is new. The axes before k count the runs. As
-/// soon as one of them passes its old length, everything below it is new, and one segment covers it: the number of
-/// segments depends on the runs that are copied, never on the size of what is added.
+/// Let k be the last axis (slowest axis first) whose length changes. Behind k both shapes agree, so
+/// the unit that moves is a run along axis k: the part of it that both shapes have is copied, and
+/// the rest is new. The axes before k count the runs. As soon as one of them passes its old length,
+/// everything below it is new, and one segment covers it: the number of segments depends on the
+/// runs that are copied, never on the size of what is added.
 pub(crate) struct Relayout {
     /// Lengths of the axes before k.
     old_outer: Vec<u64>,
@@ -58,7 +59,7 @@ impl Relayout {
         };
         let empty = new.contains(&0) || itemsize == 0;
         let (old_outer, new_outer, old_run, new_run) = if old.contains(&0) {
-            // Nothing to copy: the whole new array is one new run.
+            // With nothing to copy, the whole new array is one new run.
             (
                 Vec::new(),
                 Vec::new(),
@@ -88,17 +89,18 @@ impl Relayout {
         }
     }
 
-    /// The length in bytes of the longest copied segments, 0 where nothing is copied.
+    /// The length in bytes of the longest copied segments, 0 if nothing is copied.
     pub(crate) fn run(&self) -> u64 {
         self.old_run.min(self.new_run)
     }
 
-    /// The bytes that stay where they are, if only the slowest axis changes and nothing moves.
+    /// The bytes that stay where they are, if only the slowest axis changes; `None` if bytes move.
     pub(crate) fn prefix(&self) -> Option<u64> {
         self.new_outer.is_empty().then(|| self.run())
     }
 
-    /// Moves on from `index` to the next run, counting up from `axis`, whose faster axes start again at 0.
+    /// Moves on from `index` to the next run, counting up from `axis`, whose faster axes start
+    /// again at 0.
     fn advance(&self, mut index: Vec<u64>, axis: usize) -> Option<Vec<u64>> {
         index[axis..].fill(0);
         for axis in (0..axis).rev() {
@@ -155,7 +157,8 @@ mod tests {
 
     use super::*;
 
-    /// Element by element: the old offset of each new element, or `None` for a new one.
+    /// Element by element: the old offset of each element of the new array, or `None` if there is
+    /// none.
     fn naive(old: &[usize], new: &[usize], itemsize: usize) -> Vec<Option<usize>> {
         let len: usize = new.iter().product();
         let source = |mut flat: usize| {

@@ -1,7 +1,7 @@
-//! Times added, subtracted, scaled and compared, as NumPy does it for counts of one unit.
+//! Adds, subtracts, scales and compares times of one unit, as NumPy does.
 //!
-//! NaT goes in and NaT comes out. Where NumPy wraps around because a count leaves its 64 bits, the operators give NaT, so no
-//! result is a wrong time, and the checked methods say so.
+//! NaT goes in and NaT comes out. Where NumPy wraps around because a count leaves its 64 bits, the
+//! operators give NaT and the checked methods `None`, so no result is a wrong time.
 
 use std::cmp::Ordering;
 use std::iter::Sum;
@@ -32,7 +32,7 @@ macro_rules! ordering {
 
         impl<U: Unit, const MULTIPLE: u32> Ord for $name<U, MULTIPLE> {
             fn cmp(&self, other: &Self) -> Ordering {
-                // Takes NaT, the least count, to the end and leaves all others in their order.
+                // Moves NaT, the least count, to the end and keeps all others in their order.
                 let key = |time: &Self| time.0.wrapping_sub(1);
                 key(self).cmp(&key(other))
             }
@@ -49,7 +49,7 @@ macro_rules! ordering {
 ordering!(Datetime64);
 ordering!(Timedelta64);
 
-/// Applies `count` to two counts unless one is NaT, which is the result then. `None` if the result has no count.
+/// Applies `count` to two counts; if either is NaT, so is the result. `None` if `count` gives none.
 fn propagate(a: i64, b: i64, count: impl FnOnce(i64, i64) -> Option<i64>) -> Option<i64> {
     match (a, b) {
         (i64::MIN, _) | (_, i64::MIN) => Some(i64::MIN),
@@ -58,17 +58,20 @@ fn propagate(a: i64, b: i64, count: impl FnOnce(i64, i64) -> Option<i64>) -> Opt
 }
 
 impl<U: Unit, const MULTIPLE: u32> Datetime64<U, MULTIPLE> {
-    /// The point in time that is `span` later, or `None` if 64 bits do not hold its count. [`NAT`](Self::NAT) if either is.
+    /// The point in time that is `span` later, or `None` if 64 bits do not hold its count.
+    /// [`NAT`](Self::NAT) if either is.
     pub fn checked_add(self, span: Timedelta64<U, MULTIPLE>) -> Option<Self> {
         propagate(self.0, span.0, i64::checked_add).map(Self::new)
     }
 
-    /// The point in time that is `span` earlier, or `None` if 64 bits do not hold its count. [`NAT`](Self::NAT) if either is.
+    /// The point in time that is `span` earlier, or `None` if 64 bits do not hold its count.
+    /// [`NAT`](Self::NAT) if either is.
     pub fn checked_sub(self, span: Timedelta64<U, MULTIPLE>) -> Option<Self> {
         propagate(self.0, span.0, i64::checked_sub).map(Self::new)
     }
 
-    /// The span from `earlier` until this, or `None` if 64 bits do not hold its count. [`NAT`](Timedelta64::NAT) if either is.
+    /// The span from `earlier` until this, or `None` if 64 bits do not hold its count.
+    /// [`NAT`](Timedelta64::NAT) if either is.
     pub fn checked_since(self, earlier: Self) -> Option<Timedelta64<U, MULTIPLE>> {
         propagate(self.0, earlier.0, i64::checked_sub).map(Timedelta64::new)
     }
@@ -85,7 +88,7 @@ impl<U: Unit, const MULTIPLE: u32> Timedelta64<U, MULTIPLE> {
         propagate(self.0, other.0, i64::checked_sub).map(Self::new)
     }
 
-    /// The span `factor` times, or `None` if 64 bits do not hold its count.
+    /// The span times `factor`, or `None` if 64 bits do not hold its count.
     pub fn checked_mul(self, factor: i64) -> Option<Self> {
         if self.is_nat() {
             return Some(Self::NAT);
@@ -102,8 +105,8 @@ impl<U: Unit, const MULTIPLE: u32> Timedelta64<U, MULTIPLE> {
         }
     }
 
-    /// How many whole times `other` fits into this span, rounded down: NumPy's `//`. `None` if either is
-    /// [`NAT`](Self::NAT) or `other` is 0.
+    /// How many whole times `other` fits into this span, rounded down: NumPy's `//`. `None` if
+    /// either is [`NAT`](Self::NAT) or `other` is 0.
     pub fn div_floor(self, other: Self) -> Option<i64> {
         if self.is_nat() || other.is_nat() {
             return None;
@@ -115,12 +118,12 @@ impl<U: Unit, const MULTIPLE: u32> Timedelta64<U, MULTIPLE> {
 
     /// The span without its sign.
     pub fn abs(self) -> Self {
-        // Of the least count, NaT, this is NaT again.
+        // NaT, the least count, gives NaT again.
         Self::new(self.0.wrapping_abs())
     }
 }
 
-/// Implements an operator by a checked method, and the one that assigns.
+/// Implements an operator, and its assigning form, by a checked method.
 macro_rules! operator {
     ($trait:ident::$op:ident, $assign:ident::$op_assign:ident, $left:ident, $right:ty, $checked:ident) => {
         impl<U: Unit, const MULTIPLE: u32> $trait<$right> for $left<U, MULTIPLE> {
@@ -170,17 +173,19 @@ impl<U: Unit, const MULTIPLE: u32> Timedelta64<U, MULTIPLE> {
         self.truncated(self.0 as f64 / divisor)
     }
 
-    /// The span of this count less its fraction, or `None` if `self` is NaT or 64 bits do not hold the count.
+    /// The span of this count without its fraction, or `None` if `self` is NaT or 64 bits do not
+    /// hold the count.
     fn truncated(self, count: f64) -> Option<Self> {
         // Both bounds are powers of two, so they are exact; the lower one is NaT.
         let is_count = count > i64::MIN as f64 && count < -(i64::MIN as f64);
         (is_count && !self.is_nat()).then(|| Self::new(count as i64))
     }
 
-    /// What is left of this span when `other` was taken away [as often as it fits](Self::div_floor), so it has the sign of `other`.
+    /// The rest of this span after `other` is taken away [as often as it fits](Self::div_floor): it
+    /// has the sign of `other`.
     fn remainder(self, other: Self) -> Option<Self> {
         let times = self.div_floor(other)?;
-        // In more than 64 bits: the product may be below the least count.
+        // The product may be below the least count, so it needs more than 64 bits.
         let rest = i128::from(self.0) - i128::from(times) * i128::from(other.0);
         Some(Self::new(rest as i64))
     }
@@ -206,12 +211,12 @@ impl<U: Unit, const MULTIPLE: u32> Neg for Timedelta64<U, MULTIPLE> {
     type Output = Self;
 
     fn neg(self) -> Self {
-        // Of the least count, NaT, this is NaT again.
+        // NaT, the least count, gives NaT again.
         Self::new(self.0.wrapping_neg())
     }
 }
 
-/// The ratio of two spans, NaN if one is NaT.
+/// The ratio of two spans: NaN if either is NaT.
 impl<U: Unit, const MULTIPLE: u32> Div for Timedelta64<U, MULTIPLE> {
     type Output = f64;
 
@@ -235,7 +240,7 @@ impl<'a, U: Unit, const MULTIPLE: u32> Sum<&'a Self> for Timedelta64<U, MULTIPLE
     }
 }
 
-/// A span stands beside an array in an expression: `&times + span`.
+/// Lets a span stand beside an array in an expression: `&times + span`.
 impl<U: Unit, const MULTIPLE: u32> ScalarOperand for Timedelta64<U, MULTIPLE> {}
 
 #[cfg(test)]
@@ -350,7 +355,7 @@ mod tests {
             (None, None)
         );
         assert!((span(7) % span(0)).is_nat());
-        // The nearest floats within the bounds, and the bounds.
+        // The bounds, and the nearest floats within them.
         assert!((span(1) * 9_223_372_036_854_775_808.0).is_nat());
         assert!((span(1) * -9_223_372_036_854_775_808.0).is_nat());
         assert_eq!(
@@ -374,7 +379,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against the same in numbers that hold everything.
+        /// Compares with the same arithmetic in numbers wide enough for every result.
         #[test]
         fn counts_are_those_of_wide_arithmetic(a: i64, b: i64) {
             let known = |wide: i128| match a == i64::MIN || b == i64::MIN {

@@ -1,4 +1,4 @@
-//! Times of one unit as times of another, as those of the standard library, and out of text.
+//! Converts times to other units, to and from the standard library's, and from text.
 
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
@@ -14,7 +14,7 @@ use crate::error::TimeError;
 const SECOND: i128 = 1_000_000_000_000_000_000;
 const NANOSECOND: i128 = 1_000_000_000;
 
-/// The count of multiples that `count` units are, rounded down: none if 64 bits do not hold it.
+/// `count` units as a count of multiples, rounded down. `None` if 64 bits do not hold it.
 fn multiples<const MULTIPLE: u32>(count: i128) -> Option<i64> {
     const { assert!(MULTIPLE > 0, "a multiple of a time unit is not 0") };
     let count = count.div_euclid(i128::from(MULTIPLE));
@@ -36,12 +36,12 @@ fn other_unit(found: impl ToString, target: impl ToString) -> TimeError {
 }
 
 impl<U: Unit, const MULTIPLE: u32> Datetime64<U, MULTIPLE> {
-    /// The same point in time in another unit, as NumPy's `astype`: rounded down, to the start of a year from any point in
-    /// it. [`NAT`](Self::NAT) stays what it is.
+    /// The same point in time in another unit, as NumPy's `astype`. It is rounded down: every point
+    /// of a year becomes the start of that year. [`NAT`](Self::NAT) stays NaT.
     ///
     /// # Errors
     ///
-    /// [`OutOfRange`](TimeError::OutOfRange) if 64 bits do not hold the count, where NumPy wraps around;
+    /// [`OutOfRange`](TimeError::OutOfRange) if 64 bits do not hold the count (NumPy wraps around);
     /// [`Unit`](TimeError::Unit) if one of the two has no unit.
     ///
     /// # Examples
@@ -83,13 +83,14 @@ impl<U: Unit, const MULTIPLE: u32> Datetime64<U, MULTIPLE> {
 }
 
 impl<U: Unit, const MULTIPLE: u32> Timedelta64<U, MULTIPLE> {
-    /// The same span in another unit, as NumPy's `astype`: rounded down. [`NAT`](Self::NAT) stays what it is.
+    /// The same span in another unit, rounded down, as NumPy's `astype`. [`NAT`](Self::NAT) stays
+    /// NaT.
     ///
     /// # Errors
     ///
-    /// [`OutOfRange`](TimeError::OutOfRange) if 64 bits do not hold the count, where NumPy wraps around;
-    /// [`Unit`](TimeError::Unit) between years or months, which have no fixed length, and units that do, and if one of
-    /// the two has no unit.
+    /// [`OutOfRange`](TimeError::OutOfRange) if 64 bits do not hold the count (NumPy wraps around).
+    /// [`Unit`](TimeError::Unit) between years or months, which have no fixed length, and units
+    /// that have one; also if one of the two has no unit.
     pub fn cast<V: Unit, const N: u32>(self) -> Result<Timedelta64<V, N>, TimeError> {
         let Some(count) = self.time().count() else {
             return Ok(Timedelta64::NAT);
@@ -124,7 +125,7 @@ impl<U: Unit, const MULTIPLE: u32> TryFrom<SystemTime> for Datetime64<U, MULTIPL
     }
 }
 
-/// Rounded down to what a [`SystemTime`] holds: nanoseconds, mostly.
+/// Rounded down to the resolution of [`SystemTime`]: nanoseconds on most systems.
 impl<U: Unit, const MULTIPLE: u32> TryFrom<Datetime64<U, MULTIPLE>> for SystemTime {
     type Error = TimeError;
 
@@ -159,7 +160,7 @@ impl<U: Unit, const MULTIPLE: u32> TryFrom<Duration> for Timedelta64<U, MULTIPLE
     }
 }
 
-/// Rounded down to nanoseconds. A span that is negative is [`OutOfRange`](TimeError::OutOfRange).
+/// Rounded down to nanoseconds. A negative span is [`OutOfRange`](TimeError::OutOfRange).
 impl<U: Unit, const MULTIPLE: u32> TryFrom<Timedelta64<U, MULTIPLE>> for Duration {
     type Error = TimeError;
 
@@ -193,9 +194,10 @@ fn nanos(span: Duration) -> i128 {
     span.as_nanos() as i128
 }
 
-/// Reads ISO 8601 as NumPy does: a date, or a date and a time up to attoseconds, less its offset from UTC if it has one; rounded
-/// down to the unit. Empty text and `NaT` are [`NAT`](Datetime64::NAT); `now` and `today` are refused. Without a unit there
-/// is no date, and the text is the count.
+/// Reads ISO 8601 as NumPy does: a date, or a date and a time of up to attoseconds. An offset from
+/// UTC is subtracted, and the result is rounded down to the unit. Empty text and `NaT` are
+/// [`NAT`](Datetime64::NAT); `now` and `today` are refused. Without a unit there is no date, and
+/// the text is the count.
 impl<U: Unit, const MULTIPLE: u32> FromStr for Datetime64<U, MULTIPLE> {
     type Err = TimeError;
 
@@ -226,8 +228,9 @@ impl<U: Unit, const MULTIPLE: u32> FromStr for Datetime64<U, MULTIPLE> {
     }
 }
 
-/// Reads a count of multiples of the unit, as NumPy does, or what a span prints: a count of units with their name, rounded down
-/// to the multiple. Empty text and `NaT` are [`NAT`](Timedelta64::NAT).
+/// Reads a count of multiples of the unit, as NumPy does. It also reads the printed form of a span,
+/// a count of units with their name, rounded down to the multiple. Empty text and `NaT` are
+/// [`NAT`](Timedelta64::NAT).
 impl<U: Unit, const MULTIPLE: u32> FromStr for Timedelta64<U, MULTIPLE> {
     type Err = TimeError;
 
@@ -275,7 +278,7 @@ mod tests {
     use super::super::unit::*;
     use super::*;
 
-    /// Casts a count of one unit to each of the others, and says what it is there.
+    /// Casts a count of one unit to each of the others, and states the expected counts.
     macro_rules! casts {
         ($name:ident, $value:expr => $($unit:ty, $multiple:literal: $expected:expr,)*) => {$(
             let cast = $value.cast::<$unit, $multiple>().map(|time| time.value());
@@ -319,7 +322,7 @@ mod tests {
             true => SystemTime::UNIX_EPOCH - Duration::from_nanos(nanos.unsigned_abs()),
             false => SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos.unsigned_abs()),
         };
-        // Hundreds, which every platform's clock holds.
+        // Multiples of a hundred, which the clock of every platform holds.
         for nanos in [
             0,
             100,

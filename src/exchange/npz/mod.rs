@@ -1,14 +1,14 @@
 //! NumPy's archives of arrays: a zip file with a member `NAME.npy` for each.
 //!
-//! The container is the business of the crate `zip`; here members are arrays. One that is stored is an NPY inside another
-//! file, and is mapped in place.
+//! The crate `zip` handles the container; here members are arrays. A stored member is an NPY inside
+//! another file, and is opened in place.
 
 mod read;
-mod source;
+mod reader;
 mod write;
 
 pub use read::{Npz, NpzMember};
 pub use write::NpzWriter;
 
-/// What the name of an array has behind it in the archive.
+/// The suffix that the archive adds to the name of an array.
 const SUFFIX: &str = ".npy";

@@ -1,4 +1,4 @@
-//! Reading an archive: what is in it, and its arrays, in place or unpacked.
+//! Reading an archive: the list of its arrays, and the arrays themselves, in place or unpacked.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,7 +11,7 @@ use zip::read::{ZipArchive, ZipFile};
 use zip::result::ZipError;
 
 use super::SUFFIX;
-use super::source::{self, Source};
+use super::reader::{self, ArchiveReader};
 use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Context, Error, ErrorKind, HeaderError, Result};
@@ -23,17 +23,17 @@ use crate::sys::FileId;
 
 /// An archive of arrays, as `np.savez` and `np.savez_compressed` write it, open for reading.
 ///
-/// Arrays that are stored are opened in place: [`open_member`](Npz::open_member) takes as long as for a file of their own, whatever
-/// their size. Compressed ones are [read](Npz::read) into memory or [unpacked](Npz::unpack) into a temporary file. The
-/// archive is locked, shared, for as long as this value or a store of it lives.
-/// [`Options::open_npz`] opens one with options.
+/// Stored arrays are opened in place: [`open_member`](Npz::open_member) takes as long as opening a
+/// file, whatever their size. Compressed arrays are [read](Npz::read) into memory or
+/// [unpacked](Npz::unpack) into a temporary file. The archive is locked, shared, for as long as
+/// this value or a store of it lives. [`Options::open_npz`] opens one with options.
 ///
-/// A member is an array if its name ends in `.npy`, or if it starts as an NPY does. The name of the array is that of the
-/// member, less `.npy`. Where a member `a` is an array and `a.npy` another, `a` is the former and `a.npy` the latter, as in
-/// NumPy.
+/// A member is an array if its name ends in `.npy`, or if it starts as an NPY file does. The array
+/// has the name of the member without `.npy`. If the members `a` and `a.npy` are both arrays, `a`
+/// names the former and `a.npy` the latter, as in NumPy.
 ///
-/// An archive is not trusted. The sum of an array is checked when it is read or unpacked; opening it in place looks at the
-/// header alone.
+/// An archive is not trusted. The checksum of an array is checked when it is read or unpacked;
+/// opening an array in place reads only its header.
 ///
 /// # Examples
 ///
@@ -58,13 +58,13 @@ pub struct Npz {
     path: PathBuf,
     id: FileId,
     len: u64,
-    archive: ZipArchive<Source>,
+    archive: ZipArchive<ArchiveReader>,
     names: Vec<String>,
-    /// How its members are read.
+    /// The options by which members are read.
     options: Options,
 }
 
-/// What an array in an archive is.
+/// The description of an array in an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NpzMember {
     name: String,
@@ -75,7 +75,7 @@ pub struct NpzMember {
 }
 
 impl NpzMember {
-    /// The name of the array: that of the member, less `.npy`.
+    /// The name of the array: that of the member without `.npy`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -104,9 +104,9 @@ impl NpzMember {
 impl Options {
     /// Opens an archive for reading. See [`Npz::open`].
     ///
-    /// What counts is [`lock`](Options::lock) and [`no_lock`](Options::no_lock), for the archive;
-    /// [`max_header_size`](Options::max_header_size), for its arrays; [`max_nbytes`](Options::max_nbytes), for those that are read
-    /// or unpacked.
+    /// [`lock`](Options::lock) and [`no_lock`](Options::no_lock) apply to the archive,
+    /// [`max_header_size`](Options::max_header_size) to its arrays, and
+    /// [`max_nbytes`](Options::max_nbytes) to arrays that are read or unpacked.
     ///
     /// # Errors
     ///
@@ -116,17 +116,17 @@ impl Options {
         let context = Context::new(&path, "open");
         let (file, metadata) = store::lock(context, &path, false, false, self.patience())?;
         let (id, len) = (FileId::of(&metadata), metadata.len());
-        let mut source = Source::new(file, len);
-        let archive = ZipArchive::new(source.clone())
-            .map_err(|error| not_opened(context, &mut source, error))?;
+        let mut reader = ArchiveReader::new(file, len);
+        let archive = ZipArchive::new(reader.clone())
+            .map_err(|error| not_opened(context, &mut reader, error))?;
         if archive.has_duplicate_names() {
             let start = archive.central_directory_start();
-            let name = source.first_duplicate(start);
+            let name = reader.first_duplicate(start);
             let name = name.map_err(|error| context.io(error))?;
             return Err(context.fail(ErrorKind::DuplicateName { name }));
         }
         let names = names(&mut archive.clone());
-        // Those are about the one array that a stream brings.
+        // These options describe the one array of a stream.
         let mut options = self.clone().expect_end(false);
         (options.shape, options.order) = (None, None);
         Ok(Npz {
@@ -141,12 +141,13 @@ impl Options {
 }
 
 impl Npz {
-    /// Opens an archive. Reads its list of members, and the first bytes of those whose names do not end in `.npy`.
+    /// Opens an archive. Reads its list of members, and the first bytes of those whose names do not
+    /// end in `.npy`.
     ///
     /// # Errors
     ///
-    /// As [`Store::open`] for the file; [`NotZip`](ErrorKind::NotZip), [`Archive`](ErrorKind::Archive),
-    /// [`DuplicateName`](ErrorKind::DuplicateName).
+    /// As [`Store::open`] for the file; [`NotZip`](ErrorKind::NotZip),
+    /// [`Archive`](ErrorKind::Archive), [`DuplicateName`](ErrorKind::DuplicateName).
     pub fn open(path: impl AsRef<Path>) -> Result<Npz> {
         Options::new().open_npz(path)
     }
@@ -156,18 +157,19 @@ impl Npz {
         &self.path
     }
 
-    /// The names of the arrays, in the order of the archive. Members that are no arrays are left out.
+    /// The names of the arrays, in the order of the archive. Members that are not arrays are left
+    /// out.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
 
-    /// Says what an array is. Reads its header.
+    /// Describes an array. Reads its header.
     ///
     /// # Errors
     ///
     /// [`NoMember`](ErrorKind::NoMember), [`Encrypted`](ErrorKind::Encrypted),
-    /// [`Method`](ErrorKind::Method), [`Archive`](ErrorKind::Archive), and [`Header`](ErrorKind::Header) if its header is not
-    /// one that NumPy would read.
+    /// [`Method`](ErrorKind::Method), [`Archive`](ErrorKind::Archive), and
+    /// [`Header`](ErrorKind::Header) if NumPy would not read its header.
     pub fn member(&self, name: &str) -> Result<NpzMember> {
         let context = self.context("read the header in");
         let mut archive = self.archive.clone();
@@ -185,21 +187,24 @@ impl Npz {
         })
     }
 
-    /// Says what each array is. See [`member`](Npz::member).
+    /// Describes each array. See [`member`](Npz::member).
     pub fn members(&self) -> impl ExactSizeIterator<Item = Result<NpzMember>> {
         self.names().map(|name| self.member(name))
     }
 
     /// Opens a stored array in place, for reading: no byte of it is copied.
     ///
-    /// The store has the archive's path, and the array's offset in it. NumPy does not align the members of its archives, so
-    /// elements may lie anywhere, which a store does not mind; to map them, open them as `Le<T>` or `Be<T>`.
+    /// The store has the archive's path, and the array's offset in it. NumPy does not align the
+    /// members of its archives. A store reads unaligned elements all the same; to map them, open
+    /// them as `Le<T>` or `Be<T>`.
     ///
     /// # Errors
     ///
-    /// As [`member`](Npz::member); [`Compressed`](ErrorKind::Compressed); [`DTypeMismatch`](ErrorKind::DTypeMismatch) and
-    /// [`NdimMismatch`](ErrorKind::NdimMismatch) if the array is not one of `A` and `D`; [`Truncated`](ErrorKind::Truncated) if the
-    /// member ends before it; [`ErrorKind::Moved`] if the path no longer names this archive.
+    /// As [`member`](Npz::member); [`Compressed`](ErrorKind::Compressed);
+    /// [`DTypeMismatch`](ErrorKind::DTypeMismatch) and [`NdimMismatch`](ErrorKind::NdimMismatch) if
+    /// the array has another dtype than `A` or another rank than `D`;
+    /// [`Truncated`](ErrorKind::Truncated) if the member ends before the array does;
+    /// [`ErrorKind::Moved`] if the path no longer names this archive.
     pub fn open_member<A: Element, D: Dimension>(
         &self,
         name: &str,
@@ -212,7 +217,7 @@ impl Npz {
     ///
     /// # Errors
     ///
-    /// As [`open_member`](Npz::open_member), less those about the type and the rank.
+    /// As [`open_member`](Npz::open_member), except those about the type and the rank.
     pub fn open_member_any(&self, name: &str) -> Result<AnyStore> {
         let file = self.open_in_place(name, |_| Ok(()))?;
         Ok(AnyStore { file })
@@ -258,9 +263,9 @@ impl Npz {
         )
     }
 
-    /// Reads an array into memory, stored or compressed, and checks its sum.
+    /// Reads an array, stored or compressed, into memory and checks its checksum.
     ///
-    /// The memory that it takes is bounded by what the archive really holds, not by what it claims.
+    /// The bytes that the archive really holds bound the memory, not those that it claims.
     ///
     /// # Errors
     ///
@@ -277,11 +282,12 @@ impl Npz {
         array.map_err(|kind| context.fail_at(name, kind))
     }
 
-    /// Unpacks an array, stored or compressed, into a temporary file in `directory`, checks its sum and opens it for
-    /// reading.
+    /// Unpacks an array, stored or compressed, into a temporary file in `directory`, checks its
+    /// checksum and opens it for reading.
     ///
-    /// The file has no name, and its room is free again when the store goes. To keep it, [`receive`](crate::Store::receive)
-    /// what [`write_to`](Store::write_to) of the store gives.
+    /// The file has no name, and its space is free again when the store is dropped. To keep the
+    /// array, pass the output of the store's [`write_to`](Store::write_to) to
+    /// [`receive`](crate::Store::receive).
     ///
     /// # Errors
     ///
@@ -303,7 +309,7 @@ impl Npz {
     ///
     /// # Errors
     ///
-    /// As [`unpack`](Npz::unpack), less those about the type and the rank.
+    /// As [`unpack`](Npz::unpack), except those about the type and the rank.
     pub fn unpack_any(&self, name: &str, directory: impl AsRef<Path>) -> Result<AnyStore> {
         let file = self.unpack_in(name, directory.as_ref(), |_| Ok(()))?;
         Ok(AnyStore { file })
@@ -330,22 +336,24 @@ impl Npz {
         })
     }
 
-    /// Reads the header of an array whose elements are not to be read, so that it may have any number of them.
-    fn read_header(&self, member: &mut ZipFile<'_, Source>) -> Result<Incoming, ErrorKind> {
+    /// Reads the header of an array whose elements will not be read, so their number has no limit
+    /// here.
+    fn read_header(&self, member: &mut ZipFile<'_, ArchiveReader>) -> Result<Incoming, ErrorKind> {
         read_header(member, &self.options.clone().max_nbytes(u64::MAX))
     }
 
     /// Finds a member that can be read.
     fn find<'a>(
         &self,
-        archive: &'a mut ZipArchive<Source>,
+        archive: &'a mut ZipArchive<ArchiveReader>,
         name: &str,
         context: Context<'_>,
-    ) -> Result<ZipFile<'a, Source>> {
+    ) -> Result<ZipFile<'a, ArchiveReader>> {
         let exact = archive.index_for_name(name);
         let index = match exact {
             Some(index) if is_array(archive, index) => exact,
-            // If neither is an array, reading the one that has the name says what it is.
+            // If neither is an array, the error of reading the member with that very name says what
+            // it is.
             _ => archive.index_for_name(&format!("{name}{SUFFIX}")).or(exact),
         };
         let Some(index) = index else {
@@ -385,7 +393,7 @@ impl fmt::Debug for Npz {
 }
 
 /// The names of the arrays, in the order of the archive.
-fn names(archive: &mut ZipArchive<Source>) -> Vec<String> {
+fn names(archive: &mut ZipArchive<ArchiveReader>) -> Vec<String> {
     let arrays = (0..archive.len()).filter(|&index| is_array(archive, index));
     let arrays: Vec<usize> = arrays.collect();
     let name = |&index: &usize| Some(archive.name_for_index(index)?.ok()?.into_owned());
@@ -393,15 +401,16 @@ fn names(archive: &mut ZipArchive<Source>) -> Vec<String> {
     let known: HashSet<&str> = members.iter().map(String::as_str).collect();
     let names = members.iter().map(|member| {
         let name = member.strip_suffix(SUFFIX);
-        // Then the shorter name is that of another array.
+        // If so, another array has the shorter name.
         let name = name.filter(|name| !known.contains(name));
         name.unwrap_or(member).to_owned()
     });
     names.collect()
 }
 
-/// Whether a member is an array: by its name, or else by how it starts. One that cannot be read is none.
-fn is_array(archive: &mut ZipArchive<Source>, index: usize) -> bool {
+/// Whether a member is an array, by its name or by its first bytes. A member that cannot be read is
+/// not.
+fn is_array(archive: &mut ZipArchive<ArchiveReader>, index: usize) -> bool {
     let name = archive.name_for_index(index).and_then(Result::ok);
     if name.is_some_and(|name| name.ends_with(SUFFIX)) {
         return true;
@@ -413,8 +422,8 @@ fn is_array(archive: &mut ZipArchive<Source>, index: usize) -> bool {
     member.read_exact(&mut start).is_ok() && start == *header::MAGIC
 }
 
-/// Reads what is behind the array, at whose end the sum of the member is checked.
-fn check_sum(mut member: ZipFile<'_, Source>) -> Result<(), ErrorKind> {
+/// Reads the bytes behind the array, because the crate `zip` checks the sum at the end of a member.
+fn check_sum(mut member: ZipFile<'_, ArchiveReader>) -> Result<(), ErrorKind> {
     let rest = io::copy(&mut member, &mut io::sink());
     rest.map(drop).map_err(ErrorKind::io)
 }
@@ -430,16 +439,16 @@ fn empty() -> ErrorKind {
     }
 }
 
-/// Why a file was not opened as an archive: it is something else, or a zip that is damaged.
-fn not_opened(context: Context<'_>, source: &mut Source, error: ZipError) -> Error {
+/// The reason why a file does not open as an archive: it is something else, or a damaged zip.
+fn not_opened(context: Context<'_>, reader: &mut ArchiveReader, error: ZipError) -> Error {
     let error = match error {
         ZipError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
             return context.io(error);
         }
         error => error,
     };
-    let mut start = [0; source::WINDOW];
-    let read = match source.read_at_start(&mut start) {
+    let mut start = [0; reader::WINDOW];
+    let read = match reader.read_at_start(&mut start) {
         Ok(read) => read,
         Err(error) => return context.io(error),
     };
@@ -456,7 +465,7 @@ fn not_opened(context: Context<'_>, source: &mut Source, error: ZipError) -> Err
     })
 }
 
-/// What the crate `zip` found wrong with a member.
+/// The fault that the crate `zip` found with a member.
 fn broken(context: Context<'_>, error: ZipError) -> Error {
     match error {
         ZipError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => context.io(error),

@@ -1,4 +1,4 @@
-//! Writing an archive: whole and durable under its name, or not there at all.
+//! Writing an archive, which gets its name when it is whole and durable, or never.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -18,17 +18,19 @@ use crate::exchange::stream;
 use crate::store::{NewFile, Options};
 use crate::sys::{self, Maker};
 
-/// What the start of a stored member is a multiple of. Its header is one, too, so its elements are aligned for any type.
+/// Stored members start at multiples of this. Their headers are such a multiple long, so the
+/// elements are aligned for any type.
 const ALIGN: u16 = 64;
 
-/// From here on a member needs the wide fields of zip64. Below, they would only take room.
+/// A member of this size needs the wide fields of zip64. A smaller one does without them.
 const WIDE: u64 = (1 << 32) - (1 << 20);
 
 /// A new archive of arrays, which NumPy's `load` reads.
 ///
-/// It takes its name when it is [finished](NpzWriter::finish) and everything is durable, as a file of [`Store::create`] does.
-/// Dropped before, it leaves no file, and an old one as it was. Once an array could not be written the archive has a part of
-/// it, so the writer takes no more and does not finish.
+/// It gets its name when it is [finished](NpzWriter::finish) and everything is durable, as a file
+/// of [`Store::create`] does. Dropped before, it leaves no file, and an old file as it was. After a
+/// failure to write an array the archive has a part of that array, so the writer takes no more and
+/// does not finish.
 ///
 /// [`Store::create`]: crate::Store::create
 ///
@@ -37,17 +39,17 @@ const WIDE: u64 = (1 << 32) - (1 << 20);
 /// See [`Npz`](crate::Npz).
 #[doc(alias = "savez")]
 pub struct NpzWriter {
-    zip: Ours<ZipWriter<BufWriter<Bounded>>>,
+    zip: ProcessOwned<ZipWriter<BufWriter<Bounded>>>,
     names: HashSet<String>,
-    /// Whether the last array is there in part: while it is written, and for ever if that failed.
+    /// Whether the last array is incomplete: while it is written, and forever if that failed.
     cut: bool,
     file: NewFile,
 }
 
 impl Options {
-    /// Begins an archive that is to be at `path`, in place of an old one. See [`NpzWriter::create`].
+    /// Begins an archive at `path`, which replaces an old file. See [`NpzWriter::create`].
     ///
-    /// What counts is [`lock`](Options::lock) and [`no_lock`](Options::no_lock).
+    /// [`lock`](Options::lock) and [`no_lock`](Options::no_lock) apply.
     ///
     /// # Errors
     ///
@@ -58,7 +60,7 @@ impl Options {
 }
 
 impl NpzWriter {
-    /// Begins an archive that is to be at `path`, in place of an old one.
+    /// Begins an archive at `path`, which replaces an old file.
     ///
     /// # Errors
     ///
@@ -72,7 +74,7 @@ impl NpzWriter {
         let writer = file.file().try_clone();
         let writer = writer.map_err(|error| file.context().io(error))?;
         Ok(NpzWriter {
-            zip: Ours::new(ZipWriter::new(BufWriter::new(Bounded {
+            zip: ProcessOwned::new(ZipWriter::new(BufWriter::new(Bounded {
                 file: writer,
                 position: 0,
             }))),
@@ -82,12 +84,14 @@ impl NpzWriter {
         })
     }
 
-    /// Adds an array as it is, so that it can be opened in place. Its elements start at a multiple of 64 bytes.
+    /// Adds an array as it is, so that it can be opened in place. Its elements start at a multiple
+    /// of 64 bytes.
     ///
     /// # Errors
     ///
     /// [`DuplicateName`](ErrorKind::DuplicateName), which leaves the archive as it was;
-    /// [`Unfinished`](ErrorKind::Unfinished) after another failure; [`ErrorKind::NoSpace`], [`ErrorKind::FileTooLarge`], [`ErrorKind::Io`].
+    /// [`Unfinished`](ErrorKind::Unfinished) after another failure; [`ErrorKind::NoSpace`],
+    /// [`ErrorKind::FileTooLarge`], [`ErrorKind::Io`].
     pub fn add<A: Element, D: Dimension>(
         &mut self,
         name: &str,
@@ -99,7 +103,8 @@ impl NpzWriter {
         self.write(name, array, options)
     }
 
-    /// Adds an array compressed, as `np.savez_compressed` does: smaller, but not to be opened in place.
+    /// Adds an array compressed, as `np.savez_compressed` does: it is smaller, but cannot be opened
+    /// in place.
     ///
     /// # Errors
     ///
@@ -140,8 +145,8 @@ impl NpzWriter {
         Ok(())
     }
 
-    /// Refuses to go on once an array was written in part, or in a process that was forked from the
-    /// one that began.
+    /// Refuses to continue after an array was written in part, or in a process that was forked from
+    /// the one that began.
     fn check_whole(&self) -> Result<()> {
         if !self.zip.maker.is_this() {
             return Err(self.file.context().forked());
@@ -156,7 +161,7 @@ impl NpzWriter {
     ///
     /// # Errors
     ///
-    /// [`Unfinished`](ErrorKind::Unfinished) if an array could not be written; else as
+    /// [`Unfinished`](ErrorKind::Unfinished) if an array could not be written; otherwise as
     /// [`Store::create`](crate::Store::create).
     pub fn finish(self) -> Result<()> {
         self.check_whole()?;
@@ -180,7 +185,8 @@ impl std::fmt::Debug for NpzWriter {
     }
 }
 
-/// A new file that grows no further than this process may write: past its limit the kernel would send SIGXFSZ.
+/// A new file that grows no further than this process may write: past its limit the kernel would
+/// send SIGXFSZ.
 struct Bounded {
     file: File,
     position: u64,
@@ -209,17 +215,18 @@ impl Seek for Bounded {
     }
 }
 
-/// A value of the process that made it. A forked child has a copy, which it never drops: the list of arrays that a dropped
-/// `ZipWriter` writes goes to its parent's file.
-struct Ours<T> {
-    /// There until it is taken.
+/// A value that belongs to the process that made it. A forked child never drops its copy, because a
+/// dropped `ZipWriter` writes the list of arrays, and the child would write it to the parent's
+/// file.
+struct ProcessOwned<T> {
+    /// `None` once it is taken.
     value: Option<T>,
     maker: Maker,
 }
 
-impl<T> Ours<T> {
-    fn new(value: T) -> Ours<T> {
-        Ours {
+impl<T> ProcessOwned<T> {
+    fn new(value: T) -> ProcessOwned<T> {
+        ProcessOwned {
             value: Some(value),
             maker: Maker::this(),
         }
@@ -230,7 +237,7 @@ impl<T> Ours<T> {
     }
 }
 
-impl<T> Deref for Ours<T> {
+impl<T> Deref for ProcessOwned<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -238,13 +245,13 @@ impl<T> Deref for Ours<T> {
     }
 }
 
-impl<T> DerefMut for Ours<T> {
+impl<T> DerefMut for ProcessOwned<T> {
     fn deref_mut(&mut self) -> &mut T {
         self.value.as_mut().expect("it is taken with this")
     }
 }
 
-impl<T> Drop for Ours<T> {
+impl<T> Drop for ProcessOwned<T> {
     fn drop(&mut self) {
         if !self.maker.is_this() {
             std::mem::forget(self.value.take());
@@ -252,7 +259,7 @@ impl<T> Drop for Ours<T> {
     }
 }
 
-/// Why the crate `zip` could not write `needed` bytes.
+/// The reason why the crate `zip` could not write `needed` bytes.
 fn failed(file: &NewFile, needed: u64, error: ZipError) -> Error {
     match error {
         ZipError::Io(error) => file.growth(error, needed),

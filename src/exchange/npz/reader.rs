@@ -1,4 +1,4 @@
-//! The file of an archive as the crate `zip` reads it: here and there, a few bytes at a time.
+//! The file of an archive, read as the crate `zip` reads: a few bytes at a time, in no order.
 
 use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -9,20 +9,21 @@ use crate::sys::{self, LockedFile};
 /// How many bytes are read at a time. The end of an archive, which lists its members, mostly fits.
 pub(super) const WINDOW: usize = 4096;
 
-/// A position in a locked file, and what was read around it. Clones share the file and nothing else.
+/// A position in a locked file, and the bytes read around it. Clones share the file and nothing
+/// else.
 #[derive(Clone)]
-pub(super) struct Source {
+pub(super) struct ArchiveReader {
     file: Arc<LockedFile>,
     len: u64,
     position: u64,
     window: Vec<u8>,
-    /// Where in the file the window lies, at a multiple of its size.
+    /// The offset of the window in the file, a multiple of its size.
     window_start: u64,
 }
 
-impl Source {
-    pub(super) fn new(file: LockedFile, len: u64) -> Source {
-        Source {
+impl ArchiveReader {
+    pub(super) fn new(file: LockedFile, len: u64) -> ArchiveReader {
+        ArchiveReader {
             file: Arc::new(file),
             len,
             position: 0,
@@ -36,9 +37,10 @@ impl Source {
         sys::read_at(self.file.file(), buffer, 0)
     }
 
-    /// The first name that stands twice in the list of members that starts at `start`, which is known to have one.
+    /// The first duplicate name in the list of members at `start`, which is known to have one.
     pub(super) fn first_duplicate(&mut self, start: u64) -> io::Result<String> {
-        /// An entry less its name, its extra field and its comment, whose lengths stand from byte 28 on.
+        /// The length of an entry without its name, extra field and comment, whose lengths start at
+        /// byte 28.
         const ENTRY: usize = 46;
         let mut names = HashSet::new();
         self.seek(SeekFrom::Start(start))?;
@@ -55,7 +57,7 @@ impl Source {
         }
     }
 
-    /// What the window has from the position on, after a read if that is nothing.
+    /// The bytes of the window from the position on; reads the next window if there are none.
     fn buffered(&mut self) -> io::Result<&[u8]> {
         let start = self.position - self.position % WINDOW as u64;
         if self.window.is_empty() || self.window_start != start {
@@ -70,7 +72,7 @@ impl Source {
     }
 }
 
-impl Read for Source {
+impl Read for ArchiveReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = if buffer.len() >= WINDOW {
             sys::read_at(self.file.file(), buffer, self.position)?
@@ -85,7 +87,7 @@ impl Read for Source {
     }
 }
 
-impl Seek for Source {
+impl Seek for ArchiveReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),
@@ -106,11 +108,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_reads_what_the_file_has_at_every_position() {
+    fn a_reader_gives_the_bytes_of_the_file_at_every_position() {
         let bytes: Vec<u8> = (0..3 * WINDOW + 100).map(|i| (i / 7) as u8).collect();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
-        let mut source = Source::new(LockedFile::unlocked(file), bytes.len() as u64);
+        let mut reader = ArchiveReader::new(LockedFile::unlocked(file), bytes.len() as u64);
         for position in [
             0,
             1,
@@ -123,8 +125,8 @@ mod tests {
         ] {
             for len in [1, 2, 100, WINDOW, 3 * WINDOW] {
                 let mut found = Vec::new();
-                source.seek(SeekFrom::Start(position as u64)).unwrap();
-                (&mut source)
+                reader.seek(SeekFrom::Start(position as u64)).unwrap();
+                (&mut reader)
                     .take(len as u64)
                     .read_to_end(&mut found)
                     .unwrap();
@@ -133,10 +135,10 @@ mod tests {
             }
         }
         assert_eq!(
-            source.seek(SeekFrom::End(-3)).unwrap(),
+            reader.seek(SeekFrom::End(-3)).unwrap(),
             bytes.len() as u64 - 3
         );
-        assert!(source.seek(SeekFrom::End(i64::MIN)).is_err());
-        assert!(source.seek(SeekFrom::Start(u64::MAX)).is_err());
+        assert!(reader.seek(SeekFrom::End(i64::MIN)).is_err());
+        assert!(reader.seek(SeekFrom::Start(u64::MAX)).is_err());
     }
 }
