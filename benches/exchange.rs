@@ -1,8 +1,9 @@
 //! How long does an array take out of its file: over a socket, through zlib, and out of an archive?
 //!
-//! `cargo bench --bench exchange --features npz`. The bare `sendfile` loop knows no header and checks nothing. Python
-//! compresses the same bytes at the same level, a quarter of the size of the others: the fractional parts of multiples of
-//! the golden ratio, which do not compress, and a ramp, which does.
+//! `cargo bench --bench exchange --features npz`. The bare `sendfile` loop knows no header and
+//! checks nothing. Python compresses the same bytes at the same level, a quarter of the size of the
+//! others: the fractional parts of multiples of the golden ratio, which do not compress, and a
+//! ramp, which does.
 
 mod common;
 

@@ -1,7 +1,9 @@
-//! How long does it take to open an array, touch its first element and close it, for 4 KiB and for a sparse 1 TiB?
+//! How long does it take to open an array, touch its first element and close it, for 4 KiB and for
+//! a sparse 1 TiB?
 //!
-//! `cargo bench --bench open`. The file is in the page cache. Bare `memmap2` checks nothing, locks nothing and knows of no
-//! dtype: it opens, asks for the length, maps, touches, unmaps and closes, which is the least a map can cost.
+//! `cargo bench --bench open`. The file is in the page cache. Bare `memmap2` checks nothing, locks
+//! nothing and knows of no dtype: it opens, asks for the length, maps, touches, unmaps and closes,
+//! which is the least a map can cost.
 
 mod common;
 

@@ -1,7 +1,8 @@
 //! How long does it take to read one element of `f64`, here and there in a large array?
 //!
-//! `cargo bench --bench random`. The file is in the page cache and each page of the map has been touched. Every read goes to
-//! a new random place, so most of them miss the processor's caches; the sides in Rust follow the same sequence of places.
+//! `cargo bench --bench random`. The file is in the page cache and each page of the map has been
+//! touched. Every read goes to a new random place, so most of them miss the processor's caches; the
+//! sides in Rust follow the same sequence of places.
 
 mod common;
 

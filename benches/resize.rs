@@ -1,8 +1,8 @@
 //! How long does it take to grow an array by 1 %, compared to a copy of its file?
 //!
-//! `cargo bench --bench resize`. Along the slowest axis the old bytes stay contiguous, so a resize is a copy and little else;
-//! along the fastest one every row moves. The old file is in the page cache. Giving a store its old shape back, and
-//! removing a copy, does not count.
+//! `cargo bench --bench resize`. Along the slowest axis the old bytes stay contiguous, so a resize
+//! is a copy and little else; along the fastest one every row moves. The old file is in the page
+//! cache. Giving a store its old shape back, and removing a copy, does not count.
 
 mod common;
 

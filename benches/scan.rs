@@ -1,10 +1,12 @@
 //! How fast is the sum of a whole array of `f64`?
 //!
-//! `cargo bench --bench scan`. Everybody sums with the same loop. Warm means that the file is in the page cache; cold, that
-//! it was dropped from it before each pass (a disk that is virtual may still have it in a cache of its own).
+//! `cargo bench --bench scan`. Everybody sums with the same loop. Warm means that the file is in
+//! the page cache; cold, that it was dropped from it before each pass (a disk that is virtual may
+//! still have it in a cache of its own).
 //!
-//! What a side pays for tells them apart: a first pass over a new map takes its page faults, a second one none; `read` copies
-//! every byte, into a buffer that stays in the processor's cache or into memory that first has to be given by the kernel.
+//! What a side pays for tells them apart: a first pass over a new map takes its page faults, a
+//! second one none; `read` copies every byte, into a buffer that stays in the processor's cache or
+//! into memory that first has to be given by the kernel.
 
 mod common;
 
@@ -103,7 +105,8 @@ fn warm_first_pass(bench: &mut Bench, path: &Path, len: usize) {
     bench.criterion(question, &mut sides);
 }
 
-/// A small array stays in the processor's cache; a large one is read no faster than memory is, from a map or a heap array.
+/// A small array stays in the processor's cache; a large one is read no faster than memory is, from
+/// a map or a heap array.
 fn warm_second_pass(bench: &mut Bench, question: &str, path: &Path, heap: ArrayView1<'_, f64>) {
     drop(Store::create_from(path, &heap).unwrap());
     let map = common::mapped::<Ix1>(path);

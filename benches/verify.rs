@@ -1,7 +1,7 @@
 //! How much longer than reading a file does it take to verify it?
 //!
-//! `cargo bench --bench verify`. The file is in the page cache, so that the sums count and not the disk. Writing the
-//! checksums is the same, and two syncs.
+//! `cargo bench --bench verify`. The file is in the page cache, so that the sums count and not the
+//! disk. Writing the checksums is the same, and two syncs.
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! How long does it take to get an array of `f64` into a new file, durably?
 //!
-//! `cargo bench --bench write`. Each sample makes a file of its own, and its time ends when the data are on the disk. Dropping
-//! what is open and removing the file comes after.
+//! `cargo bench --bench write`. Each sample makes a file of its own, and its time ends when the
+//! data are on the disk. Dropping what is open and removing the file comes after.
 
 mod common;
 

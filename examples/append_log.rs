@@ -1,7 +1,7 @@
 //! A logger: rows through an appender, durable whenever it flushes, in a file that grows in place.
 //!
-//! `cargo run --release --example append_log [DIRECTORY]`; run it again and the log goes on. NumPy reads it when it is closed:
-//! `np.load('log.npy', mmap_mode='r')[-1]`.
+//! `cargo run --release --example append_log [DIRECTORY]`; run it again and the log goes on. NumPy
+//! reads it when it is closed: `np.load('log.npy', mmap_mode='r')[-1]`.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,8 @@
-//! An array as bytes and back, with what the bytes do not tell kept beside them: dtype, shape and order.
+//! An array as bytes and back, with what the bytes do not tell kept beside them: dtype, shape and
+//! order.
 //!
-//! `cargo run --example bytes_roundtrip`. In Python: `np.frombuffer(bytes, dtype).reshape(shape, order=order)`.
+//! `cargo run --example bytes_roundtrip`. In Python:
+//! `np.frombuffer(bytes, dtype).reshape(shape, order=order)`.
 
 use ndarray::prelude::*;
 use ndstore::{Options, Order, Store, from_bytes_as, from_file, to_bytes, to_file, view_bytes};
@@ -10,7 +12,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = directory.path().join("temp.dat");
     let data = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
 
-    // fp = np.memmap('temp.dat', dtype='float64', mode='w+', shape=(2, 3)); fp[:] = data; fp.tobytes()
+    // fp = np.memmap('temp.dat', dtype='float64', mode='w+', shape=(2, 3)); fp[:] = data;
+    // fp.tobytes()
     let mut fp = Options::new().raw(0).create::<f64, _>(&path, (2, 3))?;
     fp.write_all(&data)?;
     let (bytes, dtype, shape) = (

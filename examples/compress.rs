@@ -1,6 +1,8 @@
-//! Arrays through zlib, gzip and whatever else wraps a stream: NPY inside, so that dtype and shape come back, too.
+//! Arrays through zlib, gzip and whatever else wraps a stream: NPY inside, so that dtype and shape
+//! come back, too.
 //!
-//! `cargo run --release --example compress [DIRECTORY]` leaves two files behind, which Python reads:
+//! `cargo run --release --example compress [DIRECTORY]` leaves two files behind, which Python
+//! reads:
 //!
 //! ```python
 //! np.load(gzip.open('temp.npy.gz'))

@@ -21,7 +21,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut store = options.create::<f64, _>(&path, (ROWS, COLUMNS))?;
     println!("created  {:?}: {} GiB", store.shape(), store.nbytes() >> 30);
 
-    // A fixed walk over the array (Knuth's 64-bit multiplier), so that the second pass knows what to expect.
+    // A fixed walk over the array (Knuth's 64-bit multiplier), so that the second pass knows what
+    // to expect.
     let place = |step: u64| {
         let mixed = step.wrapping_mul(6_364_136_223_846_793_005);
         (

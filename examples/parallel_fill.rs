@@ -1,4 +1,5 @@
-//! Worker processes fill one array, in slabs of rows and in any order; a run that is killed resumes.
+//! Worker processes fill one array, in slabs of rows and in any order; a run that is killed
+//! resumes.
 //!
 //! `cargo run --release --example parallel_fill [DIRECTORY]`; kill it and run it again. Until the
 //! array is whole it is called `table.npy.part`.

@@ -1,7 +1,8 @@
-//! The whole of it in one go: create, read, map, flush, reopen, bytes, resize, and a lock that is refused.
+//! The whole of it in one go: create, read, map, flush, reopen, bytes, resize, and a lock that is
+//! refused.
 //!
-//! `cargo run --release --example quickstart [DIRECTORY]` leaves `temp.dat` behind, which NumPy opens:
-//! `np.load('temp.dat', mmap_mode='r')`.
+//! `cargo run --release --example quickstart [DIRECTORY]` leaves `temp.dat` behind, which NumPy
+//! opens: `np.load('temp.dat', mmap_mode='r')`.
 
 #![allow(unsafe_code, reason = "a map takes a promise")]
 
@@ -16,7 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map_or_else(PathBuf::new, PathBuf::from);
     let path = directory.join("temp.dat");
 
-    // An array goes into a new file, durably, and parts of it are read and written as ndarray slices them.
+    // An array goes into a new file, durably, and parts of it are read and written as ndarray
+    // slices them.
     let mut arr = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
     let mut fp = Store::<f64, _>::create_from(&path, &arr)?;
     assert_eq!(fp.read(s![.., 1])?, array![2.0, 5.0]);
@@ -31,8 +33,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         other => return Err(format!("expected a refusal, got {other:?}").into()),
     }
 
-    // Mapped, it is a view like any other, and what is written to it is on the disk when `flush` returns.
-    // SAFETY: nobody writes to temp.dat or cuts it without its lock while it is mapped.
+    // Mapped, it is a view like any other, and what is written to it is on the disk when `flush`
+    // returns. SAFETY: nobody writes to temp.dat or cuts it without its lock while it is mapped.
     let mut map = unsafe { fp.map()? };
     map.view_mut()[(1, 1)] = 50.0;
     map.close()?;

@@ -1,4 +1,5 @@
-//! Reads the `temp.dat` that `write_temp`, or NumPy's `np.save`, wrote: its shape, dtype, first bytes and values.
+//! Reads the `temp.dat` that `write_temp`, or NumPy's `np.save`, wrote: its shape, dtype, first
+//! bytes and values.
 //!
 //! `cargo run --release --example read_temp [DIRECTORY]`
 

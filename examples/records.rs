@@ -1,6 +1,7 @@
 //! Records: a struct is an element, and NumPy sees its fields.
 //!
-//! `cargo run --release --example records [DIRECTORY]` leaves `samples.npy` behind and prints the Python that reads it.
+//! `cargo run --release --example records [DIRECTORY]` leaves `samples.npy` behind and prints the
+//! Python that reads it.
 
 use std::path::PathBuf;
 

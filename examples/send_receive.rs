@@ -1,4 +1,5 @@
-//! An array from the file of one process to the file of another, over a socket. Neither holds it in memory.
+//! An array from the file of one process to the file of another, over a socket. Neither holds it in
+//! memory.
 //!
 //! `cargo run --example send_receive`. Either end may be Python. The sender:
 //!

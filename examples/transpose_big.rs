@@ -1,4 +1,5 @@
-//! A matrix of 1 GiB transposed into a new file with 64 MiB of memory, while a line says how far it is.
+//! A matrix of 1 GiB transposed into a new file with 64 MiB of memory, while a line says how far it
+//! is.
 //!
 //! `cargo run --release --example transpose_big [DIRECTORY]`
 

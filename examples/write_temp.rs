@@ -1,4 +1,5 @@
-//! Writes `temp.dat` row by row: the first half of the story that `read_temp` ends in another process.
+//! Writes `temp.dat` row by row: the first half of the story that `read_temp` ends in another
+//! process.
 //!
 //! `cargo run --release --example write_temp [DIRECTORY]`
 

@@ -1,7 +1,9 @@
-//! The exchange with real Python and NumPy at the other end: bytes, raw files, sockets, compression, archives.
+//! The exchange with real Python and NumPy at the other end: bytes, raw files, sockets,
+//! compression, archives.
 //!
 //! Needs `python3` with NumPy, and fails where they are missing:
-//! `cargo test --all-features --test exchange_interop -- --ignored`. Each script is a few lines of what a user would write.
+//! `cargo test --all-features --test exchange_interop -- --ignored`. Each script is a few lines of
+//! what a user would write.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};

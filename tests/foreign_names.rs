@@ -1,7 +1,9 @@
-//! `record!` in a crate whose own names are those that a macro might reach for: `core`, `std`, `Clone`, `size_of`.
+//! `record!` in a crate whose own names are those that a macro might reach for: `core`, `std`,
+//! `Clone`, `size_of`.
 //!
-//! A crate of its own, because `extern crate .. as ..` holds for all of one. The macro must get all that it needs from ndstore:
-//! these names would decide whether a struct has padding, and without padding it is `Pod`.
+//! A crate of its own, because `extern crate .. as ..` holds for all of one. The macro must get all
+//! that it needs from ndstore: these names would decide whether a struct has padding, and without
+//! padding it is `Pod`.
 
 extern crate self as core;
 extern crate self as std;

@@ -1,14 +1,16 @@
 //! What the benchmarks share: sizes, files, and the measurement of one side against another.
 //!
-//! On a machine that does other things as well, two figures taken one after the other prove nothing. So sides are compared
-//! in pairs: A B, B A, A B, ... in one run, the ratio of their times taken within each pair, and the median of those given.
-//! How much such ratios scatter by themselves is measured first, with the same side on both ends:
+//! On a machine that does other things as well, two figures taken one after the other prove
+//! nothing. So sides are compared in pairs: A B, B A, A B, ... in one run, the ratio of their times
+//! taken within each pair, and the median of those given. How much such ratios scatter by
+//! themselves is measured first, with the same side on both ends:
 //!
 //! ```text
 //! open 4 KiB: ratio ndstore / memmap2: 1.12 (11 pairs 1.08..1.17; same against same 0.97..1.04) [9.31µs / 8.30µs]
 //! ```
 //!
-//! A ratio is one of times: below 1, the left side is faster. In brackets, the median time of each side.
+//! A ratio is one of times: below 1, the left side is faster. In brackets, the median time of each
+//! side.
 //!
 //! | environment | default | |
 //! |---|---|---|
@@ -16,8 +18,8 @@
 //! | `NDSTORE_BENCH_MIB` | 1024 (`compare`: 2048) | the size of the arrays |
 //! | `NDSTORE_BENCH_PAIRS` | 11 (`compare`: 6) | how many pairs |
 //!
-//! The arguments are criterion's, with the filter in front: `cargo bench --bench scan -- cold`. With `--test` everything
-//! runs once over 1 MiB. NumPy takes part where `python3` has it.
+//! The arguments are criterion's, with the filter in front: `cargo bench --bench scan -- cold`.
+//! With `--test` everything runs once over 1 MiB. NumPy takes part where `python3` has it.
 #![allow(dead_code, reason = "each benchmark uses its part of this")]
 
 mod numpy;
@@ -183,7 +185,8 @@ impl Bench {
             })
     }
 
-    /// Measures the first side against each of the others, `times` jobs to a sample, and prints a line for each.
+    /// Measures the first side against each of the others, `times` jobs to a sample, and prints a
+    /// line for each.
     pub(crate) fn pairs(&self, question: &str, times: u64, sides: &mut [Side<'_>]) {
         if !self.wants(question) {
             return;
@@ -266,7 +269,8 @@ fn range(values: &[f64]) -> String {
     format!("{least:.2}..{most:.2}")
 }
 
-/// The one loop over the elements that all sides run: ndarray's own, not inlined, so that it is the same code for all.
+/// The one loop over the elements that all sides run: ndarray's own, not inlined, so that it is the
+/// same code for all.
 #[inline(never)]
 pub(crate) fn sum(elements: ArrayView1<'_, f64>) -> f64 {
     elements.sum()
@@ -284,7 +288,8 @@ pub(crate) fn sum_in_two(elements: ArrayView1<'_, f64>) -> f64 {
 /// What bare `memmap2` maps of a file of ours: all of it.
 #[allow(unsafe_code)]
 pub(crate) fn map(file: &File) -> Mmap {
-    // SAFETY: the files of a run are its own, and none is written or cut while it is mapped for reading.
+    // SAFETY: the files of a run are its own, and none is written or cut while it is mapped for
+    // reading.
     unsafe { Mmap::map(file) }.unwrap()
 }
 
@@ -300,7 +305,8 @@ pub(crate) fn map_mut(file: &File) -> MmapMut {
 pub(crate) fn map_store<A: Element, D: Dimension, M: Mappable>(
     store: Store<A, D, M>,
 ) -> Mapped<A, D, M> {
-    // SAFETY: the files of a run are its own, and nobody else writes to one or cuts it while it is mapped.
+    // SAFETY: the files of a run are its own, and nobody else writes to one or cuts it while it is
+    // mapped.
     unsafe { store.map() }.unwrap()
 }
 
@@ -331,12 +337,14 @@ pub(crate) fn cached(path: &Path) -> f64 {
     pages.iter().filter(|&&page| page & 1 == 1).count() as f64 / pages.len() as f64
 }
 
-/// Which pages of a map are in the page cache: the lowest bit of each byte. Unlike a probing read, this brings none in.
+/// Which pages of a map are in the page cache: the lowest bit of each byte. Unlike a probing read,
+/// this brings none in.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 fn resident(map: &Mmap) -> Vec<u8> {
     let mut pages = vec![0; map.len().div_ceil(PAGE)];
-    // SAFETY: the range is that of `map`, and `pages` has at least a byte for each page of it: none is smaller than `PAGE`.
+    // SAFETY: the range is that of `map`, and `pages` has at least a byte for each page of it: none
+    // is smaller than `PAGE`.
     let result = unsafe {
         libc::mincore(
             map.as_ptr().cast_mut().cast(),

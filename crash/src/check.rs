@@ -1,4 +1,5 @@
-//! Recovery: an image becomes a directory, ndstore opens it, and what it finds must be what was promised.
+//! Recovery: an image becomes a directory, ndstore opens it, and what it finds must be what was
+//! promised.
 
 use std::collections::HashSet;
 use std::fs::{DirBuilder, File, Permissions};
@@ -74,7 +75,8 @@ impl Checker {
 
     /// Opens the image, which must hold one of the `allowed` states.
     ///
-    /// One that has not been seen before is also read by NumPy, appended to, and created over, after which no draft may be left.
+    /// One that has not been seen before is also read by NumPy, appended to, and created over,
+    /// after which no draft may be left.
     pub(crate) fn check(
         &mut self,
         image: &Image,

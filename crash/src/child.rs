@@ -1,4 +1,5 @@
-//! The process in which a workload runs: it goes through a script on the mounted disk, and acknowledges.
+//! The process in which a workload runs: it goes through a script on the mounted disk, and
+//! acknowledges.
 //!
 //! A process of its own, so that a signal or an abort is an exit status and not the end of the rig.
 
@@ -26,7 +27,8 @@ pub(crate) const POISONED: u8 = 11;
 /// After a step that failed the store does not do as it promises.
 const BROKEN: u8 = 12;
 
-/// A process as the next one is told of it: its script, the state that it found, and its last acknowledgement.
+/// A process as the next one is told of it: its script, the state that it found, and its last
+/// acknowledgement.
 #[derive(Clone, Debug)]
 pub(crate) struct Past {
     found: usize,
@@ -112,7 +114,8 @@ pub(crate) fn run(
         let fitting = (0..left.len())
             .rev()
             .filter(|&state| is_at(&path, &left[state]));
-        // What fits two of them may be either: the earlier of those that leave the most elements open.
+        // What fits two of them may be either: the earlier of those that leave the most elements
+        // open.
         let Some(found) = fitting.max_by_key(|&state| left[state].as_ref().map(Expected::doubts))
         else {
             eprintln!("what is there is not what was left");
@@ -184,8 +187,8 @@ fn store(script: &Script, found: State, path: &Path, done: &mut Acknowledgements
     FINISHED
 }
 
-/// A step has failed. If there is still a store, it must show the array as before the step or as after it, and its flush must
-/// be refused, or true: then what it shows counts as acknowledged.
+/// A step has failed. If there is still a store, it must show the array as before the step or as
+/// after it, and its flush must be refused, or true: then what it shows counts as acknowledged.
 fn after_error(
     subject: &Subject<'_>,
     step: &Step,

@@ -1,6 +1,7 @@
 //! A disk in memory, which keeps a log and can fail on demand. It knows nothing of FUSE.
 //!
-//! It has one directory, and in that others for files alone. The name of a file in one of those is `DIRECTORY/NAME`.
+//! It has one directory, and in that others for files alone. The name of a file in one of those is
+//! `DIRECTORY/NAME`.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +43,8 @@ pub(crate) enum Fault {
     Nth { kind: Kind, n: u32 },
     /// The disk has room for so many bytes.
     Full { capacity: u64 },
-    /// The process is killed by the `n`th call that changes something, counted from 1, which is done.
+    /// The process is killed by the `n`th call that changes something, counted from 1, which is
+    /// done.
     Kill { n: u32 },
 }
 
@@ -198,8 +200,8 @@ impl Disk {
         }
     }
 
-    /// Logs what was done, and kills who did it if it is time. A process that is killed in a call sees no more of it: it is
-    /// gone when the call is answered.
+    /// Logs what was done, and kills who did it if it is time. A process that is killed in a call
+    /// sees no more of it: it is gone when the call is answered.
     fn done(&mut self, op: Op) {
         self.log.push(op);
         if let (Some(Fault::Kill { n }), Some(victim)) = (self.fault, self.victim) {

@@ -1,7 +1,9 @@
-//! Errors of the disk: each call of a kind fails once, in a run of its own, and the disk is full at many sizes.
+//! Errors of the disk: each call of a kind fails once, in a run of its own, and the disk is full at
+//! many sizes.
 //!
-//! Every run has to end with success or an error. Whichever it is, what was acknowledged must be there, the array must be the
-//! one before the failed step or the one after it, and no draft may stay. The power is cut at every moment after the fault.
+//! Every run has to end with success or an error. Whichever it is, what was acknowledged must be
+//! there, the array must be the one before the failed step or the one after it, and no draft may
+//! stay. The power is cut at every moment after the fault.
 
 use std::io;
 

@@ -9,7 +9,8 @@ use ndarray::Array2;
 
 use crate::script::FOREIGN;
 
-/// A header of `len` bytes, or the shortest one that ends at a multiple of 8, for an array in C order.
+/// A header of `len` bytes, or the shortest one that ends at a multiple of 8, for an array in C
+/// order.
 pub(crate) fn header((rows, columns): (usize, usize), len: Option<usize>) -> Vec<u8> {
     let dict =
         format!("{{'descr': '<u8', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
@@ -32,7 +33,8 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path.parent().ok_or(io::ErrorKind::NotFound)?)?.sync_all()
 }
 
-/// Writes a file as others do, with the shortest header there is, and sees to it that it is durable.
+/// Writes a file as others do, with the shortest header there is, and sees to it that it is
+/// durable.
 pub(crate) fn write(path: &Path, array: &Array2<u64>) -> io::Result<()> {
     let other = path.with_extension("other");
     let file = File::create_new(&other)?;

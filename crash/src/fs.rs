@@ -1,8 +1,9 @@
 //! The disk, mounted: FUSE requests in, calls of [`Disk`] out.
 //!
-//! Nothing is cached on the way but the pages of maps: the kernel asks for each name and each length anew, so the log has all
-//! that a program sees done. Locks (`flock`) are the kernel's own. What is not here (`copy_file_range`, extended attributes,
-//! `lseek` for holes) is answered with ENOSYS, for which the kernel and the store have other ways.
+//! Nothing is cached on the way but the pages of maps: the kernel asks for each name and each
+//! length anew, so the log has all that a program sees done. Locks (`flock`) are the kernel's own.
+//! What is not here (`copy_file_range`, extended attributes, `lseek` for holes) is answered with
+//! ENOSYS, for which the kernel and the store have other ways.
 
 use std::ffi::OsStr;
 use std::io;

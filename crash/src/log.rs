@@ -1,4 +1,5 @@
-//! What reached the file system, in the order in which it did: the one thing that all images of a power cut are made from.
+//! What reached the file system, in the order in which it did: the one thing that all images of a
+//! power cut are made from.
 
 use std::fmt;
 
@@ -75,7 +76,8 @@ pub(crate) enum Op {
         ino: Ino,
     },
     SyncDirectory,
-    /// Another process takes over, which found the state of this number among those that the one before it may have left.
+    /// Another process takes over, which found the state of this number among those that the one
+    /// before it may have left.
     Life {
         found: usize,
     },

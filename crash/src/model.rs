@@ -1,10 +1,11 @@
-//! What a power cut can leave: at every prefix of the log, which effects are durable, which are pending, and the images that
-//! some of the pending ones make.
+//! What a power cut can leave: at every prefix of the log, which effects are durable, which are
+//! pending, and the images that some of the pending ones make.
 //!
-//! Durable are the effects on a file before its last sync, and the names before the last sync of the directory. A write is
-//! cut in units, of which any subset may have reached the disk, in any order; the length that it gave the file is a unit of
-//! its own. Names reach the disk in order. After a sync that failed nothing before it is ever taken for durable: the
-//! kernel forgets that it had to write it.
+//! Durable are the effects on a file before its last sync, and the names before the last sync of
+//! the directory. A write is cut in units, of which any subset may have reached the disk, in any
+//! order; the length that it gave the file is a unit of its own. Names reach the disk in order.
+//! After a sync that failed nothing before it is ever taken for durable: the kernel forgets that it
+//! had to write it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -30,8 +31,8 @@ pub(crate) struct Image {
 /// What a draft is called while two names are swapped, before the numbers of the files.
 const SWAPPED: &str = "ndstore-draft-";
 
-/// What stands in their place in an image, whose files have other numbers wherever it is laid out: that one of them is the
-/// file's own.
+/// What stands in their place in an image, whose files have other numbers wherever it is laid out:
+/// that one of them is the file's own.
 pub(crate) const OWN: &str = "OWN";
 
 /// The name of the file `ino` in an image.
@@ -341,8 +342,8 @@ impl Moment {
         }
     }
 
-    /// Visits the images of a power cut at this moment: for every prefix of the pending names, subsets of the pending changes of
-    /// the files that have a name then.
+    /// Visits the images of a power cut at this moment: for every prefix of the pending names,
+    /// subsets of the pending changes of the files that have a name then.
     pub(crate) fn images<B>(
         &self,
         family: Family,

@@ -4,8 +4,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// Answers each path on a line with `dtype,length of axis 0,length of axis 1,...`, or `!` and the error, and then the
-/// length of the bytes and the bytes, in the order of the file.
+/// Answers each path on a line with `dtype,length of axis 0,length of axis 1,...`, or `!` and the
+/// error, and then the length of the bytes and the bytes, in the order of the file.
 const PROGRAM: &str = "
 import sys, numpy
 print(numpy.__version__, flush=True)

@@ -66,7 +66,8 @@ impl AddAssign<Tally> for Tally {
     }
 }
 
-/// Cuts the power at every moment of `log`. What is found must be what `oracle` allows, which follows the log.
+/// Cuts the power at every moment of `log`. What is found must be what `oracle` allows, which
+/// follows the log.
 pub(crate) fn cut<'a>(
     log: impl IntoIterator<Item = &'a Op>,
     mut oracle: Oracle<'_>,

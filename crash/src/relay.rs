@@ -1,8 +1,9 @@
-//! Processes that take over from each other: one dies at any of its calls, or is told that its disk failed; somebody else may
-//! sync the file, or be told instead; another process opens what was left and goes on; and only then the power is cut.
+//! Processes that take over from each other: one dies at any of its calls, or is told that its disk
+//! failed; somebody else may sync the file, or be told instead; another process opens what was left
+//! and goes on; and only then the power is cut.
 //!
-//! What a process reads of a file need not be on the disk, nor need its name. Whoever cuts the file behind a header that it read,
-//! or says `Ok` about it, has to see to that first.
+//! What a process reads of a file need not be on the disk, nor need its name. Whoever cuts the file
+//! behind a header that it read, or says `Ok` about it, has to see to that first.
 
 use std::io;
 use std::ops::AddAssign;
@@ -66,7 +67,8 @@ pub(crate) struct How {
 pub(crate) struct Outcome {
     pub(crate) runs: u64,
     pub(crate) tally: Tally,
-    /// Runs whose violations show when no sync of a directory that the later processes ask for is honoured, of so many.
+    /// Runs whose violations show when no sync of a directory that the later processes ask for is
+    /// honoured, of so many.
     pub(crate) names: (u64, u64),
     /// The same for their syncs of files.
     pub(crate) files: (u64, u64),

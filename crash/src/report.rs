@@ -238,7 +238,8 @@ fn flaws(checker: &mut Checker) -> io::Result<bool> {
     Ok(right)
 }
 
-/// ndstore itself on disks that say they have synced and have not. If that were not noticed, its syncs would not be tested.
+/// ndstore itself on disks that say they have synced and have not. If that were not noticed, its
+/// syncs would not be tested.
 fn lying_disks(plan: Plan, checker: &mut Checker) -> io::Result<bool> {
     println!(
         "| ndstore without | files' syncs | directory's syncs | syncs, one at a time |\n|---|---|---|---:|"

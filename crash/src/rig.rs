@@ -1,4 +1,5 @@
-//! One run of one workload, or of several in a row: a fresh disk is mounted, processes work on it, and what they did is recorded.
+//! One run of one workload, or of several in a row: a fresh disk is mounted, processes work on it,
+//! and what they did is recorded.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -87,7 +88,8 @@ pub(crate) fn record(
     relay(flaw, &[Life { script, fault }], Foreign::Nothing)
 }
 
-/// Runs one process after the other on the same disk, each of which takes over what the one before it left.
+/// Runs one process after the other on the same disk, each of which takes over what the one before
+/// it left.
 pub(crate) fn relay(
     flaw: Option<Flaw>,
     lives: &[Life<'_>],

@@ -1,5 +1,5 @@
-//! What a workload does, and which arrays it may leave behind: a script of steps, and the oracle that knows the array after
-//! each of them.
+//! What a workload does, and which arrays it may leave behind: a script of steps, and the oracle
+//! that knows the array after each of them.
 
 use std::ops::Range;
 
@@ -65,7 +65,8 @@ pub(crate) struct Script {
     /// How many bytes a disk writes as one, in several kinds of disk: the finest first.
     pub(crate) units: &'static [usize],
     pub(crate) steps: Vec<Step>,
-    /// The number of the first step, by which its elements are told from those of the scripts before this one.
+    /// The number of the first step, by which its elements are told from those of the scripts
+    /// before this one.
     pub(crate) first: usize,
 }
 
@@ -85,8 +86,9 @@ pub(crate) struct Expected {
     sure: Array2<u64>,
     /// What was written and not flushed since, the newest last.
     loose: Vec<Array2<u64>>,
-    /// Whether a program sees what is newest. One that opens the file anew after it was closed without a flush need not:
-    /// the disk may have refused the elements since, with nobody there to be told.
+    /// Whether a program sees what is newest. One that opens the file anew after it was closed
+    /// without a flush need not: the disk may have refused the elements since, with nobody there to
+    /// be told.
     seen: bool,
     order: Order,
     /// Where it matters.
@@ -99,9 +101,11 @@ pub(crate) type State = Option<Expected>;
 /// What a script makes of a state.
 #[derive(Clone, Debug)]
 pub(crate) struct Chain {
-    /// What may be found after each acknowledgement, before the next step begins: the first is what was there.
+    /// What may be found after each acknowledgement, before the next step begins: the first is what
+    /// was there.
     pub(crate) states: Vec<State>,
-    /// The first state that is certain to be on the disk once it is acknowledged: all before it may give way to what was there.
+    /// The first state that is certain to be on the disk once it is acknowledged: all before it may
+    /// give way to what was there.
     pub(crate) promised: usize,
     /// What was written to the view, and the state that this made.
     pub(crate) fills: Vec<(usize, Array2<u64>)>,
@@ -155,7 +159,8 @@ impl Expected {
         }
     }
 
-    /// After somebody who took the array for one of other rows, but found the same in each, wrote to its view.
+    /// After somebody who took the array for one of other rows, but found the same in each, wrote
+    /// to its view.
     pub(crate) fn overwritten(&self, elements: &Array2<u64>) -> Expected {
         let mut new = self.clone();
         let axis = slowest(self.order);

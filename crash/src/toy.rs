@@ -1,4 +1,5 @@
-//! A toy store that does what ndstore does, in the same order, by plain calls on the file; and the flaws that the rig has to find.
+//! A toy store that does what ndstore does, in the same order, by plain calls on the file; and the
+//! flaws that the rig has to find.
 //!
 //! Without a flaw it passes, so what a flawed one is caught at is its flaw.
 
@@ -37,7 +38,8 @@ pub(crate) enum Flaw {
     RetriedSync,
     /// Who opens a file cuts it behind a header that need not be on the disk.
     CutBehindCache,
-    /// Who opens a file syncs the header before it cuts, but does not write it again: a sync that failed may have left it clean.
+    /// Who opens a file syncs the header before it cuts, but does not write it again: a sync that
+    /// failed may have left it clean.
     CutBehindCleanPage,
     /// Who opens a file and flushes takes the header that it reads for durable.
     InheritedHeader,

@@ -1,4 +1,5 @@
-//! The workloads: scripts that go through every way in which ndstore changes a file, and random ones.
+//! The workloads: scripts that go through every way in which ndstore changes a file, and random
+//! ones.
 
 use ndstore::Order;
 

@@ -1,6 +1,7 @@
 //! What the processes share: two files, of which a path names one, and the locks on them.
 
-/// The rows that a file can have. A claim of rows is a set of bits, as is one of the two bytes above them.
+/// The rows that a file can have. A claim of rows is a set of bits, as is one of the two bytes
+/// above them.
 pub(crate) const ROWS: usize = 4;
 /// The last byte below the sentinel: who has it is the one that may publish.
 pub(crate) const TURN: usize = ROWS;

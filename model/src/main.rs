@@ -1,4 +1,5 @@
-//! Goes through every interleaving of the lock protocol that docs/locks.md states, and shows that it would find a wrong one.
+//! Goes through every interleaving of the lock protocol that docs/locks.md states, and shows that
+//! it would find a wrong one.
 //!
 //! ```text
 //! cargo run            # every scenario: the protocol holds in all, and each flaw is found in one

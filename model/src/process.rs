@@ -1,5 +1,5 @@
-//! What each opener does, step by step, as docs/locks.md says it: one step is one system call, or several that nobody else
-//! could tell from one.
+//! What each opener does, step by step, as docs/locks.md says it: one step is one system call, or
+//! several that nobody else could tell from one.
 
 use std::ops::Range;
 
@@ -109,7 +109,8 @@ impl Process {
         }
     }
 
-    /// Whether the two can never have the file at the same time, as the table in docs/locks.md says.
+    /// Whether the two can never have the file at the same time, as the table in docs/locks.md
+    /// says.
     fn excludes(&self, other: &Process) -> bool {
         use Kind::*;
         let overlap = |a: &Range<usize>, b: &Range<usize>| a.start.max(b.start) < a.end.min(b.end);
@@ -187,7 +188,8 @@ impl State {
             ..
         } = next.files[next.processes[at].file];
         next.is_orphaned |= header > synced_header;
-        // Elements that change in place are old ones and new ones then: there are no transactions over them. An append is one.
+        // Elements that change in place are old ones and new ones then: there are no transactions
+        // over them. An append is one.
         let (published, file) = (usize::from(header), next.processes[at].file);
         let halves = next.files[file].rows[..published].iter_mut();
         if !matches!(next.processes[at].kind, Kind::Appender(_)) {
@@ -575,7 +577,8 @@ impl State {
         Ok(())
     }
 
-    /// Ends the attempt of a process, which is right only if it and somebody else exclude each other.
+    /// Ends the attempt of a process, which is right only if it and somebody else exclude each
+    /// other.
     fn refuse(&self, at: usize, by: &str) -> Result<Next, Broken> {
         let me = &self.processes[at];
         let out_of_bounds = |range: &Range<usize>| range.end > self.files[me.file].header.into();

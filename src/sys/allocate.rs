@@ -1,4 +1,4 @@
-//! Blocks, room and limits: a file whose blocks are its own cannot run out of disk under a map.
+//! Blocks, space and limits: a file that owns its blocks cannot run out of disk under a map.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -10,10 +10,11 @@ use super::linux;
 #[cfg(target_os = "linux")]
 use super::retry::retry;
 
-/// Gives `range` of the file blocks of its own, which read as zero where nothing was written, and makes the file at least
-/// that long. Bytes that are there stay.
+/// Gives `range` of the file blocks of its own, which read as zero where nothing was written, and
+/// makes the file at least that long. Existing bytes stay.
 ///
-/// `ErrorKind::Unsupported` where the file system cannot reserve blocks. A failure may leave the file longer than it was.
+/// `ErrorKind::Unsupported` where the file system cannot reserve blocks. A failure may leave the
+/// file longer than it was.
 pub(crate) fn allocate(file: &File, range: Range<u64>) -> io::Result<()> {
     if range.is_empty() {
         return Ok(());
@@ -32,8 +33,8 @@ pub(crate) fn allocate(file: &File, range: Range<u64>) -> io::Result<()> {
     }
 }
 
-/// Reserves blocks for `range`, at the end of the file, and leaves its length alone. `ErrorKind::Unsupported` as for
-/// [`allocate`].
+/// Reserves blocks for `range`, at the end of the file, and does not change its length.
+/// `ErrorKind::Unsupported` as for [`allocate`].
 pub(crate) fn reserve(file: &File, range: Range<u64>) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
@@ -48,12 +49,13 @@ pub(crate) fn reserve(file: &File, range: Range<u64>) -> io::Result<()> {
     }
 }
 
-/// Whether blocks are reserved behind the end of the file: the leaving of a process that died while it appended.
+/// Whether blocks are reserved behind the end of the file, as a process leaves them that dies while
+/// it appends.
 pub(crate) fn has_reserve(file: &File, metadata: &Metadata) -> bool {
     #[cfg(target_os = "linux")]
     {
         use std::os::unix::fs::MetadataExt;
-        // The block in which the file ends is its own, whatever its size.
+        // The block that the file ends in is part of the file, whatever its size.
         const LARGEST_BLOCK: u64 = 64 << 10;
         let behind = metadata.len().next_multiple_of(LARGEST_BLOCK)..i64::MAX as u64;
         let mut found = false;
@@ -63,7 +65,7 @@ pub(crate) fn has_reserve(file: &File, metadata: &Metadata) -> bool {
         });
         match listed {
             Ok(()) => found,
-            // tmpfs does not list extents, and counts nothing but data.
+            // tmpfs does not list extents, and counts only data.
             Err(_) => metadata.blocks().saturating_mul(512) > behind.start,
         }
     }
@@ -74,7 +76,8 @@ pub(crate) fn has_reserve(file: &File, metadata: &Metadata) -> bool {
     }
 }
 
-/// Writes zeros over `range` of a new file: what [`allocate`] promises, at the price of a write.
+/// Writes zeros over `range` of a new file: keeps the promise of [`allocate`] at the cost of a
+/// write.
 pub(crate) fn write_zeros(file: &File, range: Range<u64>) -> io::Result<()> {
     let zeros = vec![0; 1 << 20];
     let mut offset = range.start;
@@ -86,7 +89,8 @@ pub(crate) fn write_zeros(file: &File, range: Range<u64>) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives `range` of the file blocks that no snapshot shares, so that writing to it needs no new ones.
+/// Gives `range` of the file blocks that no snapshot shares, so that writing to it needs no new
+/// ones.
 #[cfg(target_os = "linux")]
 pub(crate) fn unshare(file: &File, range: Range<u64>) -> io::Result<()> {
     let flags = rustix::fs::FallocateFlags::UNSHARE_RANGE;
@@ -100,18 +104,18 @@ pub(crate) fn unshare(file: &File, range: Range<u64>) -> io::Result<()> {
     })
 }
 
-/// What the blocks under a range of a file are.
+/// The state of the blocks under a range of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Blocks {
     /// Every byte of the range has a block.
     pub(crate) allocated: bool,
-    /// Another file, a snapshot for instance, has some of the same blocks.
+    /// Another file, such as a snapshot, has some of the same blocks.
     pub(crate) shared: bool,
 }
 
 /// Looks up the blocks under `range`.
 ///
-/// Where the file system does not list its extents (tmpfs, for one) the count of the file's blocks has to do.
+/// If the file system does not list its extents (as tmpfs), the count of the file's blocks decides.
 pub(crate) fn blocks(file: &File, range: Range<u64>) -> io::Result<Blocks> {
     #[cfg(target_os = "linux")]
     {
@@ -154,7 +158,8 @@ fn counted_blocks(_: &File, _: Range<u64>) -> io::Result<Blocks> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// The process's own limit on a file's length (`RLIMIT_FSIZE`). Past it the kernel would send SIGXFSZ.
+/// The process's own limit on a file's length (`RLIMIT_FSIZE`). Past it the kernel would send
+/// SIGXFSZ.
 pub(crate) fn file_size_limit() -> Option<u64> {
     #[cfg(unix)]
     return rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
@@ -162,12 +167,13 @@ pub(crate) fn file_size_limit() -> Option<u64> {
     None
 }
 
-/// The bytes that this user may still write to the file system of `path`, or `None` where it does not tell.
+/// The bytes that this user may still write to the file system of `path`, or `None` if that does
+/// not tell.
 pub(crate) fn free_space(path: &Path) -> Option<u64> {
     stats(path).map(|stats| usable(stats.available_space(), stats.free_space()))
 }
 
-/// Of the bytes that are free for ordinary users, and for whomever: those that are for this one.
+/// The free bytes that this user may use, out of those for ordinary users and those for anybody.
 /// Some file systems keep a part for root.
 pub(super) fn usable(available: u64, free: u64) -> u64 {
     #[cfg(unix)]
@@ -178,7 +184,8 @@ pub(super) fn usable(available: u64, free: u64) -> u64 {
     available
 }
 
-/// The bytes that are free on the file system of `path`, for whomever, or `None` where it does not tell.
+/// The bytes that are free on the file system of `path` for any user, or `None` if that does not
+/// tell.
 pub(crate) fn total_free(path: &Path) -> Option<u64> {
     stats(path).map(|stats| stats.free_space())
 }
@@ -190,7 +197,8 @@ fn stats(path: &Path) -> Option<fs2::FsStats> {
         .filter(|stats| stats.total_space() > 0)
 }
 
-/// Whether each write to the file goes to a new block (btrfs), so that no reserve is a protection from a full disk.
+/// Whether each write to the file goes to a new block (btrfs), so that a reserve does not protect
+/// from a full disk.
 pub(crate) fn copies_on_write(file: &File) -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -205,8 +213,8 @@ pub(crate) fn copies_on_write(file: &File) -> bool {
     }
 }
 
-/// Makes writes to a new, empty file go to the blocks it has, where they otherwise would not ([`copies_on_write`]).
-/// Elsewhere, and where it is refused, this does nothing.
+/// Makes writes to a new, empty file go to the blocks that it has, if they otherwise would not
+/// ([`copies_on_write`]). Elsewhere, or if the system refuses, this does nothing.
 pub(crate) fn write_in_place(file: &File) {
     #[cfg(target_os = "linux")]
     if on_btrfs(file)
@@ -218,8 +226,8 @@ pub(crate) fn write_in_place(file: &File) {
     let _ = file;
 }
 
-/// Whether the file is on btrfs, which copies on write any extent that has more than one reference, two in one file
-/// included.
+/// Whether the file is on btrfs, which copies on write any extent with more than one reference,
+/// even if both are in one file.
 pub(crate) fn on_btrfs(file: &File) -> bool {
     #[cfg(target_os = "linux")]
     {

@@ -1,23 +1,23 @@
-//! What a new file takes over from the one whose place it takes: owner, mode, access list and
-//! extended attributes.
+//! Copies owner, mode, access list and extended attributes from an old file to the new file that
+//! replaces it.
 //!
-//! Each as far as this process may, and never so that somebody may do more with the new file than
-//! with the old one: its bytes are those of whoever replaces it.
+//! Each is copied as far as this process may, and never so that anybody may do more with the new
+//! file than with the old one, because the bytes belong to the user who replaces it.
 
 use std::fs::File;
 use std::io;
 
-/// What the new file is to the one that it takes its attributes from.
+/// The relation of the new file to the file that it takes its attributes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heir {
-    /// It takes its place.
+    /// The new file replaces the old one.
     Successor,
-    /// It stands beside it, for those to read who may read it.
+    /// The new file stands beside the old one; the same users may read it.
     Companion,
 }
 
-/// Gives `new` what the user set on `old`. The new file is its owner's alone until then, and has no
-/// set-id bits.
+/// Gives `new` the attributes that the user set on `old`. Until then only its owner may use the new
+/// file, and it has no set-id bits.
 #[cfg(unix)]
 pub(crate) fn preserve_attributes(old: &File, new: &File, heir: Heir) -> io::Result<()> {
     use std::fs::Permissions;
@@ -53,13 +53,13 @@ pub(crate) fn preserve_attributes(old: &File, new: &File, _: Heir) -> io::Result
 #[cfg(unix)]
 const SET_ID: u32 = 0o6000;
 
-/// What could be kept of the old file, beside its mode.
+/// The attributes of the old file that could be kept, besides its mode.
 #[cfg(unix)]
 #[derive(Clone, Copy, Debug)]
 struct Kept {
     owner: bool,
     group: bool,
-    /// Its access list, or that it had none.
+    /// The access list, or its absence.
     list: bool,
 }
 
@@ -73,13 +73,12 @@ impl Kept {
             kept |= mode & SET_ID;
         }
         if !self.group {
-            // Who was in the group may be one of the others now, and the other way round: both get
-            // what both had.
+            // Members of the old group may be among the others now, and the other way round: both
+            // get the rights that both had.
             kept = kept & !0o077 | (group & others) << 3 | group & others;
         }
         if !self.list {
-            // What the bits of the group stand for beside a list is the most that the list allows
-            // to anybody.
+            // With a list, the bits of the group are the most that the list allows to anybody.
             kept &= !0o070;
         }
         kept
@@ -101,11 +100,11 @@ mod xattrs {
     /// values.
     const MAX: usize = 1 << 16;
 
-    /// Gives `new` the extended attributes of `old`, and its access lists only if `lists`. Takes
-    /// away the lists that it has beyond them: a directory can have a default one, which the old
-    /// file need not have. Says whether the lists are those of `old`.
+    /// Gives `new` the extended attributes of `old`, and its access lists only if `lists`. Removes
+    /// lists that `new` has from the default list of its directory and `old` lacks. Says whether
+    /// the lists are those of `old`.
     ///
-    /// Some file systems have none, and what may not be changed stays.
+    /// Some file systems have no attributes, and attributes that may not be changed stay.
     pub(super) fn copy(old: &File, new: &File, lists: bool) -> io::Result<bool> {
         let mut same = true;
         let wanted = names(old);
@@ -133,7 +132,7 @@ mod xattrs {
         Ok(same)
     }
 
-    /// Whether the attribute was changed. False where it may not be.
+    /// Whether the attribute was changed. False if it may not be.
     fn tolerate(changed: Result<(), Errno>) -> io::Result<bool> {
         match changed {
             Ok(()) => Ok(true),
@@ -142,9 +141,9 @@ mod xattrs {
         }
     }
 
-    /// What the user or the administrator set, who the file belongs to. Not what stands for its
-    /// very bytes (`security.capability`, `security.ima`, `security.evm`) or for its inode
-    /// (`trusted.*`).
+    /// Whether the user or the administrator, to whom the file belongs, set the attribute. Not so
+    /// for attributes of the very bytes (`security.capability`, `security.ima`, `security.evm`) or
+    /// of the inode (`trusted.*`).
     fn is_kept(name: &CStr) -> bool {
         let labels: [&[u8]; 2] = [b"security.selinux", b"security.SMACK64"];
         let name_bytes = name.to_bytes();

@@ -1,16 +1,18 @@
-//! The page cache: asking for pages before they are needed, and letting go of those that are not needed any more.
+//! The page cache: asks for pages before they are needed, and lets go of those that are no longer
+//! needed.
 //!
-//! All of it is advice. It changes no byte, and where it fails nothing is lost but time, so nothing here reports an error.
+//! All of it is advice. It changes no byte, and a failure costs only time, so nothing here reports
+//! an error.
 
 use std::fs::File;
 use std::ops::Range;
 
-/// The kernel cuts a request off at the device's own limit, of which this is a common read-ahead window.
+/// The kernel cuts a request off at the read-ahead window of the device; this is a common one.
 #[cfg(target_os = "linux")]
 const REQUEST: usize = 128 << 10;
 
-/// Starts to read `range` of the file into the page cache and returns before it is there. Nothing happens to a hole, or to
-/// blocks that were never written: their zeros cost less when they are needed.
+/// Starts to read `range` of the file into the page cache and returns before it is there. Holes,
+/// and blocks that were never written, are skipped: their zeros cost less when they are needed.
 pub(crate) fn prefetch(file: &File, range: Range<u64>) {
     #[cfg(target_os = "linux")]
     {
@@ -39,9 +41,9 @@ pub(crate) fn drop_cached(file: &File, range: Range<u64>) {
     let _ = (file, range);
 }
 
-/// Fills `buffer` if the page cache has all of it, and says whether it has. Nothing is waited for.
+/// Fills `buffer` if the page cache has all of it, and says whether it has. This waits for nothing.
 ///
-/// Where there is no such read it has none of it.
+/// False on platforms without such a read.
 pub(crate) fn read_cached(file: &File, buffer: &mut [u8], offset: u64) -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -57,9 +59,10 @@ pub(crate) fn read_cached(file: &File, buffer: &mut [u8], offset: u64) -> bool {
     }
 }
 
-/// Whether the byte at `offset` is in the page cache. Where the system does not tell, it is taken for one that is not.
+/// Whether the byte at `offset` is in the page cache. False if the system does not tell.
 ///
-/// By a read that must not wait: unlike `mincore`, that tells the truth to those who do not own the file, too.
+/// It tries a read that must not wait. Unlike `mincore`, such a read tells the truth also to users
+/// who do not own the file.
 pub(crate) fn is_cached(file: &File, offset: u64) -> bool {
     read_cached(file, &mut [0], offset)
 }

@@ -8,7 +8,8 @@ use std::ops::Range;
 use super::retry::retry;
 use super::write_all_at;
 
-/// Makes the empty file `to` a copy of `from` that shares its blocks. False where the file system has no such thing.
+/// Makes the empty file `to` a copy of `from` that shares its blocks. False if the file system
+/// cannot share blocks.
 pub(crate) fn clone_file(from: &File, to: &File) -> bool {
     #[cfg(target_os = "linux")]
     return rustix::fs::ioctl_ficlone(to, from).is_ok();
@@ -21,7 +22,8 @@ pub(crate) fn clone_file(from: &File, to: &File) -> bool {
 
 /// Copies `source` of `from` to offset `target` of `to`.
 ///
-/// The kernel copies. With `may_share` it may let both files have the same blocks; without, `to` gets its own.
+/// The kernel copies. With `may_share` it may let both files have the same blocks; without, `to`
+/// gets its own.
 pub(crate) fn copy_range(
     from: &File,
     source: Range<u64>,
@@ -97,9 +99,11 @@ fn copy_buffered(from: &File, source: u64, to: &File, target: u64, len: u64) -> 
     Ok(copied as u64)
 }
 
-/// The parts of `range` that hold data, in order: what lies between them reads as zero and needs no copy.
+/// The parts of `range` that hold data, in order. The bytes between them read as zero and need no
+/// copy.
 ///
-/// Dirty pages must have been synced, so that every file system knows them. Where holes are not reported, all is data.
+/// Dirty pages must have been synced, so that every file system knows of them. If the file system
+/// does not report holes, all is data.
 pub(crate) fn data_ranges(file: &File, range: Range<u64>) -> io::Result<Vec<Range<u64>>> {
     #[cfg(target_os = "linux")]
     {

@@ -1,9 +1,9 @@
-//! A directory that is open, and what is done to the names in it. No path is resolved twice: once
-//! the directory of a file is open, everything goes by that handle and a single name, whatever
-//! others do to the path that led there.
+//! An open directory, and the calls on the names in it. No path is resolved twice: once the
+//! directory of a file is open, every call takes its handle and a single name, whatever others do
+//! to the path that led there.
 //!
-//! Nothing here follows a symbolic link but [`Directory::find`], and nothing is opened by mistake
-//! for a file that it is not.
+//! Only [`Directory::find`] follows symbolic links, and no call opens another file than the one
+//! that its caller means.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -25,33 +25,33 @@ use super::sync::sync_all;
 /// How many symbolic links in a row are followed, as on Linux.
 const MAX_LINKS: usize = 40;
 
-/// A directory that is open.
+/// An open directory.
 #[derive(Debug)]
 pub(crate) struct Directory {
     handle: File,
-    /// How it was reached, for messages.
+    /// The path by which it was reached, for messages.
     path: PathBuf,
 }
 
 impl Directory {
     /// The directory and the name of the file that a write to `path` would make or replace:
-    /// symbolic links are followed, also one whose target does not exist yet. It needs the right to
+    /// symbolic links are followed, even one whose target does not exist yet. It needs the right to
     /// read the directory.
     pub(crate) fn find(path: &Path) -> io::Result<(Directory, OsString)> {
         let (parent, name) = split(path)?;
         Directory::open(CWD, parent)?.follow(name)
     }
 
-    /// As [`find`](Directory::find), but the last name may be that of a symbolic link.
+    /// As [`find`](Directory::find), but a symbolic link at the end of the path is not followed.
     pub(crate) fn find_here(path: &Path) -> io::Result<(Directory, OsString)> {
         let (parent, name) = split(path)?;
         Ok((Directory::open(CWD, parent)?, name))
     }
 
-    /// Goes on from here as long as `name` is that of a symbolic link.
+    /// Follows `name` from here as long as it is a symbolic link.
     ///
-    /// A link of somebody else in a directory like `/tmp` is not followed, whatever the system is
-    /// set to do (`fs.protected_symlinks`): there anybody may make one under any name.
+    /// A link of another user in a directory like `/tmp` is not followed, whatever the system's
+    /// setting (`fs.protected_symlinks`), because anybody may make a link of any name there.
     pub(crate) fn follow(self, name: OsString) -> io::Result<(Directory, OsString)> {
         let (mut directory, mut name) = (self, name);
         for _ in 0..MAX_LINKS {
@@ -66,7 +66,7 @@ impl Directory {
         Err(Errno::LOOP.into())
     }
 
-    /// Opens a directory to go on from there, which takes no right to read it.
+    /// Opens a directory as a base for further calls, which takes no right to read it.
     fn open(base: impl AsFd, path: &Path) -> io::Result<Directory> {
         #[cfg(target_os = "linux")]
         let access = OFlags::PATH;
@@ -84,7 +84,7 @@ impl Directory {
         Ok(Directory { handle, ..self })
     }
 
-    /// How it was reached.
+    /// The path by which it was reached.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -105,7 +105,7 @@ impl Directory {
                 ));
             }
             match rustix::fs::readlinkat(&self.handle, name, Vec::new()) {
-                // A link never changes: this is the text of the one that was looked at.
+                // A link never changes, so this is the text of the link that was looked at.
                 Ok(text) if self.names(name, link.id)? => {
                     return Ok(Some(OsString::from_vec(text.into_bytes()).into()));
                 }
@@ -116,7 +116,7 @@ impl Directory {
         Err(restless())
     }
 
-    /// What `name` stands for, or `None` if it stands for nothing.
+    /// The entry that has the name `name`, or `None` if there is none.
     pub(crate) fn look(&self, name: &OsStr) -> io::Result<Option<Entry>> {
         match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(Entry::of(&found))),
@@ -125,17 +125,17 @@ impl Directory {
         }
     }
 
-    /// Whether `name` stands for the file `id`.
+    /// Whether `name` is a name of the file `id`.
     pub(crate) fn names(&self, name: &OsStr, id: FileId) -> io::Result<bool> {
         Ok(self.look(name)?.is_some_and(|entry| entry.id == id))
     }
 
-    /// What the directory is itself.
+    /// The entry of the directory itself.
     pub(super) fn itself(&self) -> io::Result<Entry> {
         Ok(Entry::of(&rustix::fs::fstat(&self.handle)?))
     }
 
-    /// Opens the file `id`, if that is what `name` stands for.
+    /// Opens `name`, if that is a name of the file `id`.
     pub(super) fn open_file(&self, name: &OsStr, id: FileId, write: bool) -> io::Result<File> {
         let access = if write { OFlags::RDWR } else { OFlags::RDONLY };
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -149,15 +149,14 @@ impl Directory {
         }
     }
 
-    /// Makes an empty file, whose mode is what the umask leaves of `mode`. The name must stand for
-    /// nothing.
+    /// Makes an empty file of mode `mode`, less the umask. The name must be free.
     pub(super) fn create_file(&self, name: &OsStr, mode: u32) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(mode as _);
         retry(|| Ok(rustix::fs::openat(&self.handle, name, flags, mode)?.into()))
     }
 
-    /// Makes a directory that is nobody else's, and opens it.
+    /// Makes a directory for its owner alone, and opens it.
     pub(super) fn create_directory(&self, name: &OsStr) -> io::Result<Directory> {
         rustix::fs::mkdirat(&self.handle, name, Mode::RWXU)?;
         self.open_directory(name)
@@ -185,7 +184,7 @@ impl Directory {
         Ok(rustix::fs::unlinkat(&self.handle, name, AtFlags::empty())?)
     }
 
-    /// The names in it, if there are at most `most`.
+    /// The names in the directory, if there are at most `most`.
     pub(super) fn entries(&self, most: usize) -> io::Result<Option<Vec<OsString>>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.handle)? {
@@ -207,8 +206,8 @@ impl Directory {
         Ok(rustix::fs::renameat(&self.handle, from, &other.handle, to)?)
     }
 
-    /// Gives the file `from` the name `to` in another directory if nobody has it: else
-    /// `AlreadyExists`. `Unsupported` where the file system has no such thing.
+    /// Gives the file `from` the name `to` in another directory if that is free: otherwise
+    /// `AlreadyExists`. `Unsupported` if the file system has no such call.
     pub(crate) fn rename_new(&self, from: &OsStr, other: &Directory, to: &OsStr) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         match self.rename_with(from, other, to, RenameFlags::NOREPLACE) {
@@ -217,11 +216,11 @@ impl Directory {
         }
         match rustix::fs::linkat(&self.handle, from, &other.handle, to, AtFlags::empty()) {
             Ok(()) => {
-                // It has the new name, whatever becomes of the old one.
+                // The file has its new name, whether or not the old one goes.
                 let _ = self.remove_file(from);
                 Ok(())
             }
-            // How file systems without hard links say so.
+            // The errors of file systems without hard links.
             Err(
                 Errno::PERM
                 | Errno::NOSYS
@@ -234,8 +233,8 @@ impl Directory {
         }
     }
 
-    /// Swaps two names, both of which must stand for something. `Unsupported` where the file system
-    /// has no such thing.
+    /// Swaps two names, both of which must exist. `Unsupported` if the file system has no such
+    /// call.
     #[cfg(target_os = "linux")]
     pub(super) fn exchange(&self, from: &OsStr, other: &Directory, to: &OsStr) -> io::Result<()> {
         self.rename_with(from, other, to, RenameFlags::EXCHANGE)
@@ -257,8 +256,8 @@ impl Directory {
         }
     }
 
-    /// Whether a file system is mounted on the name alone, or a single file from elsewhere: nothing
-    /// can take such a name.
+    /// Whether a file system, or a single file from elsewhere, is mounted on the name. No other
+    /// file can take such a name.
     pub(super) fn is_mount(&self, name: &OsStr) -> bool {
         #[cfg(target_os = "linux")]
         {
@@ -276,8 +275,8 @@ impl Directory {
 
     /// Waits until the names in the directory are on the disk.
     ///
-    /// File systems on which a directory cannot be synced (EINVAL) have no better way to offer, so
-    /// that is not an error.
+    /// Some file systems cannot sync a directory (EINVAL). They offer no better way, so that is not
+    /// an error.
     pub(crate) fn sync(&self) -> io::Result<()> {
         match sync_all(&self.handle) {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
@@ -285,8 +284,9 @@ impl Directory {
         }
     }
 
-    /// The bytes that this user may still write to its file system, and those that are free for
-    /// whomever. `None` where it does not count them: some in user space report 0 of everything.
+    /// The bytes that this user may still write to the file system, and those that are free for any
+    /// user. `None` if it does not count them: some file systems in user space report 0 of
+    /// everything.
     pub(crate) fn free_space(&self) -> Option<(u64, u64)> {
         let stats = rustix::fs::fstatvfs(&self.handle).ok();
         let stats = stats.filter(|stats| stats.f_blocks > 0)?;
@@ -304,7 +304,7 @@ fn open_directory(base: impl AsFd, path: &OsStr, access: OFlags) -> io::Result<F
 /// The directory of a path, and the name in it.
 fn split(path: &Path) -> io::Result<(&Path, OsString)> {
     let text = path.as_os_str().as_bytes();
-    // `Path` drops these, and with them that they stand for a directory.
+    // `Path` drops these endings, although they say that the path names a directory.
     if text.ends_with(b"/") || text.ends_with(b"/.") {
         return Err(io::ErrorKind::IsADirectory.into());
     }

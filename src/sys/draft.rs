@@ -6,29 +6,29 @@
 //! A draft for NAME is made in a **room**: a directory `.NAME.ndstore-N` with mode 0700. The lowest
 //! free N is taken, so no directory has to be searched, however many files it holds. In the room
 //! the draft is called `ndstore-draft`, and is locked from its first moment. Nobody but its owner
-//! can put anything into a room, so nothing that is found there was planted, and whoever makes a
-//! draft may judge what others have left.
+//! can put anything into a room, so nothing there was planted, and any process of the owner may
+//! judge what others left there.
 //!
 //! # The mark
 //!
-//! What a process leaves when it dies is removed by the next that makes a draft for the same name.
-//! It must never take an array of somebody for a draft, so a draft needs a mark. A mark within the
-//! file would have to go before the file gets its name, and a process that dies between the two
-//! would leave a draft that nobody may remove. Attributes are not there on every file system. So
-//! the mark is where the file is, and under which name:
+//! A process that makes a draft removes the drafts that dead processes left for the same name. It
+//! must never take somebody's array for a draft, so a draft needs a mark. A mark within the file
+//! would have to go before the file gets its name, and a process that dies between the two steps
+//! would leave a draft that nobody may remove. Not every file system has attributes. The place and
+//! the name of the file are therefore the mark:
 //!
-//! - A regular file is never a room, whatever it is called, nor is a directory of another owner, or
-//!   one that others may write.
+//! - A regular file is never a room, whatever its name; nor is a directory of another owner, or one
+//!   that others may write to.
 //! - `ndstore-draft` in a room is a draft: nothing but a draft ever has that name there.
-//! - Two names are swapped to publish a draft in place of an old file. If a stranger's file has
-//!   come between, it is then that file which stands in the room, although it may be a living
+//! - Publishing a draft in place of an old file swaps two names. If a stranger's file took the
+//!   target's name just before, the swap puts that file into the room, although it may be a living
 //!   store. So before the swap the draft becomes `ndstore-draft-NEW-OLD`, by the inode numbers of
-//!   the draft and of the file that it is to replace. What is found under that name may go if it is
-//!   one of these two, and nothing else ever does.
+//!   the draft and of the file that it is to replace. A file of that name is removed if it is one
+//!   of these two, and no other file ever is.
 //!
-//! An inode keeps its number as long as somebody has it open or it has a name, on all file systems
-//! that have numbers at all. Where a file system makes them up, as some in user space do, the worst
-//! is a draft that stays.
+//! An inode keeps its number as long as it is open or has a name, on all file systems that have
+//! inode numbers. If a file system makes the numbers up, as some in user space do, at worst a draft
+//! stays.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -41,7 +41,7 @@ use super::file::{Entry, FileId, owner_of};
 use super::fork::Maker;
 use super::lock::{LockedFile, NotLocked, Patience};
 
-/// More creators of one file at a time than anyone has.
+/// More than anybody has creators of one file at a time.
 const MAX_DRAFTS: u32 = 1024;
 
 /// The longest file name that common file systems take, in bytes.
@@ -50,14 +50,13 @@ const MAX_NAME: usize = 255;
 /// The name of a draft in its room.
 const DRAFT: &str = "ndstore-draft";
 
-/// What a draft may read and write before it has the mode of the file that it replaces, which may
-/// be private.
+/// The mode of a draft before it gets that of the file that it replaces, which may be private.
 const PRIVATE: u32 = 0o600;
 
 /// Waits until the name `path` of an open file is on the disk, with symbolic links followed.
 ///
-/// Where its directory cannot be opened, because this user may not read it or because it was moved,
-/// the whole file system is synced, which takes no name.
+/// If its directory cannot be opened, because this user may not read it or because it was moved,
+/// this syncs the whole file system, which takes no name.
 pub(crate) fn sync_name(path: &Path, named: &File) -> io::Result<()> {
     let directory = Directory::find(path).and_then(|(directory, _)| directory.readable());
     match directory {
@@ -72,7 +71,7 @@ pub(crate) fn sync_name(path: &Path, named: &File) -> io::Result<()> {
     }
 }
 
-/// The new file. It goes away with this value unless it is published.
+/// A new file. Dropping this value removes the file unless it was published.
 #[derive(Debug)]
 pub(crate) struct Draft {
     file: LockedFile,
@@ -80,10 +79,11 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Makes an empty, locked file for the name `target` in `directory`. Where there are no locks,
-    /// `need_lock` decides.
+    /// Makes an empty, locked file for the name `target` in `directory`. Without locks this fails
+    /// if `need_lock` says so.
     ///
-    /// A `private` one is for its owner alone until it gets the mode of the file that it replaces.
+    /// Only its owner may use a `private` draft until it gets the mode of the file that it
+    /// replaces.
     pub(crate) fn new(
         directory: &Arc<Directory>,
         target: &OsStr,
@@ -102,7 +102,8 @@ impl Draft {
             } else if directory.look(&name).map_err(NotLocked::Io)?.is_some() {
                 others.push(name);
             } else {
-                // Numbers are taken from below: behind a free one there are hardly others.
+                // The lowest free number is taken, so there are hardly any drafts behind a free
+                // one.
                 break;
             }
         }
@@ -110,13 +111,13 @@ impl Draft {
             NotLocked::Open(io::Error::other("too many temporary files stand beside it"))
         })?;
         for name in others {
-            // Nobody misses them if this fails.
+            // If this fails, the old drafts stay, which does no harm.
             let _ = clear(directory, &name, made.name.owner);
         }
         Ok(made)
     }
 
-    /// Makes the file in a room of that name, or `None` if somebody else has the name, or took the
+    /// Makes the file in a room of that name. `None` if another process has the name, or took the
     /// room.
     fn in_room(
         directory: &Arc<Directory>,
@@ -127,7 +128,7 @@ impl Draft {
         use io::ErrorKind::{AlreadyExists, NotADirectory, NotFound};
         let room = match directory.create_directory(name) {
             Ok(room) => room,
-            // Others may have removed it, or put something else there.
+            // Other processes may have removed the room, or put something else there.
             Err(error) if matches!(error.kind(), AlreadyExists | NotFound | NotADirectory) => {
                 return Ok(None);
             }
@@ -136,8 +137,8 @@ impl Draft {
         let mode = if private { PRIVATE } else { 0o666 };
         let file = match room.create_file(DRAFT.as_ref(), mode) {
             Ok(file) => file,
-            // Between its making and that of its file, another process took the room for a stale
-            // one, or another user put one of its own there.
+            // Before the file was made in the room, another process took the room for a stale one,
+            // or another user put a room there.
             Err(error) if matches!(error.kind(), NotFound | AlreadyExists) => return Ok(None),
             Err(error) => {
                 let _ = remove_room(directory, &room, name);
@@ -154,7 +155,7 @@ impl Draft {
             owner: owner_of(&metadata),
             maker: Maker::this(),
         };
-        // Before it was opened, others may have put a room of theirs in its place.
+        // Before the room was opened, others may have put a room of theirs in its place.
         if unpublished.room.itself().map_err(NotLocked::Io)?.owner != unpublished.owner {
             return Ok(None);
         }
@@ -167,7 +168,7 @@ impl Draft {
                 file,
                 name: unpublished,
             })),
-            // The same, between the making of the file and its lock.
+            // The same can happen before the file is locked.
             Ok(_) | Err(NotLocked::Held(..)) => Ok(None),
             Err(error) => Err(error),
         }
@@ -177,9 +178,9 @@ impl Draft {
         self.file.file()
     }
 
-    /// Asks the system whether this user may replace the file `target`, before there is any work to
-    /// lose. It may not in a sticky directory, if neither the file nor the directory is its own;
-    /// and nothing can be given the name of a mount (`ResourceBusy`).
+    /// Asks the system whether this user may replace the file `target`, before there is work to
+    /// lose. The user may not in a sticky directory, unless the file or the directory is theirs.
+    /// Nobody can give a file the name of a mount (`ResourceBusy`).
     pub(crate) fn may_replace(&self, target: &OsStr) -> io::Result<()> {
         let Unpublished {
             directory,
@@ -192,22 +193,22 @@ impl Draft {
         if !directory.itself()?.is_sticky() {
             return Ok(());
         }
-        // A file never takes the place of a directory. Whether it might leave its own is checked
-        // first.
+        // A file never takes the place of a directory, so this rename fails; the system checks
+        // first whether the file may leave its own place.
         match directory.rename(target, directory, room_name) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Parts the file, which may be mapped now, from its name.
+    /// Separates the file, which may be mapped now, from its name.
     pub(crate) fn into_parts(self) -> (LockedFile, Unpublished) {
         (self.file, self.name)
     }
 }
 
-/// `.NAME.ndstore-N`. Of a NAME too long for that, as much as fits: two such names may then share
-/// their numbers, which the locks sort out.
+/// `.NAME.ndstore-N`. A NAME that is too long is cut. Two such names may then share their numbers,
+/// which the locks sort out.
 fn room_name(name: &OsStr, number: u32) -> OsString {
     let tail = format!(".ndstore-{number}");
     let room = MAX_NAME - 1 - tail.len();
@@ -222,14 +223,13 @@ fn room_name(name: &OsStr, number: u32) -> OsString {
     draft
 }
 
-/// What a draft is called while its name and that of the old file are swapped.
+/// The name of a draft while its name and that of the old file are swapped.
 #[cfg(target_os = "linux")]
 fn swapped_name(new: FileId, old: FileId) -> OsString {
     format!("{DRAFT}-{}-{}", new.number(), old.number()).into()
 }
 
-/// Whether a file that is called so in a room is a draft, or the old file that a draft has
-/// replaced.
+/// Whether the file of this name in a room is a draft, or the old file that a draft replaced.
 fn is_ours(name: &OsStr, entry: &Entry) -> bool {
     let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(DRAFT)) else {
         return false;
@@ -242,8 +242,8 @@ fn is_ours(name: &OsStr, entry: &Entry) -> bool {
     entry.special.is_none() && (rest.is_empty() || is_named())
 }
 
-/// Removes the room of this name, with the draft in it, if it is `owner`'s and nobody is at work
-/// there.
+/// Removes the room of this name, with the draft in it, if it belongs to `owner` and no process
+/// works in it.
 fn clear(directory: &Directory, name: &OsStr, owner: u32) -> io::Result<()> {
     let found = directory.look(name)?;
     let is_room =
@@ -252,23 +252,22 @@ fn clear(directory: &Directory, name: &OsStr, owner: u32) -> io::Result<()> {
         return Ok(());
     }
     let room = directory.open_directory(name)?;
-    // Somebody may have put another one in its place.
+    // Somebody may have put another directory in its place.
     if !is_room(&room.itself()?) {
         return Ok(());
     }
-    // There is never more than one.
+    // A room never has more than one file.
     for name in room.entries(1)?.unwrap_or_default() {
         let Some(entry) = room.look(&name)?.filter(|entry| is_ours(&name, entry)) else {
             return Ok(());
         };
-        // For writing, because some network file systems lock exclusively only what is open for
-        // that.
+        // Open for writing, because some network file systems lock only such files exclusively.
         let opened = room.open_file(&name, entry.id, true);
         let file = opened.or_else(|_| room.open_file(&name, entry.id, false))?;
         let Ok(_lock) = LockedFile::lock(file, true, Patience::None) else {
             return Ok(());
         };
-        // Under the lock: its maker may have published it.
+        // Look again under the lock, because the maker of the draft may have published it.
         if !room.names(&name, entry.id)? {
             return Ok(());
         }
@@ -277,7 +276,7 @@ fn clear(directory: &Directory, name: &OsStr, owner: u32) -> io::Result<()> {
     remove_room(directory, &room, name)
 }
 
-/// Removes a room, if that is what still has its name.
+/// Removes a room, if it still has this name.
 fn remove_room(directory: &Directory, room: &Directory, name: &OsStr) -> io::Result<()> {
     match directory.names(name, room.itself()?.id)? {
         true => directory.remove_directory(name),
@@ -285,17 +284,17 @@ fn remove_room(directory: &Directory, room: &Directory, name: &OsStr) -> io::Res
     }
 }
 
-/// The name of a file that is ready. Dropping it removes the file, and the room; not so in a forked
-/// child, which has a copy of this value, while file and room are its parent's.
+/// The name of a draft until it is published. Dropping it removes the file and the room, except in
+/// a forked child, whose copy of this value does not own them.
 #[derive(Debug)]
 pub(crate) struct Unpublished {
     directory: Arc<Directory>,
     room: Directory,
     room_name: OsString,
-    /// What it is called in the room.
+    /// The name of the draft in the room.
     name: OsString,
     id: FileId,
-    /// Who has made it, as its file system sees it.
+    /// The owner of the draft, as its file system sees it.
     owner: u32,
     maker: Maker,
 }
@@ -306,12 +305,12 @@ impl Unpublished {
         self.maker.is_this()
     }
 
-    /// Whether the file is still called so in the room.
+    /// Whether the file still has this name in the room.
     fn is_there(&self) -> io::Result<bool> {
         self.room.names(&self.name, self.id)
     }
 
-    /// Gives the file the name `target` if nobody has it. False if somebody has.
+    /// Gives the file the name `target` if that is free. False if it is not.
     pub(crate) fn publish_new(&mut self, target: &OsStr) -> io::Result<bool> {
         match self.room.rename_new(&self.name, &self.directory, target) {
             Ok(()) => Ok(true),
@@ -323,8 +322,9 @@ impl Unpublished {
         }
     }
 
-    /// The same for file systems that have neither a rename that replaces nothing nor hard links:
-    /// an empty file claims the name, and is replaced. A process that dies in between leaves that.
+    /// The same for file systems that have neither hard links nor a rename that replaces nothing:
+    /// an empty file claims the name, and the draft replaces it. A process that dies in between
+    /// leaves the empty file.
     fn publish_claimed(&mut self, target: &OsStr) -> io::Result<bool> {
         let claim = match self.directory.create_file(target, PRIVATE) {
             Ok(claim) => claim,
@@ -332,7 +332,7 @@ impl Unpublished {
             Err(error) => return Err(error),
         };
         let id = FileId::of(&claim.metadata()?);
-        // Whoever else locks it replaces it.
+        // If another process holds the lock, it replaces the file.
         let _locked = match LockedFile::lock(claim, true, Patience::None) {
             Err(NotLocked::Held(..)) => return Ok(false),
             locked => locked.ok(),
@@ -345,12 +345,12 @@ impl Unpublished {
     }
 
     /// Gives the file the name `target` in place of the file `old`, which its caller has locked.
-    /// False, and nothing has changed, if the name stands for something else.
+    /// False, with nothing changed, if the name belongs to another file.
     ///
-    /// Where two names can be swapped, it is looked at afterwards what was replaced, and put back
-    /// if that is not `old`. Elsewhere a moment is left between the look and the rename.
+    /// If the file system can swap two names, the replaced file is looked at afterwards, and put
+    /// back if it is not `old`. Elsewhere a moment remains between the look and the rename.
     pub(crate) fn replace(&mut self, target: &OsStr, old: FileId) -> io::Result<bool> {
-        // What others have there is better left alone, so that nobody sees it go and come back.
+        // A file of others is left alone, so that nobody sees it go and come back.
         if !self.directory.names(target, old)? {
             return Ok(false);
         }
@@ -371,7 +371,7 @@ impl Unpublished {
         self.rename_to(swapped_name(self.id, old))?;
         match self.room.exchange(&self.name, &self.directory, target) {
             Ok(()) => {}
-            // The name stands for nothing now.
+            // The name is free now.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => {
                 self.rename_to(DRAFT.into())?;
@@ -379,7 +379,7 @@ impl Unpublished {
             }
         }
         if self.room.names(&self.name, old)? {
-            // If it cannot be removed now, the next that makes a draft does it.
+            // If this fails, the next process that makes a draft removes it.
             let _ = self.room.remove_file(&self.name);
             return Ok(true);
         }
@@ -401,7 +401,7 @@ impl Unpublished {
         if back.is_ok() && self.is_there()? {
             return Ok(());
         }
-        // The draft was moved away as well. What is in the room stays there unless its name is
+        // The draft was moved away as well. The file in the room stays there unless its name is
         // free.
         let place = self.room.path().join(&self.name);
         match self.room.rename_new(&self.name, &self.directory, target) {
@@ -420,11 +420,11 @@ impl Drop for Unpublished {
         if !self.is_ours() {
             return;
         }
-        // Not what was swapped with it.
+        // Not a file that was swapped with it.
         if self.is_there().is_ok_and(|is_there| is_there) {
             let _ = self.room.remove_file(&self.name);
         }
-        // Nor a room of somebody else that it was made in by mistake.
+        // Nor the room of another user that it was made in by mistake.
         if (self.room.itself()).is_ok_and(|room| room.owner == self.owner) {
             let _ = remove_room(&self.directory, &self.room, &self.room_name);
         }
@@ -490,7 +490,7 @@ mod tests {
         assert!(!name.swap(TARGET.as_ref(), old).unwrap());
         assert_eq!(scene.id(&scene.path(TARGET)), stranger);
         assert!(name.is_there().unwrap());
-        // It is an old file now like any other.
+        // It is an ordinary old file now.
         assert!(name.replace(TARGET.as_ref(), stranger).unwrap());
         let new = FileId::of(&file.file().metadata().unwrap());
         assert_eq!(scene.id(&scene.path(TARGET)), new);
@@ -563,7 +563,7 @@ mod tests {
                 assert_eq!(scene.id(&scene.path(TARGET)), stranger);
                 assert_eq!(scene.rooms(), 0);
             } else {
-                // Wherever it ended up: both are there, and the error says where.
+                // Both files are still there, wherever they ended up, and the error says where.
                 assert!(error.contains(room.to_str().unwrap()), "{error}");
                 let mut left = fs::read_dir(room).unwrap();
                 let left = left.next().unwrap().unwrap().path();

@@ -1,4 +1,5 @@
-//! Regular files: opening without side effects, positioned reads and writes, and what a path names.
+//! Regular files: opening without side effects, positioned reads and writes, and the file that a
+//! path names.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -6,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// Opens an existing file for reading, or for reading and writing, truncating and creating nothing.
 ///
-/// A FIFO without a peer and a terminal do not block or take over the process: the caller sees from the metadata that they
-/// are not files.
+/// A FIFO without a peer does not block the process, and a terminal does not take it over: the
+/// caller sees from the metadata that they are not files.
 pub(crate) fn open(path: &Path, write: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(write);
@@ -20,7 +21,7 @@ pub(crate) fn open(path: &Path, write: bool) -> io::Result<File> {
     options.open(path)
 }
 
-/// What a thing that is not a regular file is called, or `None` for a regular file.
+/// The word for anything that is not a regular file; `None` for a regular file.
 pub(crate) fn kind_of_special(metadata: &Metadata) -> Option<&'static str> {
     #[cfg(unix)]
     return special(rustix::fs::FileType::from_raw_mode(
@@ -52,7 +53,7 @@ fn special(kind: rustix::fs::FileType) -> Option<&'static str> {
 const DIRECTORY: &str = "a directory";
 const LINK: &str = "a symbolic link";
 
-/// Which file a handle or a path stands for, whatever it is called.
+/// The identity of a file, whatever its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {
     #[cfg(unix)]
@@ -87,18 +88,19 @@ impl FileId {
         0
     }
 
-    /// Without inodes every file is taken for the same one: an open file cannot be replaced there.
+    /// Platforms without inodes take every file for the same one, because an open file cannot be
+    /// replaced there.
     #[cfg(not(unix))]
     pub(crate) fn of(_: &Metadata) -> FileId {
         FileId {}
     }
 }
 
-/// What a name stands for itself, also if that is a symbolic link.
+/// The file that a name names itself, even if that is a symbolic link.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) id: FileId,
-    /// What it is if it is no regular file.
+    /// The word for it, if it is not a regular file.
     pub(crate) special: Option<&'static str>,
     pub(super) owner: u32,
     /// The permission bits.
@@ -116,7 +118,7 @@ impl Entry {
         }
     }
 
-    /// Where there are neither owners nor modes, everything is everybody's.
+    /// Platforms without owners and modes give everybody every right.
     #[cfg(not(unix))]
     pub(super) fn of(metadata: &Metadata) -> Entry {
         Entry {
@@ -136,18 +138,18 @@ impl Entry {
         self.special == Some(DIRECTORY)
     }
 
-    /// Whether others than its owner may make and remove names in this directory.
+    /// Whether users other than the owner may make and remove names in this directory.
     pub(super) fn others_may_write(&self) -> bool {
         self.mode & 0o022 != 0
     }
 
-    /// Whether everybody may make names in this directory, and none remove those of others.
+    /// Whether everybody may make names in this directory, and nobody may remove those of others.
     #[cfg(unix)]
     pub(super) fn is_like_tmp(&self) -> bool {
         self.is_sticky() && self.mode & 0o002 != 0
     }
 
-    /// Whether a name in this directory is its owner's alone to remove.
+    /// Whether only the owner of a file may remove its name in this directory.
     pub(super) fn is_sticky(&self) -> bool {
         self.mode & 0o1000 != 0
     }
@@ -164,18 +166,19 @@ pub(super) fn owner_of(metadata: &Metadata) -> u32 {
     }
 }
 
-/// How often a step is tried again that others have thwarted. Each time they have made, moved or removed a file in the moment
-/// between a look and a call, so a few times in a row are a rare chance, and this many are a name that never rests.
+/// How often a step is repeated that other processes thwart. Each time they made, moved or removed
+/// a file in the moment between a look and a call. A few times in a row are a rare chance; this
+/// many mean that the name never rests.
 pub(crate) const MAX_ROUNDS: usize = 100;
 
-/// Why a step is not tried once more.
+/// The error of a step that is not repeated once more.
 pub(crate) fn restless() -> io::Error {
     io::Error::other(
         "others change again and again what this name stands for; let them finish, or choose another name",
     )
 }
 
-/// Whether `path` names the file `id`: false when it names another one, or nothing.
+/// Whether `path` names the file `id`: false if it names another file, or nothing.
 pub(crate) fn names(path: &Path, id: FileId) -> io::Result<bool> {
     match std::fs::metadata(path) {
         Ok(metadata) => Ok(FileId::of(&metadata) == id),
@@ -184,13 +187,14 @@ pub(crate) fn names(path: &Path, id: FileId) -> io::Result<bool> {
     }
 }
 
-/// How many names the file has: 0 once it was replaced or removed, more than 1 if it has hard links.
+/// How many names the file has: 0 once it was replaced or removed, more than 1 if it has hard
+/// links.
 #[cfg(unix)]
 pub(crate) fn names_of(metadata: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::nlink(metadata)
 }
 
-/// Without hard links a file has one name.
+/// Platforms without hard links give a file one name.
 #[cfg(not(unix))]
 pub(crate) fn names_of(_: &Metadata) -> u64 {
     1
@@ -198,8 +202,8 @@ pub(crate) fn names_of(_: &Metadata) -> u64 {
 
 /// The path from the root, so that it stays right when the working directory changes.
 ///
-/// Where the working directory has no name that leads back to it (it is too long, or a directory on the way is closed), this
-/// is the path as it was given, which is right until the working directory changes.
+/// If no path leads back to the working directory (it is too long, or a directory on the way is
+/// closed), this is the path as it was given, which is right until the working directory changes.
 pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
     let full = match std::path::absolute(path) {
         Ok(full) => full,
@@ -221,12 +225,12 @@ pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
     })
 }
 
-/// The same file, opened once more to be mapped, where it lies on overlayfs.
+/// Opens a file on overlayfs once more, to be mapped.
 ///
-/// There a file that is opened for writing is copied up first, from a lower layer to the upper one.
-/// A descriptor that was opened before, for reading, then reads the copy; but what is mapped by way
-/// of it is the lower file, old and shorter than the descriptor says, so that touching the rest is
-/// a SIGBUS. One that is opened now maps what can be read now.
+/// On overlayfs, opening a file for writing first copies it up from a lower layer to the upper one.
+/// A descriptor that was opened before, for reading, then reads the copy; but a map made from it
+/// shows the lower file, which is old and shorter than the descriptor says, so touching the rest is
+/// a SIGBUS. A map of a descriptor that is opened now shows the bytes that can be read now.
 pub(crate) fn reopened(file: &File) -> io::Result<Option<File>> {
     #[cfg(target_os = "linux")]
     {

@@ -1,11 +1,11 @@
-//! Which process made a value: after a fork the child has a copy of all that its parent has, and
-//! must be told from it.
+//! Tells which process made a value: after a fork the child has a copy of all that its parent has,
+//! and must be told from it.
 //!
-//! A process id does not tell: in another namespace a child may have the id of its parent, and an
-//! id comes again. On Linux the mark is a number in a page that the kernel clears in every child
-//! (`MADV_WIPEONFORK`), however that was made. The next number is kept beside it, in memory that a
-//! child inherits, so no process has a number of its ancestors. Where there is no such page the
-//! mark is the process id after all.
+//! A process id is not enough: in another namespace a child may have the id of its parent, and ids
+//! are used again. On Linux the mark is a number in a page that the kernel clears in every child
+//! (`MADV_WIPEONFORK`), however the child was made. The next number is kept beside it, in memory
+//! that a child inherits, so no process has a number of its ancestors. Without such a page the mark
+//! is the process id after all.
 
 use std::process;
 #[cfg(target_os = "linux")]
@@ -29,16 +29,16 @@ impl Maker {
         Maker(process::id().into())
     }
 
-    /// Whether it is this process: false in a child that was forked since.
+    /// Whether this process made the value: false in a child that was forked since.
     pub(crate) fn is_this(self) -> bool {
         self == Maker::this()
     }
 }
 
-/// The number of this process, which it gets where it has none.
+/// The number of this process, which gets one if it has none.
 #[cfg(target_os = "linux")]
 fn number_of_process(number: &AtomicU64) -> u64 {
-    /// The last number that was given away. None is the id of a process.
+    /// The last number that was given out. No number is a process id.
     static LAST: AtomicU64 = AtomicU64::new(1 << 32);
     match number.load(Relaxed) {
         0 => {
@@ -53,8 +53,8 @@ fn number_of_process(number: &AtomicU64) -> u64 {
 /// A number that is 0 in a new process. `None` if the kernel cannot clear a page, as before Linux
 /// 4.14.
 ///
-/// Nothing here waits for another thread: of one that was at work during a fork the child has no
-/// copy.
+/// Nothing here waits for another thread, because a child has no copy of the threads that were at
+/// work during the fork.
 #[cfg(target_os = "linux")]
 fn wiped_on_fork() -> Option<&'static AtomicU64> {
     static PAGE: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
@@ -70,8 +70,8 @@ fn wiped_on_fork() -> Option<&'static AtomicU64> {
             Err(other) => page = other,
         }
     }
-    // SAFETY: the start of a map that was forgotten, so it stays; it can be written, is aligned to
-    // a page, and any bytes are an `AtomicU64`, as which alone it is used.
+    // SAFETY: the start of a map that was forgotten, so it stays. It can be written, is aligned to
+    // a page, any bytes are an `AtomicU64`, and it is used as nothing else.
     Some(unsafe { &*page })
 }
 

@@ -1,4 +1,5 @@
-//! The Linux system calls that rustix lacks. All `unsafe` here is the call itself, over arguments that the kernel checks.
+//! The Linux system calls that rustix lacks. All `unsafe` here is the call itself, over arguments
+//! that the kernel checks.
 
 use std::fs::File;
 use std::io;
@@ -8,7 +9,8 @@ use std::os::fd::AsRawFd;
 
 use super::retry::retry;
 
-/// Writes a range back: `sync_file_range`, with its flags. It syncs neither the file's metadata nor the disk's cache.
+/// Writes a range back: `sync_file_range`, with its flags. It syncs neither the file's metadata nor
+/// the disk's cache.
 pub(crate) fn sync_file_range(file: &File, range: Range<u64>, flags: u32) -> io::Result<()> {
     let overflow = |_| io::Error::from(io::ErrorKind::InvalidInput);
     let offset = range.start.try_into().map_err(overflow)?;
@@ -21,7 +23,8 @@ pub(crate) fn sync_file_range(file: &File, range: Range<u64>, flags: u32) -> io:
     if len == 0 {
         return Ok(());
     }
-    // SAFETY: takes a descriptor, which `file` keeps open, and numbers; touches no memory of ours.
+    // SAFETY: takes a descriptor, which `file` keeps open, and numbers; it touches no memory of
+    // ours.
     let result = unsafe { libc::sync_file_range(file.as_raw_fd(), offset, len, flags) };
     if result == 0 {
         Ok(())
@@ -34,7 +37,7 @@ pub(crate) fn sync_file_range(file: &File, range: Range<u64>, flags: u32) -> io:
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extent {
-    /// Where it starts in the file.
+    /// The offset of its start in the file.
     pub(crate) logical: u64,
     physical: u64,
     /// Its length in bytes.
@@ -45,7 +48,7 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// Whether another file, a snapshot for instance, has the same blocks.
+    /// Whether another file, such as a snapshot, has the same blocks.
     pub(crate) fn is_shared(&self) -> bool {
         self.flags & 0x2000 != 0
     }
@@ -73,8 +76,8 @@ struct Fiemap {
 const FS_IOC_FIEMAP: u32 =
     rustix::ioctl::opcode::read_write::<[u8; offset_of!(Fiemap, extents)]>(b'f', 11) as u32;
 
-/// Calls `visit` with each extent that lies in `range`, in order, until it returns false. What the file system has promised
-/// a place but not given one yet counts as an extent, too.
+/// Calls `visit` with each extent that lies in `range`, in order, until it returns false. Bytes
+/// that the file system has not placed on the disk yet count as an extent, too.
 pub(crate) fn for_each_extent(
     file: &File,
     range: Range<u64>,
@@ -92,8 +95,8 @@ pub(crate) fn for_each_extent(
             extents: [Extent::default(); BATCH],
         };
         retry(|| {
-            // SAFETY: `request` is a `struct fiemap` followed by room for `extent_count` extents, which is all that the
-            // kernel writes.
+            // SAFETY: `request` is a `struct fiemap` followed by room for `extent_count` extents,
+            // which is all that the kernel writes.
             let result =
                 unsafe { libc::ioctl(file.as_raw_fd(), FS_IOC_FIEMAP as _, &raw mut request) };
             if result == 0 {
@@ -116,7 +119,7 @@ pub(crate) fn for_each_extent(
     Ok(())
 }
 
-/// What a lock of an open file description is, or who asks for it: `F_RDLCK`, `F_WRLCK` or none.
+/// The kind of a lock of an open file description: `F_RDLCK`, `F_WRLCK` or none.
 #[cfg(target_pointer_width = "64")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RangeLock {
@@ -125,8 +128,9 @@ pub(crate) enum RangeLock {
     None,
 }
 
-/// `F_OFD_SETLK`, or with `ask` `F_OFD_GETLK`, which says which lock stands in the way, where it starts, how long it is (0: up to
-/// the end of everything), and whose it is (-1: of an open file description).
+/// `F_OFD_SETLK`, or with `ask` `F_OFD_GETLK`, which describes the lock that stands in the way: its
+/// kind, its start, its length (0: up to the end of everything), and its process (-1: an open file
+/// description).
 #[cfg(target_pointer_width = "64")]
 pub(crate) fn lock_range(
     file: &File,
@@ -152,7 +156,8 @@ pub(crate) fn lock_range(
         false => libc::F_OFD_SETLK,
     };
     retry(|| {
-        // SAFETY: both commands take a `struct flock`, which `request` is, and write to nothing else.
+        // SAFETY: both commands take a `struct flock`, which `request` is, and write to nothing
+        // else.
         match unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut request) } {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),

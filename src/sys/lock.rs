@@ -1,4 +1,4 @@
-//! The lock that makes a map sound: `flock`, taken through fs2, held for as long as the file is.
+//! The lock that makes a map sound: `flock`, taken through fs2, held as long as the file is open.
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
@@ -18,9 +18,8 @@ use crate::error::{LockHold, LockHolder};
 /// What to do when another store holds the lock.
 ///
 /// Stores that wait get the file in the order in which they came, readers beside each other. On
-/// Linux that holds towards stores that do not wait as well: one that comes later is refused for a
-/// while though it could have the file, so that a writer gets in among readers who come and go all
-/// the time.
+/// Linux a store that does not wait may be refused for a while although the lock is free, because
+/// others wait: so a writer gets in among readers who come and go all the time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockPolicy {
@@ -46,7 +45,7 @@ impl From<LockPolicy> for Patience {
         match policy {
             LockPolicy::Fail => Patience::None,
             LockPolicy::Wait => Patience::Forever,
-            // A wait that no clock can hold is one without an end.
+            // A wait too long for the clock has no end.
             LockPolicy::WaitAtMost(wait) => Instant::now()
                 .checked_add(wait)
                 .map_or(Patience::Forever, Patience::Until),
@@ -54,25 +53,25 @@ impl From<LockPolicy> for Patience {
     }
 }
 
-/// Why a file was not opened and locked.
+/// The reason why a file was not opened and locked.
 #[derive(Debug)]
 pub(crate) enum NotLocked {
     /// The file could not be opened.
     Open(io::Error),
-    /// It is no regular file but this.
+    /// It is not a regular file but this.
     Special(&'static str),
     /// Somebody else holds the lock.
     Held(LockHolder, LockHold),
     /// The file system has no locks.
     Unsupported(io::Error),
-    /// A failure in between.
+    /// Another call failed.
     Io(io::Error),
 }
 
 /// An open file and the lock on it.
 ///
-/// Dropping it unlocks before it closes: a child between fork and exec still holds the open file description, and would
-/// keep a lock that is only closed.
+/// Dropping it unlocks before it closes. A child between fork and exec still holds the open file
+/// description, so closing alone would leave the lock to the child.
 #[derive(Debug)]
 pub(crate) struct LockedFile {
     file: File,
@@ -89,13 +88,16 @@ impl LockedFile {
         }
     }
 
-    /// Opens the file that `path` names and locks it, exclusively if it is to be written. `None` takes no lock.
+    /// Opens the file that `path` names and locks it, exclusively if it is to be written. `None`
+    /// takes no lock.
     ///
-    /// Only a regular file is locked for long, or exclusively: the lock of a device may mean something to somebody else.
+    /// Only a regular file is locked for long, or exclusively, because the lock of a device may
+    /// have another meaning.
     ///
-    /// The lock belongs to the inode, and the file may have been replaced before it was taken; then the new one is opened
-    /// instead. A writer must be sure of that, or its work would go to a file without a name: it looks the path up again.
-    /// A reader that did not have to wait may as well have come before the replacement, if the file still has a name.
+    /// The lock belongs to the inode, and the file may have been replaced before the lock was
+    /// taken; then the new file is opened instead. A writer looks the path up again, because its
+    /// work must not go to a file without a name. A reader that did not have to wait counts as one
+    /// that came before the replacement, if the file still has a name.
     ///
     /// The metadata are read under the lock.
     pub(crate) fn open(
@@ -136,10 +138,9 @@ impl LockedFile {
         Err(NotLocked::Io(file::restless()))
     }
 
-    /// As [`open`](LockedFile::open), for the file that is called `name` in a directory. `None` if
-    /// there is none.
+    /// As [`open`](LockedFile::open), for the file `name` in a directory. `None` if there is none.
     ///
-    /// Nothing but a regular file is opened, and no link is followed.
+    /// Only a regular file is opened, and no link is followed.
     pub(crate) fn open_in(
         directory: &Directory,
         name: &OsStr,
@@ -156,7 +157,7 @@ impl LockedFile {
             let open = || directory.open_file(name, entry.id, write);
             let file = match without_lease(&directory.path().join(name), patience, open) {
                 Ok(file) => file,
-                // It was moved away meanwhile, or a link came.
+                // The file was moved away meanwhile, or a link took its name.
                 Err(NotLocked::Open(_))
                     if !directory.names(name, entry.id).map_err(NotLocked::Io)? =>
                 {
@@ -196,8 +197,8 @@ impl LockedFile {
                     Err(None) => {}
                 }
             }
-            // `flock` can neither wait with a limit nor give way, so this asks again, ever more
-            // rarely.
+            // `flock` can neither wait with a limit nor give way, so this asks again at growing
+            // intervals.
             let Some(pause) = pauses.next() else {
                 let (holder, hold) = holder(&file);
                 let in_the_way = exclusive || hold == LockHold::Exclusive;
@@ -219,7 +220,7 @@ impl LockedFile {
         LockedFile::new(file, locked)
     }
 
-    /// A file that its caller promises to be the only one to touch.
+    /// A file without a lock, which the caller promises that nobody else touches.
     pub(crate) fn unlocked(file: File) -> LockedFile {
         LockedFile::new(file, false)
     }
@@ -228,7 +229,8 @@ impl LockedFile {
         &self.file
     }
 
-    /// Leaves the lock and the claims to a copy of the descriptor: they go when the last descriptor and the last map do.
+    /// Leaves the lock and the claims to a copy of the descriptor: they end with the last
+    /// descriptor and the last map.
     pub(crate) fn hand_over(&self) -> io::Result<File> {
         let file = self.file.try_clone()?;
         // Unlocking would free the file under a map that somebody makes of the copy.
@@ -236,16 +238,16 @@ impl LockedFile {
         Ok(file)
     }
 
-    /// Whether this process opened it. In a forked child it is still the parent's, and the lock as well: that belongs to the
-    /// open file, which both have.
+    /// Whether this process opened the file. In a forked child the file still belongs to the
+    /// parent, and so does the lock: it belongs to the open file, which both have.
     pub(crate) fn is_ours(&self) -> bool {
         self.opener.is_this()
     }
 
-    /// Gives the lock back, and all claims, and keeps the file.
+    /// Gives the lock and all claims back, and keeps the file open.
     pub(crate) fn release(&self) {
         if self.locked.swap(false, Relaxed) && self.is_ours() {
-            // Closing the file releases the lock as well, just not in the presence of a fork.
+            // Closing the file releases the lock as well, unless a forked child has the file open.
             let _ = ranges::release(&self.file, &(0..ranges::SENTINEL + 1));
             let _ = fs2::FileExt::unlock(&self.file);
         }
@@ -287,8 +289,8 @@ impl Pauses {
     }
 }
 
-/// Opens a file that `path` names. While it is under a lease, which the kernel asks back for
-/// whoever wants to open it, that is refused.
+/// Opens the file that `path` names. This is refused while the file is under a lease, which the
+/// kernel asks its holder to give back.
 fn without_lease(
     path: &Path,
     patience: Option<Patience>,
@@ -311,13 +313,13 @@ fn without_lease(
     }
 }
 
-/// What the path names, if that is no regular file.
+/// The word for the file that the path names, if that is not a regular file.
 fn special(path: &Path) -> Option<&'static str> {
     let metadata = std::fs::metadata(path).ok()?;
     file::kind_of_special(&metadata)
 }
 
-/// Why a file cannot be locked at all, or `None` if somebody else has the lock.
+/// The reason why a file cannot be locked at all, or `None` if somebody else has the lock.
 fn refusal(error: io::Error) -> Option<NotLocked> {
     use io::ErrorKind::{InvalidInput, Unsupported};
     if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() {
@@ -331,13 +333,13 @@ fn refusal(error: io::Error) -> Option<NotLocked> {
     })
 }
 
-/// Who holds a lease on the file that `path` names, as far as the kernel tells.
+/// The holder of a lease on the file that `path` names, as far as the kernel tells.
 fn leased(path: &Path) -> NotLocked {
     let known = (|| {
         #[cfg(target_os = "linux")]
         {
             use std::os::unix::fs::OpenOptionsExt;
-            // To be looked at alone, which no lease hinders.
+            // Opened only to be looked at, which no lease hinders.
             let flags = rustix::fs::OFlags::PATH.bits().cast_signed();
             let file = std::fs::OpenOptions::new()
                 .read(true)
@@ -354,7 +356,7 @@ fn leased(path: &Path) -> NotLocked {
     NotLocked::Held(known.unwrap_or(LockHolder::Unknown), LockHold::Lease)
 }
 
-/// Who holds a lock on `file` and how, as far as the kernel tells.
+/// The holder of a lock on `file`, and its kind, as far as the kernel tells.
 fn holder(file: &File) -> (LockHolder, LockHold) {
     #[cfg(target_os = "linux")]
     let known = lock_of(file, "FLOCK");
@@ -363,11 +365,11 @@ fn holder(file: &File) -> (LockHolder, LockHold) {
     known.unwrap_or((LockHolder::Unknown, LockHold::Unknown))
 }
 
-/// Who holds a lock of this kind on `file`, and how: `/proc/locks` lists kind, process, device and
-/// inode of each.
+/// The holder of a lock of this kind on `file`, and whether the lock is shared: `/proc/locks` lists
+/// kind, process, device and inode of each lock.
 ///
-/// The device there is the file system's own, which on btrfs is not the one that `stat` reports, so it is looked up by way
-/// of the mount that the file was opened through.
+/// The device there is the file system's own, which on btrfs differs from the one that `stat`
+/// reports, so it is looked up by the mount that the file was opened through.
 #[cfg(target_os = "linux")]
 fn lock_of(file: &File, kind: &str) -> Option<(LockHolder, LockHold)> {
     let find = || {
@@ -385,14 +387,15 @@ fn lock_of(file: &File, kind: &str) -> Option<(LockHolder, LockHold)> {
             let mut words = line.split(' ');
             (words.next()? == mount).then(|| words.nth(1))?
         })?;
-        // In large reads: between two of them a lock that goes shifts the others, and one would be passed over.
+        // In large reads, because a lock that goes between two reads shifts the others, and one
+        // would be missed.
         let mut locks = String::with_capacity(1 << 16);
         std::io::Read::read_to_string(&mut File::open("/proc/locks").ok()?, &mut locks).ok()?;
         locks
             .lines()
             .find_map(|line| lock_in(line, kind, device, inode))
     };
-    // Long lists take several reads, so a second look.
+    // A long list takes several reads, so look twice.
     let (process, hold) = find().or_else(find)?;
     match process == std::process::id() {
         true => Some((LockHolder::ThisProcess, hold)),
@@ -401,7 +404,7 @@ fn lock_of(file: &File, kind: &str) -> Option<(LockHolder, LockHold)> {
 }
 
 /// The process in a line of `/proc/locks` (`1: FLOCK  ADVISORY  WRITE 359 fe:00:13 0 EOF`) and how
-/// it holds the lock, if it is one of this kind on this file.
+/// it holds the lock, if the line is of a lock of this kind on this file.
 ///
 /// `device` is `major:minor` in decimal, as in mountinfo; the line has it in hexadecimal.
 #[cfg(target_os = "linux")]

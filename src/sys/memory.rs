@@ -1,24 +1,24 @@
-//! How much memory this process may still take.
+//! The memory that this process may still take.
 //!
-//! To ask the system takes two dozen files, as long as to read a thousand small rows. So an answer is kept: for a second, and for
-//! a minute where little is asked for.
+//! Asking the system reads two dozen files, which takes as long as reading a thousand small rows.
+//! So an answer is kept: for a second, and for a minute if little is asked for.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// This is little.
+/// Requests up to this size are little.
 const LITTLE: u64 = 16 << 20;
 
-/// How old an answer may be, also where little is asked for.
+/// The age up to which an answer serves any request.
 const FRESH: Duration = Duration::from_secs(1);
 const OLD: Duration = Duration::from_secs(60);
 
-/// The bytes of memory that are available to this process, by an answer that is good enough for who needs so many: what the system
-/// has left, or the limit of the process's control group or of one above it, whichever is least. `None` where the system does
-/// not tell.
+/// The bytes of memory that are available to this process, by an answer recent enough for a caller
+/// who needs so many: the memory that the system has left, or the limit of the process's control
+/// group or of one above it, whichever is least. `None` if the system does not tell.
 pub(crate) fn available_memory(needed: u64) -> Option<u64> {
     static LAST: Mutex<Option<(Instant, Option<u64>)>> = Mutex::new(None);
-    // Nothing panics while it is held.
+    // Nothing panics while the lock is held.
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     let good = if needed <= LITTLE { OLD } else { FRESH };
     match *last {
@@ -46,10 +46,11 @@ fn look_up() -> Option<u64> {
     None
 }
 
-/// Zeros for `len` elements, or `None` where that is more than the system has: a number that a file claims must not end the
-/// process.
+/// Zeros for `len` elements, or `None` if that is more than the system has: a number that a file
+/// claims must not end the process.
 pub(crate) fn zeroed_vec<A: bytemuck::Zeroable>(len: usize) -> Option<Vec<A>> {
-    // Where the kernel promises any amount (`vm.overcommit_memory`), it kills whoever uses what it promised.
+    // If the kernel promises any amount (`vm.overcommit_memory`), it kills the process that uses
+    // what it promised.
     #[cfg(target_os = "linux")]
     if let nbytes = len.checked_mul(size_of::<A>())? as u64
         && nbytes > LITTLE
@@ -63,7 +64,8 @@ pub(crate) fn zeroed_vec<A: bytemuck::Zeroable>(len: usize) -> Option<Vec<A>> {
     bytemuck::try_zeroed_vec(len).ok()
 }
 
-/// Whether a file of `nbytes` would not stay in the page cache: it takes more than half of what is available.
+/// Whether a file of `nbytes` is too large to stay in the page cache: larger than half of the
+/// available memory.
 pub(crate) fn outgrows_cache(nbytes: u64) -> bool {
     available_memory(nbytes).is_some_and(|available| nbytes > available / 2)
 }
@@ -81,8 +83,9 @@ mod linux {
         kib.checked_mul(1024)
     }
 
-    /// The files that may hold a limit on memory: of each control group that the process is in, by `/proc/self/cgroup`, and
-    /// of those above it, up to where the hierarchy is mounted, by `/proc/self/mountinfo`. Not all of them exist.
+    /// The files that may hold a limit on memory: those of each control group of the process, by
+    /// `/proc/self/cgroup`, and of the groups above it, up to the mount of the hierarchy, by
+    /// `/proc/self/mountinfo`. Not all of them exist.
     pub(super) fn limit_files(groups: &str, mounts: &str) -> Vec<PathBuf> {
         let mut files = Vec::new();
         for group in groups.lines() {
@@ -112,7 +115,8 @@ mod linux {
         files
     }
 
-    /// What of the hierarchy is mounted where, if this line of `mountinfo` is the mount of the memory controller.
+    /// The group that is mounted and the mount point, if this line of `mountinfo` is the mount of
+    /// the memory controller.
     fn mount<'a>(line: &'a str, kind: &str) -> Option<(&'a str, &'a str)> {
         let (front, back) = line.split_once(" - ")?;
         let mut front = front.split(' ').skip(3);

@@ -1,7 +1,8 @@
-//! What the operating system does for a store: files, locks, blocks, copies and durable replacement.
+//! The system calls of a store: files, locks, blocks, copies and durable replacement.
 //!
-//! These functions speak `io::Error` and know nothing of arrays; the rooms above add the path and what was asked. Linux
-//! is the platform that is measured and proven; elsewhere the portable half of each function runs, as its docs say.
+//! These functions return `io::Error` and know nothing of arrays; the rooms above add the path and
+//! the operation. Linux is the measured and proven platform; elsewhere the portable half of each
+//! function runs, as its docs say.
 
 mod allocate;
 mod attributes;

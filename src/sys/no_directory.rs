@@ -1,5 +1,5 @@
-//! The same where a directory cannot be opened as a file: everything goes by paths, and names are
-//! not synced.
+//! `directory.rs` for platforms that cannot open a directory as a file: calls take paths, and names
+//! are not synced.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -24,7 +24,7 @@ impl Directory {
         }
     }
 
-    /// As [`find`](Directory::find), but the last name may be that of a symbolic link.
+    /// As [`find`](Directory::find), but a symbolic link at the end of the path is not followed.
     pub(crate) fn find_here(path: &Path) -> io::Result<(Directory, OsString)> {
         let parent = path.parent().ok_or(io::ErrorKind::IsADirectory)?;
         let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
@@ -32,7 +32,7 @@ impl Directory {
         Ok((Directory { path }, name.to_owned()))
     }
 
-    /// As [`find`](Directory::find), for the file that is called `name` here.
+    /// As [`find`](Directory::find), for the file `name` in this directory.
     pub(crate) fn follow(self, name: OsString) -> io::Result<(Directory, OsString)> {
         Directory::find(&self.path.join(name))
     }
@@ -46,7 +46,7 @@ impl Directory {
         &self.path
     }
 
-    /// What `name` stands for, or `None` if it stands for nothing.
+    /// The entry that has the name `name`, or `None` if there is none.
     pub(crate) fn look(&self, name: &OsStr) -> io::Result<Option<Entry>> {
         match fs::symlink_metadata(self.path.join(name)) {
             Ok(metadata) => Ok(Some(Entry::of(&metadata))),
@@ -55,12 +55,12 @@ impl Directory {
         }
     }
 
-    /// Whether `name` stands for the file `id`.
+    /// Whether `name` is a name of the file `id`.
     pub(crate) fn names(&self, name: &OsStr, id: FileId) -> io::Result<bool> {
         Ok(self.look(name)?.is_some_and(|entry| entry.id == id))
     }
 
-    /// What the directory is itself.
+    /// The entry of the directory itself.
     pub(super) fn itself(&self) -> io::Result<Entry> {
         Ok(Entry::of(&fs::metadata(&self.path)?))
     }
@@ -69,7 +69,7 @@ impl Directory {
         file::open(&self.path.join(name), write)
     }
 
-    /// Makes an empty file. The name must stand for nothing.
+    /// Makes an empty file. The name must be free.
     pub(super) fn create_file(&self, name: &OsStr, _: u32) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
@@ -96,7 +96,7 @@ impl Directory {
         fs::remove_file(self.path.join(name))
     }
 
-    /// The names in it, if there are at most `most`.
+    /// The names in the directory, if there are at most `most`.
     pub(super) fn entries(&self, most: usize) -> io::Result<Option<Vec<OsString>>> {
         let names = fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name()));
         let names: Vec<_> = names.take(most + 1).collect::<io::Result<_>>()?;
@@ -107,11 +107,11 @@ impl Directory {
         fs::rename(self.path.join(from), other.path.join(to))
     }
 
-    /// Gives the file `from` the name `to` in another directory if nobody has it: else
-    /// `AlreadyExists`. `Unsupported` where the file system has no such thing.
+    /// Gives the file `from` the name `to` in another directory if that is free: otherwise
+    /// `AlreadyExists`. `Unsupported` if the file system has no such call.
     pub(crate) fn rename_new(&self, from: &OsStr, other: &Directory, to: &OsStr) -> io::Result<()> {
         match fs::hard_link(self.path.join(from), other.path.join(to)) {
-            // It has the new name, whatever becomes of the old one.
+            // The file has its new name, whether or not the old one goes.
             Ok(()) => {
                 let _ = self.remove_file(from);
                 Ok(())
@@ -129,8 +129,8 @@ impl Directory {
         Ok(())
     }
 
-    /// The bytes that this user may still write to its file system, and those that are free for
-    /// whomever.
+    /// The bytes that this user may still write to the file system, and those that are free for any
+    /// user.
     pub(crate) fn free_space(&self) -> Option<(u64, u64)> {
         let stats = fs2::statvfs(&self.path).ok();
         let stats = stats.filter(|stats| stats.total_space() > 0)?;

@@ -1,9 +1,9 @@
-//! In place of the guard, where there is none: other systems tell of a fault in other ways.
+//! Stands in for the guard on systems that report a fault in other ways.
 
 use std::fs::File;
 use std::io;
 
-/// The guard of one map, of which there is none.
+/// The guard of one map. No value of it exists.
 #[derive(Debug)]
 pub(crate) enum Guard {}
 
@@ -14,7 +14,7 @@ impl Guard {
 
     /// # Safety
     ///
-    /// Nothing is asked for: it cannot be called.
+    /// None: this cannot be called.
     #[allow(unsafe_code, reason = "its like on Linux asks for something")]
     pub(crate) unsafe fn protect(&mut self, _: &[u8], _: bool, _: &File, _: u64) {
         match *self {}

@@ -1,4 +1,4 @@
-//! Waiting for a file to change, without a busy loop: inotify where there is one, and a look now
+//! Waits for a file to change without a busy loop: by inotify where there is one, and by a look now
 //! and then everywhere.
 
 use std::fs::File;
@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long nobody looks at the file while the kernel tells of changes. Not all are told: those of
-/// other machines, and the end of a process comes before its locks go.
+/// The time between two looks at the file while the kernel reports changes. It does not report
+/// those of other machines, and the end of a process comes before its locks go.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The same where the kernel tells nothing.
+/// The same if the kernel reports nothing.
 const PAUSE_UNTOLD: Duration = Duration::from_millis(5);
 
 /// Waits for changes of one file.
@@ -21,11 +21,11 @@ pub(crate) struct Watcher {
     changes: Option<rustix::fd::OwnedFd>,
 }
 
-/// Ends the waits of a [`Watcher`], from any thread and for ever.
+/// Ends the waits of a [`Watcher`], from any thread and forever.
 #[derive(Debug)]
 pub(crate) struct Stop {
     is_told: AtomicBool,
-    /// For those who wait without a descriptor.
+    /// For waits without a descriptor.
     told: (Mutex<()>, Condvar),
     #[cfg(target_os = "linux")]
     wake: Option<rustix::fd::OwnedFd>,
@@ -38,7 +38,7 @@ impl Stop {
         if let Some(wake) = &self.wake {
             let _ = rustix::io::write(wake, &1_u64.to_ne_bytes());
         }
-        // Whoever looked before this waits by now.
+        // A thread that looked before this waits by now.
         drop(self.told.0.lock().unwrap_or_else(PoisonError::into_inner));
         self.told.1.notify_all();
     }
@@ -71,14 +71,14 @@ impl Watcher {
         &self.stop
     }
 
-    /// Waits until the file may have changed, somebody tells to stop, or `limit` is over.
+    /// Waits until the file may have changed, the [`Stop`] is told, or `limit` is over.
     pub(crate) fn wait(&self, limit: Duration) {
         #[cfg(target_os = "linux")]
         if let (Some(changes), Some(wake)) = (&self.changes, &self.stop.wake) {
             use rustix::event::{PollFd, PollFlags, Timespec, poll};
             let mut descriptors = [changes, wake].map(|fd| PollFd::new(fd, PollFlags::IN));
             let limit = Timespec::try_from(limit.min(PAUSE)).ok();
-            // An error is a signal, or no worse than a wait that was too short.
+            // An error is a signal, or no worse than a short wait.
             let _ = poll(&mut descriptors, limit.as_ref());
             let mut events = [std::mem::MaybeUninit::uninit(); 4096];
             while rustix::io::read(changes, &mut events[..]).is_ok_and(|(told, _)| !told.is_empty())
@@ -98,14 +98,14 @@ impl Watcher {
     }
 }
 
-/// What tells of the changes of a file that are of interest: an appender touches it once it has
+/// A descriptor that reports the changes of interest: an appender touches the file after it has
 /// published, and closes it.
 #[cfg(target_os = "linux")]
 fn changes(file: &File) -> Option<rustix::fd::OwnedFd> {
     use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
     use std::os::fd::AsRawFd;
     let changes = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
-    // This very file, whatever its name stands for by now.
+    // This very file, even if another file has its name by now.
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     let what = WatchFlags::ATTRIB
         | WatchFlags::CLOSE_WRITE
@@ -163,7 +163,7 @@ mod tests {
             watcher.wait(PAUSE);
             start.elapsed() < PAUSE / 2
         };
-        // Whatever came before is over.
+        // Earlier events are over.
         wakes(&|_| ());
         let write = |file: &File| crate::sys::write_all_at(file, &[7; 100], 0).unwrap();
         let many = |change: &dyn Fn(&File)| (0..5).filter(|_| wakes(change)).count();

@@ -1,8 +1,8 @@
-//! System calls that a signal interrupts.
+//! Repeats system calls that a signal interrupts.
 
 use std::io;
 
-/// Calls again as long as a signal interrupts.
+/// Repeats the call as long as a signal interrupts it.
 pub(crate) fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {

@@ -1,4 +1,5 @@
-//! Bytes of a file into a socket, or whatever else a descriptor stands for, all of them, however little it takes at a time.
+//! Sends all bytes of a range of a file to a socket or any other descriptor, however little that
+//! takes at a time.
 
 use std::fs::File;
 use std::io;
@@ -20,13 +21,13 @@ pub(crate) fn send_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// How many bytes are copied at a time where the kernel cannot send them.
+/// The bytes that are copied at a time if the kernel cannot send them.
 const PIECE: usize = 256 << 10;
 
 /// Sends `len` bytes of `file` from `offset` on. `UnexpectedEof` if the file has fewer.
 ///
-/// On Linux the kernel takes them from the page cache, dirty pages of maps included. What it cannot send that way is read and
-/// written.
+/// On Linux the kernel takes them from the page cache, dirty pages of maps included. Bytes that it
+/// cannot send that way are read and written.
 pub(crate) fn send_file(
     to: BorrowedFd<'_>,
     file: &File,
@@ -46,12 +47,12 @@ pub(crate) fn send_file(
     Ok(())
 }
 
-/// Has the kernel send `len` bytes of the file. Returns how many it sent before it found that it cannot, from this file
-/// system or to that descriptor.
+/// Makes the kernel send `len` bytes of the file. Returns how many it sent before it found that it
+/// cannot send from this file system or to that descriptor.
 #[cfg(target_os = "linux")]
 fn send_pages(to: BorrowedFd<'_>, file: &File, offset: u64, len: usize) -> io::Result<usize> {
     use rustix::io::Errno;
-    // What one call sends at most.
+    // The most bytes that one call sends.
     const STEP: usize = 0x7fff_f000;
     let mut sent = 0;
     while sent < len {
@@ -79,8 +80,8 @@ fn send_pages(_: BorrowedFd<'_>, _: &File, _: u64, _: usize) -> io::Result<usize
     Ok(0)
 }
 
-/// Calls, and waits while a descriptor that does not block has no room. Of one that blocks, "no room" is its own time limit
-/// (`SO_SNDTIMEO`) run out.
+/// Repeats the call, and waits while a descriptor that does not block has no room. If a blocking
+/// descriptor reports "no room", its time limit (`SO_SNDTIMEO`) has run out.
 fn when_ready(
     to: BorrowedFd<'_>,
     mut call: impl FnMut() -> rustix::io::Result<usize>,

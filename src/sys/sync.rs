@@ -1,4 +1,4 @@
-//! Making bytes durable, and starting to.
+//! Makes bytes durable, or starts to.
 
 use std::fs::File;
 use std::io;
@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use super::retry::retry;
 
-/// Waits until the file's bytes, those of shared maps included, and its length are on the disk (`fdatasync`).
+/// Waits until the file's bytes, those of shared maps included, and its length are on the disk
+/// (`fdatasync`).
 pub(crate) fn sync_data(file: &File) -> io::Result<()> {
     retry(|| file.sync_data())
 }
@@ -16,8 +17,8 @@ pub(crate) fn sync_all(file: &File) -> io::Result<()> {
     retry(|| file.sync_all())
 }
 
-/// Starts to write these bytes of the file to the disk and returns at once. It makes nothing durable: it only leaves less
-/// for the next sync to do.
+/// Starts to write these bytes of the file to the disk and returns at once. It makes nothing
+/// durable: it only leaves less for the next sync to do.
 pub(crate) fn start_writeback(file: &File, range: Range<u64>) -> io::Result<()> {
     // `msync(MS_ASYNC)` would do nothing.
     #[cfg(target_os = "linux")]
@@ -31,10 +32,11 @@ pub(crate) fn start_writeback(file: &File, range: Range<u64>) -> io::Result<()> 
     }
 }
 
-/// Writes these bytes of the file to the disk and waits for it, so that the page cache can drop them. It makes nothing
-/// durable: for that the disk, and the file's metadata, have to be synced as well.
+/// Writes these bytes of the file to the disk and waits for it, so that the page cache can drop
+/// them. It makes nothing durable, because that takes a sync of the disk and of the file's metadata
+/// as well.
 ///
-/// A failure is reported here and not by the sync that follows, so whoever calls this must not lose it.
+/// A failure is reported here and not by the next sync, so the caller must not lose it.
 pub(crate) fn finish_writeback(file: &File, range: Range<u64>) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
@@ -50,8 +52,8 @@ pub(crate) fn finish_writeback(file: &File, range: Range<u64>) -> io::Result<()>
     }
 }
 
-/// Waits until those of these bytes that are on their way to the disk have arrived, and starts nothing. Failures are reported
-/// as by [`finish_writeback`].
+/// Waits until the bytes of this range that are on their way to the disk have arrived, and starts
+/// nothing. Failures are reported as by [`finish_writeback`].
 pub(crate) fn wait_for_writeback(file: &File, range: Range<u64>) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
@@ -65,8 +67,8 @@ pub(crate) fn wait_for_writeback(file: &File, range: Range<u64>) -> io::Result<(
     }
 }
 
-/// Sets the times of the file to now, of which those that watch it are told. (Of both: one of them alone is told as a read or a write
-/// of the file, and there are many of those.)
+/// Sets both times of the file to now, which notifies its watchers. A change of one time alone is
+/// reported as a read or a write, of which there are many.
 pub(crate) fn touch(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     {

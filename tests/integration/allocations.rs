@@ -1,4 +1,5 @@
-//! How much memory a call asks for: an allocator that remembers the largest request of each thread, and adds them up.
+//! How much memory a call asks for: an allocator that remembers the largest request of each thread,
+//! and adds them up.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -20,7 +21,8 @@ fn remember(size: usize) {
     TOTAL.with(|total| total.set(total.get().wrapping_add(size)));
 }
 
-// SAFETY: every call is passed on as it is to `System`, which keeps the contract; a counter is all that is added.
+// SAFETY: every call is passed on as it is to `System`, which keeps the contract; a counter is all
+// that is added.
 unsafe impl GlobalAlloc for Remembering {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         remember(layout.size());
@@ -53,7 +55,8 @@ pub(crate) fn largest_during<R>(call: impl FnOnce() -> R) -> (R, usize) {
     (result, LARGEST.get())
 }
 
-/// Runs `call` and tells how many bytes this thread asked for meanwhile, whether it gave some back or not.
+/// Runs `call` and tells how many bytes this thread asked for meanwhile, whether it gave some back
+/// or not.
 pub(crate) fn total_during<R>(call: impl FnOnce() -> R) -> (R, usize) {
     TOTAL.set(0);
     let result = call();

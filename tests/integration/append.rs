@@ -1,4 +1,5 @@
-//! Growing and cutting in place: append, push, truncate and the appender, held against an array in memory.
+//! Growing and cutting in place: append, push, truncate and the appender, held against an array in
+//! memory.
 
 use std::fs;
 use std::io::Write;
@@ -265,7 +266,8 @@ impl Case {
         assert_no_drafts(dir.path());
     }
 
-    /// As [`check`](Case::check), of a file that this process makes and grows without opening it in between.
+    /// As [`check`](Case::check), of a file that this process makes and grows without opening it in
+    /// between.
     fn check_created<A: Element>(&self) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.npy");
@@ -394,7 +396,8 @@ fn handmade(path: &Path, text: &str, elements: &[f64]) {
 
 /// A file of three elements whose header ends right behind the dict, and its options.
 fn without_room(path: &Path) {
-    // Shorter than with the blanks that NumPy leaves, so there is not even room for the same shape. The data are aligned.
+    // Shorter than with the blanks that NumPy leaves, so there is not even room for the same shape.
+    // The data are aligned.
     let text = "{'descr':'<f8','fortran_order':False,'shape':(3,)   }\n";
     assert_eq!((text.len() + 10) % 8, 0);
     handmade(path, text, &[1.0, 2.0, 3.0]);
@@ -625,7 +628,8 @@ fn a_rewrite_that_cannot_make_a_file_leaves_the_array_as_it_was() {
     assert_no_drafts(dir.path());
 }
 
-/// An element with a descr so long that `np.save` would put the digits of the shape on both sides of the end of a sector.
+/// An element with a descr so long that `np.save` would put the digits of the shape on both sides
+/// of the end of a sector.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 struct Wordy(i64);
@@ -1031,7 +1035,8 @@ fn an_unlocked_store_that_closes_cuts_off_no_rows_of_another() {
     assert_eq!(store.read_all().unwrap(), array![1.0, 2.0, 3.0]);
 }
 
-/// More than the rows of these tests and the block in which they end, less than what is reserved behind them.
+/// More than the rows of these tests and the block in which they end, less than what is reserved
+/// behind them.
 const SLACK: u64 = 128 << 10;
 
 /// Whether the system reserves blocks behind the end of a file there.

@@ -46,7 +46,8 @@ proptest! {
 fn blocks_that_end_anywhere_are_written_whole() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("array.npy");
-    // Elements that no page ends with, more than the buffers hold, blocks smaller and larger than a buffer.
+    // Elements that no page ends with, more than the buffers hold, blocks smaller and larger than a
+    // buffer.
     for (len, rows) in [(1_300_000, 1), (1_300_000, 777_777), (1_300_000, 10_007)] {
         let store = Store::<Bytes<21>, _>::create_with(&path, len, rows, |mut block| {
             for (index, element) in (block.start[0]..).zip(&mut block.view) {

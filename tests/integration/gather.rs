@@ -1,4 +1,5 @@
-//! Rows by index: gathered into memory, gathered into a new file, and scattered, held against ndarray's `select`.
+//! Rows by index: gathered into memory, gathered into a new file, and scattered, held against
+//! ndarray's `select`.
 
 use std::fs;
 use std::path::Path;

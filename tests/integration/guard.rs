@@ -1,6 +1,8 @@
-//! Files that are cut under a map: with a guard an error, without it, and for all that is not guarded, death by SIGBUS.
+//! Files that are cut under a map: with a guard an error, without it, and for all that is not
+//! guarded, death by SIGBUS.
 //!
-//! Each test runs in a process of its own, for a failure kills, and the handlers of signals are the process's.
+//! Each test runs in a process of its own, for a failure kills, and the handlers of signals are the
+//! process's.
 #![allow(
     unsafe_code,
     reason = "handlers, signals and maps at given addresses are made by bare system calls"
@@ -187,7 +189,8 @@ fn random(state: &mut u64, limit: usize) -> usize {
     (*state % limit as u64) as usize
 }
 
-/// Cuts the file while another thread scans the store, which goes on until it has scanned what is left.
+/// Cuts the file while another thread scans the store, which goes on until it has scanned what is
+/// left.
 fn cut_under_a_scan(store: &(impl Shows + Sync), path: &Path, len: usize, pause: usize) {
     let (start, is_cut) = (Barrier::new(2), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -322,7 +325,8 @@ fn faults_in_two_threads_at_once_are_survived() {
     });
 }
 
-/// Has this thread handle signals on the last `size` bytes of a stretch of memory that cannot be left.
+/// Has this thread handle signals on the last `size` bytes of a stretch of memory that cannot be
+/// left.
 fn set_signal_stack(size: Option<usize>) {
     // SAFETY: a struct of numbers and a pointer.
     let mut stack: libc::stack_t = unsafe { zeroed() };
@@ -359,7 +363,8 @@ fn a_fault_in_a_thread_with_hardly_any_stack_is_survived() {
             let frame = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
             let frame = frame.max(libc::MINSIGSTKSZ);
             let stacks = [
-                // The one that Rust gives to the thread; the thread's own; what the kernel needs, and a little for the handler.
+                // The one that Rust gives to the thread; the thread's own; what the kernel needs,
+                // and a little for the handler.
                 None,
                 Some(None),
                 Some(Some(frame + 3072)),
@@ -394,7 +399,8 @@ fn errno_is_as_it_was_and_a_page_at_a_time_will_do_where_the_file_tells_no_lengt
             let place = Place::new(8);
             let store = open(&place.path());
             cut(&place.path(), len_of(1));
-            // Its descriptor taken away for a while, so that the handler finds nothing out, and an error in `errno`.
+            // Its descriptor taken away for a while, so that the handler finds nothing out, and an
+            // error in `errno`.
             let fd = fs::read_dir("/proc/self/fd")
                 .unwrap()
                 .map(|entry| entry.unwrap().path())
@@ -481,7 +487,8 @@ fn foreign(dir: &Path, address: Option<usize>) -> *mut u8 {
 }
 
 fn touch(address: *mut u8) -> u8 {
-    // SAFETY: mapped for reading, by `foreign`. If its file has no such page, the process is killed, or a handler mends it.
+    // SAFETY: mapped for reading, by `foreign`. If its file has no such page, the process is
+    // killed, or a handler mends it.
     unsafe { address.read_volatile() }
 }
 
@@ -539,7 +546,8 @@ fn send_about(address: *const u8, code: c_int) {
     let mut info: siginfo_t = unsafe { zeroed() };
     info.si_code = code;
     let after_numbers = (&raw mut info).cast::<usize>().wrapping_add(2);
-    // SAFETY: the address of a fault follows three numbers and padding in the 128 bytes of the struct.
+    // SAFETY: the address of a fault follows three numbers and padding in the 128 bytes of the
+    // struct.
     unsafe { after_numbers.write(address.addr()) };
     // SAFETY: both codes come with an address.
     assert_eq!(unsafe { info.si_addr() }.addr(), address.addr());
@@ -1034,7 +1042,8 @@ fn every_map_has_the_guard_that_was_asked_for() {
         let path = place.path();
         for mode in [Mode::Read, Mode::ReadWrite] {
             let any = AnyStore::open_mode(&path, mode).unwrap();
-            // SAFETY: a file in a directory of this test's own, which the guard is there to outlive.
+            // SAFETY: a file in a directory of this test's own, which the guard is there to
+            // outlive.
             let map = unsafe { MapOptions::new().guard(true).map_any(any) }.unwrap();
             map.check_faults().unwrap();
             cut(&path, PAGE);
@@ -1322,7 +1331,8 @@ fn a_fault_in_a_forked_child_is_the_childs_alone() {
         let store = open(&place.path());
         let last = ptr::from_ref(store.as_bytes().last().unwrap());
         cut(&place.path(), len_of(1));
-        // SAFETY: the child reads memory and exits, nothing that would need more of a process than its one thread.
+        // SAFETY: the child reads memory and exits, nothing that would need more of a process than
+        // its one thread.
         let child = unsafe { libc::fork() };
         if child == 0 {
             // SAFETY: within the map of the store.

@@ -1,5 +1,6 @@
-//! Bytes that nobody would write on purpose, or that somebody did: the vectors, cut, flipped and spliced at random. The fuzzer in
-//! `fuzz/` goes on from here, with the same [targets](super::targets).
+//! Bytes that nobody would write on purpose, or that somebody did: the vectors, cut, flipped and
+//! spliced at random. The fuzzer in `fuzz/` goes on from here, with the same
+//! [targets](super::targets).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use super::targets;
 /// How many inputs each target gets.
 const ROUNDS: usize = 2000;
 
-/// More than any call on these small files may allocate at once: the pieces in which they are read and written.
+/// More than any call on these small files may allocate at once: the pieces in which they are read
+/// and written.
 const FRUGAL: usize = 4 << 20;
 
 /// A generator of numbers that are the same in every run (splitmix64).
@@ -109,7 +111,8 @@ fn mutate(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
     }
 }
 
-/// The files of a directory, in the order of their names, so that every run does the same. None if there is no directory.
+/// The files of a directory, in the order of their names, so that every run does the same. None if
+/// there is no directory.
 fn files(directory: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<Vec<u8>> {
     let entries = fs::read_dir(directory).into_iter().flatten();
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();

@@ -1,11 +1,13 @@
-//! A writer that is killed leaves a free lock, the old array or the whole new one, and nothing that stays.
+//! A writer that is killed leaves a free lock, the old array or the whole new one, and nothing that
+//! stays.
 
 use ndstore::Mode;
 
 use super::worker::{Moment, Worker};
 use super::workload::{Job, Kind, Random};
 
-/// Kills whoever does a job at a random moment, and checks what is left. Says how many drafts that were.
+/// Kills whoever does a job at a random moment, and checks what is left. Says how many drafts that
+/// were.
 fn kill(job: &Job, seed: u64) -> Result<usize, String> {
     let dir = tempfile::tempdir().unwrap();
     let moment = Moment::random(&mut Random::new(seed));

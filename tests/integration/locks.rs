@@ -1,4 +1,5 @@
-//! Any number of readers or one writer, in this process and all others, for exactly as long as a store lives.
+//! Any number of readers or one writer, in this process and all others, for exactly as long as a
+//! store lives.
 
 use std::any::Any;
 use std::fs::{self, File};
@@ -292,7 +293,8 @@ fn a_lock_goes_when_its_process_is_killed() {
     }
 }
 
-/// What a child between fork and exec has: the same open file as this process, which closing it here does not close.
+/// What a child between fork and exec has: the same open file as this process, which closing it
+/// here does not close.
 fn shared_descriptors(path: &Path) -> Vec<std::os::fd::OwnedFd> {
     use rustix::process::{self, PidfdFlags, PidfdGetfdFlags};
     let this = process::pidfd_open(process::getpid(), PidfdFlags::empty()).unwrap();
@@ -433,7 +435,8 @@ fn waiting_at_most_gives_up_at_its_limit_and_changes_nothing() {
     assert_no_drafts(dir.path());
 }
 
-/// Has a process wait for `path` while `change` happens to it, and returns its verdict once `change` is over.
+/// Has a process wait for `path` while `change` happens to it, and returns its verdict once
+/// `change` is over.
 fn wait_through(path: &Path, change: impl FnOnce()) -> (Peer, Result<(), String>) {
     let mut peer = Peer::at(path);
     peer.begin("wait");

@@ -1,4 +1,5 @@
-//! What the modes `r`, `r+`, `w+` and `c` mean while a store lives and after it, for every type, rank and order.
+//! What the modes `r`, `r+`, `w+` and `c` mean while a store lives and after it, for every type,
+//! rank and order.
 
 use std::fmt::Debug;
 use std::fs;
@@ -221,7 +222,8 @@ fn an_array_without_elements_works_in_every_mode_and_its_file_is_the_header() {
                 store.flush_async().unwrap();
                 store.close().unwrap();
                 assert_eq!(fs::metadata(&path).unwrap().len(), header, "{shape:?}");
-                // The compact header calls an array Fortran-ordered only where that is not C order as well.
+                // The compact header calls an array Fortran-ordered only where that is not C order
+                // as well.
                 let options = if header == 128 {
                     Options::new()
                 } else {

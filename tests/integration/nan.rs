@@ -4,7 +4,8 @@ use ndarray::prelude::*;
 use ndstore::{ErrorKind, Options, Order, Store};
 use tempfile::TempDir;
 
-/// Numbers with NaN among them: whole rows and columns, the first and the last, every third, or none.
+/// Numbers with NaN among them: whole rows and columns, the first and the last, every third, or
+/// none.
 fn element(row: usize, column: usize) -> f64 {
     match (row, column) {
         (0, _) | (5, _) | (_, 2) => f64::NAN,

@@ -1,4 +1,5 @@
-//! NumPy's archives: in place and unpacked, whole or not there, and nothing in a hostile one believed.
+//! NumPy's archives: in place and unpacked, whole or not there, and nothing in a hostile one
+//! believed.
 
 use std::fs;
 use std::io::Write;
@@ -135,7 +136,8 @@ fn a_stored_array_is_viewed_in_place() {
     );
     assert_eq!(store.path(), npz.path());
 
-    // It is the file itself, not a copy: what changes there shows. (Nobody should; here it proves the point.)
+    // It is the file itself, not a copy: what changes there shows. (Nobody should; here it proves
+    // the point.)
     let any = npz.open_member_any("stored").unwrap();
     assert_eq!((any.shape(), any.order()), (&[5, 7][..], Order::F));
     let mut private = copy_on_write(npz.open_member::<f64, Ix2>("stored").unwrap());

@@ -1,4 +1,5 @@
-//! What a path may name: links, names of all kinds, and what is not a regular file or must not be touched.
+//! What a path may name: links, names of all kinds, and what is not a regular file or must not be
+//! touched.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -231,8 +232,8 @@ fn a_new_file_gets_the_mode_of_any_new_file_and_a_replaced_one_hands_on_its_own(
     }
 }
 
-/// Runs the test `name` of this binary again, in a process of its own that is nobody's: permissions do not bind root.
-/// True in that process, or where this one is not root's.
+/// Runs the test `name` of this binary again, in a process of its own that is nobody's: permissions
+/// do not bind root. True in that process, or where this one is not root's.
 fn unprivileged(name: &str) -> bool {
     const CHILD: &str = "NDSTORE_TEST_UNPRIVILEGED";
     if std::env::var_os(CHILD).is_some() {

@@ -26,7 +26,8 @@ fn a_truncate_that_cannot_write_its_header_cuts_nothing() {
         return;
     };
     let mut store = Store::create_from(&path, &array![1.0]).unwrap();
-    // Rows whose blocks were reserved together with more, which a store gives back when it is dropped.
+    // Rows whose blocks were reserved together with more, which a store gives back when it is
+    // dropped.
     store.append(&array![2.0, 3.0]).unwrap();
     let none = Rlimit {
         current: Some(0),

@@ -262,7 +262,8 @@ const WAYS: &[Way] = &[
     }),
 ];
 
-/// Those whose refusal takes a file system or a file that no test makes: the call is taken all the same.
+/// Those whose refusal takes a file system or a file that no test makes: the call is taken all the
+/// same.
 const UNMADE: &[Call] = &[
     ("Mapped::check_faults", |path| {
         mapped(new(path)).check_faults()

@@ -63,7 +63,8 @@ fn a_link_of_somebody_else_in_a_sticky_directory_is_not_followed() {
     );
     assert!(error.to_string().contains("is not followed"), "{error}");
     assert_eq!(trace(&path), before);
-    // Of its own, or of the owner of the directory, it is; and so it is in a directory of another kind.
+    // Of its own, or of the owner of the directory, it is; and so it is in a directory of another
+    // kind.
     std::os::unix::fs::chown(&shared, Some(1234), Some(1234)).unwrap();
     Store::<f64, _>::create(&link, 5).unwrap();
     std::os::unix::fs::lchown(&link, Some(0), Some(0)).unwrap();

@@ -1,4 +1,5 @@
-//! Resize: elements keep their index and new ones are the fill, in a new file that takes the old one's place.
+//! Resize: elements keep their index and new ones are the fill, in a new file that takes the old
+//! one's place.
 
 use std::fs;
 use std::io::Write;
@@ -183,7 +184,8 @@ fn small_shapes() -> impl Strategy<Value = Vec<Vec<usize>>> {
     })
 }
 
-/// Shapes of one rank whose fastest axis in C order is around the 64 KiB from which the kernel copies.
+/// Shapes of one rank whose fastest axis in C order is around the 64 KiB from which the kernel
+/// copies.
 fn large_shapes() -> impl Strategy<Value = Vec<Vec<usize>>> {
     let long = prop::sample::select(vec![1_usize, 4095, 8192, 65_535, 65_536, 70_000]);
     let shape = (1..4_usize, 1..4_usize, long).prop_map(|(a, b, c)| vec![a, b, c]);

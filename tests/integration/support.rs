@@ -1,7 +1,9 @@
-//! What the tests share: a second process that does as it is told, and what can be seen of a file from outside.
+//! What the tests share: a second process that does as it is told, and what can be seen of a file
+//! from outside.
 //!
-//! The second process is this binary once more. It runs the one test [`peer`], which takes its orders from its standard
-//! input; so a lock, a limit, a umask, a user and a death by signal are real.
+//! The second process is this binary once more. It runs the one test [`peer`], which takes its
+//! orders from its standard input; so a lock, a limit, a umask, a user and a death by signal are
+//! real.
 
 use std::any::Any;
 use std::fs;
@@ -53,13 +55,15 @@ impl Peer {
         Peer::by_way_of(shell, path)
     }
 
-    /// Starts a process by way of another program, which runs the command that its last arguments are.
+    /// Starts a process by way of another program, which runs the command that its last arguments
+    /// are.
     pub(crate) fn by_way_of(mut command: Command, path: &Path) -> Peer {
         command.arg(program());
         Peer::start(command, path, None)
     }
 
-    /// Starts a process that permissions can stop, which is another user's where this one is root's.
+    /// Starts a process that permissions can stop, which is another user's where this one is
+    /// root's.
     pub(crate) fn unprivileged(path: &Path) -> Peer {
         Peer::unprivileged_in(Path::new("/"), path)
     }
@@ -74,7 +78,8 @@ impl Peer {
         // The directory of the original may be closed to others.
         let home = open_dir();
         let copy = home.path().join("peer");
-        // By another process: no child of another test may be forked while this one writes a program, or it is busy.
+        // By another process: no child of another test may be forked while this one writes a
+        // program, or it is busy.
         let copied = Command::new("cp").arg(program()).arg(&copy).status();
         assert!(copied.unwrap().success());
         let mut command = Command::new(copy);
@@ -107,7 +112,8 @@ impl Peer {
         self.child.id()
     }
 
-    /// Gives an order and waits for its result: the error in its `Debug` form, which starts with the variant.
+    /// Gives an order and waits for its result: the error in its `Debug` form, which starts with
+    /// the variant.
     pub(crate) fn ask(&mut self, order: &str) -> Result<(), String> {
         self.begin(order);
         self.answer()
@@ -399,7 +405,8 @@ fn log(store: &mut Mapped<f64, Ix1>, number: usize) -> Result<()> {
     numbers.outer_iter().try_for_each(|row| appender.push(&row))
 }
 
-/// Logs so many elements and, if they are refused, three others with the same appender, which are published.
+/// Logs so many elements and, if they are refused, three others with the same appender, which are
+/// published.
 fn log_on(store: &mut Mapped<f64, Ix1>, number: usize) -> Result<()> {
     let mut appender = store.appender()?;
     let numbers = counted(number);
@@ -411,11 +418,12 @@ fn log_on(store: &mut Mapped<f64, Ix1>, number: usize) -> Result<()> {
     refused
 }
 
-/// Forks this process: the id of the child, or `None` in the child, which has to end with [`end_fork`].
+/// Forks this process: the id of the child, or `None` in the child, which has to end with
+/// [`end_fork`].
 #[allow(unsafe_code)]
 pub(crate) fn fork() -> Option<Pid> {
-    // SAFETY: the child goes on in this thread alone. It takes no lock that another thread may have held but that of the
-    // allocator, which glibc keeps usable across a fork.
+    // SAFETY: the child goes on in this thread alone. It takes no lock that another thread may have
+    // held but that of the allocator, which glibc keeps usable across a fork.
     Pid::from_raw(unsafe { libc::fork() })
 }
 

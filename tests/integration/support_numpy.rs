@@ -1,4 +1,5 @@
-//! What the modules that hold the crate against NumPy share: what is to be seen of a file and of a store.
+//! What the modules that hold the crate against NumPy share: what is to be seen of a file and of a
+//! store.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,7 +13,8 @@ use ndstore::{AccessMode, Element, Mappable, MemoryOrder, Mode, Options, Order, 
 use super::mapped::{copy_on_write, mapped};
 use super::support::bytes_of;
 
-/// All there is to see of a file and of the directory around it: what a call that is refused must leave alone.
+/// All there is to see of a file and of the directory around it: what a call that is refused must
+/// leave alone.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Snapshot {
     /// `None` where the path names no file.

@@ -1,8 +1,10 @@
-//! What `np.memmap` and `np.lib.format.open_memmap` do with a file, an offset and a shape: row by row, mode by mode.
+//! What `np.memmap` and `np.lib.format.open_memmap` do with a file, an offset and a shape: row by
+//! row, mode by mode.
 //!
-//! Where NumPy takes a call, so does the crate, and gives an array of the same shape. Where NumPy raises, the crate refuses
-//! and says of which file and by which numbers. Where NumPy lengthens a short file, or empties one before it has looked
-//! at the arguments, the crate refuses and the file keeps every byte, its length and its mode.
+//! Where NumPy takes a call, so does the crate, and gives an array of the same shape. Where NumPy
+//! raises, the crate refuses and says of which file and by which numbers. Where NumPy lengthens a
+//! short file, or empties one before it has looked at the arguments, the crate refuses and the file
+//! keeps every byte, its length and its mode.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -107,7 +109,8 @@ const fn row(
     }
 }
 
-/// A row about a raw file whose data start at its first byte, of which `w+` makes an array of the shape that is given.
+/// A row about a raw file whose data start at its first byte, of which `w+` makes an array of the
+/// shape that is given.
 const fn raw(case: &'static str, before: Before, shape: &'static [usize], opened: Outcome) -> Row {
     row(
         case,

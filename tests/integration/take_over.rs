@@ -1,4 +1,5 @@
-//! The first flush of a store that opened its file, which writes the header again and syncs the directory.
+//! The first flush of a store that opened its file, which writes the header again and syncs the
+//! directory.
 
 use std::fs;
 

@@ -1,5 +1,6 @@
-//! Hostile bytes: what must hold whatever they are. Each function takes bytes that anybody may have made up, and a directory to
-//! itself; it panics if a promise is broken, and so does the crate if it panics.
+//! Hostile bytes: what must hold whatever they are. Each function takes bytes that anybody may have
+//! made up, and a directory to itself; it panics if a promise is broken, and so does the crate if
+//! it panics.
 //!
 //! The fuzzer in `fuzz/` and the tests in `hostile.rs` run these same functions.
 
@@ -79,7 +80,8 @@ fn check_dtype(dtype: &DType) {
     }
 }
 
-/// The text of a header, behind a byte that chooses its version, in a file with room for nearly everything.
+/// The text of a header, behind a byte that chooses its version, in a file with room for nearly
+/// everything.
 pub(crate) fn header(directory: &Path, bytes: &[u8]) {
     let Some((&first, text)) = bytes.split_first() else {
         return;
@@ -206,7 +208,8 @@ fn read_stream<A: Element>(bytes: &[u8]) {
     }
 }
 
-/// Checksums of a small array, behind a byte of which one bit says whether to give them the sum that they ought to have.
+/// Checksums of a small array, behind a byte of which one bit says whether to give them the sum
+/// that they ought to have.
 pub(crate) fn sums(directory: &Path, bytes: &[u8]) {
     let Some((&first, bytes)) = bytes.split_first() else {
         return;
@@ -261,7 +264,8 @@ pub(crate) fn npz(directory: &Path, bytes: &[u8]) {
         let member = npz.member(name);
         if let Ok(any) = npz.open_member_any(name) {
             check_any(&any, bytes.len() as u64);
-            // Reading the header may have come to the end, and so to the sum, which opening in place leaves alone.
+            // Reading the header may have come to the end, and so to the sum, which opening in
+            // place leaves alone.
             if let Ok(member) = member {
                 assert_eq!((member.dtype(), member.shape()), (any.dtype(), any.shape()));
             }

@@ -1,4 +1,5 @@
-//! The files in `tests/data/npy-vectors`, and what its manifest says of each: opened alike, or refused, in every mode.
+//! The files in `tests/data/npy-vectors`, and what its manifest says of each: opened alike, or
+//! refused, in every mode.
 //!
 //! Nothing in a file makes the crate panic, or ask for memory that the file only claims to need.
 
@@ -352,7 +353,8 @@ fn every_raw_vector_is_opened_or_refused_as_the_manifest_says() {
     assert_eq!((accepted, refused, inexpressible), (7 * 2, 2 * 2, 1));
 }
 
-/// Opens `vector` as an array of `A` and compares elements and values. Returns whether it can be viewed, too.
+/// Opens `vector` as an array of `A` and compares elements and values. Returns whether it can be
+/// viewed, too.
 fn check_typed<A: Element + PartialEq + Debug>(
     vector: &Vector,
     value: impl Fn(&str) -> Option<A>,
@@ -443,7 +445,8 @@ fn a_file_of_the_other_byte_order_is_refused_as_numbers_and_says_so() {
     );
 }
 
-/// Asserts that what a damaged file is opened as lies within the file. Returns whether it was opened.
+/// Asserts that what a damaged file is opened as lies within the file. Returns whether it was
+/// opened.
 fn check_damaged(path: &Path, bytes: &[u8]) -> bool {
     match open_frugally(path, Mode::Read) {
         Ok(any) => {

@@ -1,5 +1,5 @@
-//! Checksums: every flipped bit is found and named, what cannot be told is said, and nothing that is wrong with a checksum file does
-//! harm.
+//! Checksums: every flipped bit is found and named, what cannot be told is said, and nothing that
+//! is wrong with a checksum file does harm.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -665,7 +665,8 @@ fn checksums_never_take_the_place_of_a_file_that_is_none_of_checksums() {
     assert_eq!(refused, expected);
     assert_eq!(trace(&sums_of(&path)), before);
     assert_no_drafts(directory.path());
-    // Damaged ones are checksums all the same, and so is what a crash may have left of them elsewhere.
+    // Damaged ones are checksums all the same, and so is what a crash may have left of them
+    // elsewhere.
     for bytes in [&b"\x93NDSUMS\x01"[..], b""] {
         fs::write(sums_of(&path), bytes).unwrap();
         store.write_checksums().unwrap();

@@ -91,7 +91,8 @@ impl Worker {
         Worker::run(Command::new(program()), job, dir)
     }
 
-    /// Starts a process by way of another program, which runs the command that its last arguments are.
+    /// Starts a process by way of another program, which runs the command that its last arguments
+    /// are.
     pub(crate) fn by_way_of(mut command: Command, job: &Job, dir: &Path) -> Worker {
         command.arg(program());
         Worker::run(command, job, dir)
@@ -130,7 +131,8 @@ impl Worker {
         true
     }
 
-    /// Lets it work until a moment has come, or until it has ended. Says how many steps it has acknowledged.
+    /// Lets it work until a moment has come, or until it has ended. Says how many steps it has
+    /// acknowledged.
     pub(crate) fn wait_for(&mut self, moment: Moment) -> usize {
         while self.acknowledged < moment.acknowledgements && self.listen() {}
         std::thread::sleep(moment.pause);

@@ -1,7 +1,7 @@
 //! Work on an array, step after step, and what may be found of it after a sudden end.
 //!
-//! Each step of a [`Job`] follows from its seed. So whoever knows how many steps were done knows the array that must be
-//! there, and the one that may be there because the next step was under way.
+//! Each step of a [`Job`] follows from its seed. So whoever knows how many steps were done knows
+//! the array that must be there, and the one that may be there because the next step was under way.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -110,7 +110,8 @@ impl Job {
         let mut random = Random::new(!seed);
         let (order, compact) = match random.below(3) {
             0 => (Order::C, false),
-            // Not Fortran order: where a single column makes both orders one, a compact header says C.
+            // Not Fortran order: where a single column makes both orders one, a compact header says
+            // C.
             1 => (Order::C, true),
             _ => (Order::F, false),
         };
@@ -150,7 +151,8 @@ impl Job {
         Options::new().order(self.order).compact(self.compact)
     }
 
-    /// How a file that was left is opened to be written: what was not published is known as such under a header with room.
+    /// How a file that was left is opened to be written: what was not published is known as such
+    /// under a header with room.
     fn options_after(&self) -> Options {
         self.options().drop_trailing(self.compact)
     }
@@ -197,8 +199,8 @@ impl Job {
             .map_err(|error| format!("{path:?}: {error}"))
     }
 
-    /// Checks what is found. None of the first `done` steps may be lost; each of those that follow, up to `begun`, may be
-    /// there, whole.
+    /// Checks what is found. None of the first `done` steps may be lost; each of those that follow,
+    /// up to `begun`, may be there, whole.
     pub(crate) fn check(
         &self,
         dir: &Path,
@@ -242,7 +244,8 @@ impl Job {
                 Some(found) => {
                     Some(found) == old.as_ref()
                         || *found == new
-                        // Elements that are written through a view are there or not, each by itself.
+                        // Elements that are written through a view are there or not, each by
+                        // itself.
                         || matches!(taken, Step::Fill)
                             && old.is_some_and(|old| is_mixed(found, &old, &new))
                 }
@@ -255,8 +258,8 @@ impl Job {
         Err(describe(&found))
     }
 
-    /// Goes on with the file that was under way after `done` steps as its user would, and checks that it works and that no
-    /// draft stays. Says how many there were.
+    /// Goes on with the file that was under way after `done` steps as its user would, and checks
+    /// that it works and that no draft stays. Says how many there were.
     pub(crate) fn go_on(&self, dir: &Path, done: usize) -> Result<usize, String> {
         let path = self.path(dir, done + 1);
         let name = path.file_name().unwrap().to_string_lossy();

@@ -1,4 +1,5 @@
-//! Every dtype in both byte orders, and a thousand random ones: the same names, layouts and bytes on both sides.
+//! Every dtype in both byte orders, and a thousand random ones: the same names, layouts and bytes
+//! on both sides.
 //!
 //! The other side is `tests/interop/dtypes.py`.
 
@@ -98,7 +99,8 @@ impl Case {
     }
 }
 
-/// Opens a file by the Rust type in each mode, writes its elements to new files, and returns the paths of these.
+/// Opens a file by the Rust type in each mode, writes its elements to new files, and returns the
+/// paths of these.
 fn through<A: Element>(saved: &Saved) -> Vec<PathBuf> {
     assert_eq!(A::dtype().descr(), saved.descr);
     let mut array = None;
@@ -220,8 +222,8 @@ fn receive(path: &Path, bytes: &[u8]) -> (PathBuf, PathBuf) {
     (native, compact)
 }
 
-/// What `np.save` writes of every dtype opens in every mode with the same bytes, and what the crate writes of it NumPy
-/// loads and maps in every mode; a compact file is `np.save`'s byte for byte.
+/// What `np.save` writes of every dtype opens in every mode with the same bytes, and what the crate
+/// writes of it NumPy loads and maps in every mode; a compact file is `np.save`'s byte for byte.
 ///
 /// `cargo test --all-features --test interop -- --ignored dtypes --nocapture`
 #[test]
@@ -355,7 +357,8 @@ fn same(dtype: &DType, tree: &Value, compared: &mut Compared) {
     compared.gaps += usize::from(used < dtype.itemsize());
 }
 
-/// Random dtypes are to the crate what they are to NumPy, there and back: descr, name, size, fields, and the file.
+/// Random dtypes are to the crate what they are to NumPy, there and back: descr, name, size,
+/// fields, and the file.
 ///
 /// A sub-array of sub-arrays is not among them: the crate writes it as one.
 ///

@@ -1,4 +1,5 @@
-//! Rows by index: what the crate picks and overwrites is what NumPy does by `m[rows]` and `np.take`.
+//! Rows by index: what the crate picks and overwrites is what NumPy does by `m[rows]` and
+//! `np.take`.
 
 use std::path::Path;
 

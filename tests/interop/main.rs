@@ -1,7 +1,8 @@
 //! The crate and NumPy on the same files: each reads what the other wrote, in every mode.
 //!
 //! Needs `python3` with NumPy, and fails where they are missing:
-//! `cargo test --test interop -- --ignored --nocapture`. The other side is `tests/interop/peer.py`, one process a step.
+//! `cargo test --test interop -- --ignored --nocapture`. The other side is `tests/interop/peer.py`,
+//! one process a step.
 
 mod beside;
 mod dtypes;
@@ -191,7 +192,8 @@ impl Visit for Write<'_> {
     }
 }
 
-/// Opens every file again, after NumPy has moved its samples on by `first`, and moves them on by one more.
+/// Opens every file again, after NumPy has moved its samples on by `first`, and moves them on by
+/// one more.
 struct Reread<'a> {
     files: std::slice::Iter<'a, Value>,
     first: usize,
@@ -225,8 +227,8 @@ impl Visit for Reread<'_> {
     }
 }
 
-/// NumPy loads, maps in each mode and maps by offset every file that the crate writes; a compact one is `np.save`'s byte
-/// for byte; and each sees what the other changes.
+/// NumPy loads, maps in each mode and maps by offset every file that the crate writes; a compact
+/// one is `np.save`'s byte for byte; and each sees what the other changes.
 ///
 /// `cargo test --test interop -- --ignored --nocapture`
 #[test]
@@ -242,8 +244,8 @@ fn numpy_reads_and_changes_what_the_crate_writes_and_the_crate_sees_it() {
     let per_writer = TYPES * SHAPES.len() * ORDERS.len();
     assert_eq!(files.len(), per_writer * 3);
 
-    // A raw file is mapped in three modes, a file with a header loaded and mapped in four ways more; and a native one lies
-    // on a page, a compact one is `np.save`'s.
+    // A raw file is mapped in three modes, a file with a header loaded and mapped in four ways
+    // more; and a native one lies on a page, a compact one is `np.save`'s.
     let checks = peer("read", directory.path(), &files);
     assert_eq!(checks as usize, per_writer * (3 + 8 + 8));
 
@@ -260,7 +262,8 @@ fn numpy_reads_and_changes_what_the_crate_writes_and_the_crate_sees_it() {
     assert_eq!(peer("see", directory.path(), &files) as usize, files.len());
 }
 
-/// A compact header is `np.save`'s whatever its length, also where one more character takes another 64 bytes.
+/// A compact header is `np.save`'s whatever its length, also where one more character takes another
+/// 64 bytes.
 ///
 /// `cargo test --test interop -- --ignored --nocapture`
 #[test]
@@ -383,7 +386,8 @@ impl Open<'_> {
     }
 }
 
-/// The crate opens in every mode what `np.save` and `open_memmap` write, and NumPy sees what it changes.
+/// The crate opens in every mode what `np.save` and `open_memmap` write, and NumPy sees what it
+/// changes.
 ///
 /// `cargo test --test interop -- --ignored --nocapture`
 #[test]
@@ -436,7 +440,8 @@ struct Grow<'a> {
     files: Vec<Value>,
 }
 
-/// How many rows there are before the growth, and after it. From 9 to 12 the header needs another digit.
+/// How many rows there are before the growth, and after it. From 9 to 12 the header needs another
+/// digit.
 const GROWTH: [(usize, usize); 3] = [(0, 3), (2, 5), (9, 12)];
 
 /// The shape with so many rows, 2 x 2 elements each.

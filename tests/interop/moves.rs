@@ -48,7 +48,8 @@ fn write(path: &Path, descr: &str, shape: &[usize], order: Order) {
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend((text.len() as u16).to_le_bytes());
     bytes.extend(text.as_bytes());
-    // No byte order mark nor surrogate in a text, and no NaN with a payload that somebody may mend: small numbers.
+    // No byte order mark nor surrogate in a text, and no NaN with a payload that somebody may mend:
+    // small numbers.
     bytes.extend((0..len).map(|byte| {
         if byte % 4 == 0 {
             (byte / 4 % 101) as u8

@@ -1,4 +1,5 @@
-//! Reductions against NumPy's: the same integers, extremes and places, the same types, and floats within the promise.
+//! Reductions against NumPy's: the same integers, extremes and places, the same types, and floats
+//! within the promise.
 
 use std::path::{Path, PathBuf};
 

@@ -95,7 +95,8 @@ impl Disk {
             .arg(&self.mount));
     }
 
-    /// Ends all writing, as a power cut does: what is not on the disk is lost. Only ext4 and xfs can do it.
+    /// Ends all writing, as a power cut does: what is not on the disk is lost. Only ext4 and xfs
+    /// can do it.
     #[allow(unsafe_code)]
     pub(crate) fn cut_power(&self) {
         /// `EXT4_IOC_SHUTDOWN` and `XFS_IOC_GOINGDOWN`, which are one.

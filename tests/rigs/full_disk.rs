@@ -1,6 +1,7 @@
 //! A full disk is an error when an array is made, and never a signal when it is written.
 //!
-//! Each store is in a process of its own, so that a SIGBUS is the death of that process and not the end of the rig.
+//! Each store is in a process of its own, so that a SIGBUS is the death of that process and not the
+//! end of the rig.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,7 +41,8 @@ fn an_array_larger_than_the_free_space_is_refused_and_the_old_file_stays() {
         Store::create_from(&path, &Array::from_elem(100_000, 4.0)).unwrap();
         let (before, free) = (trace(&path), disk.free());
         let mut peer = Peer::at(&path);
-        // One that `statvfs` tells is too large, and ones that only the allocation does, or does not.
+        // One that `statvfs` tells is too large, and ones that only the allocation does, or does
+        // not.
         let len = elements(free + 64 * MIB);
         for verb in ["create", "create_from"] {
             assert_no_space(&mut peer, &format!("{verb} {len}"), 4096 + 8 * len);
@@ -105,8 +107,8 @@ const GROWTH: [(&str, bool); 6] = [
     ("receive", false),
 ];
 
-/// What a process gets that asks for `len` elements where there is no room for them: the name of the error, once it is certain
-/// that the old file is what it was, of use, and alone.
+/// What a process gets that asks for `len` elements where there is no room for them: the name of
+/// the error, once it is certain that the old file is what it was, of use, and alone.
 fn refusal(mut peer: Peer, path: &Path, (verb, needs_open): (&str, bool), len: u64) -> String {
     let before = fs::read(path).unwrap();
     let asked = catch_unwind(AssertUnwindSafe(|| {

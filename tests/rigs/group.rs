@@ -8,7 +8,8 @@ use std::process::Command;
 pub(super) struct Group(PathBuf);
 
 impl Group {
-    /// A group with so many bytes of memory: pages of files that it reads and writes are charged to it, too.
+    /// A group with so many bytes of memory: pages of files that it reads and writes are charged to
+    /// it, too.
     pub(super) fn of_memory(nbytes: usize) -> Group {
         Group::new("memory", "memory.limit_in_bytes", "memory.max", nbytes)
     }
@@ -33,7 +34,8 @@ impl Group {
         group
     }
 
-    /// Runs a test of this binary in the group, which finds `directory` by the [environment](directory).
+    /// Runs a test of this binary in the group, which finds `directory` by the
+    /// [environment](directory).
     pub(super) fn run(&self, test: &str, directory: &Path) {
         let join = r#"echo $$ > "$0/cgroup.procs" && exec "$@""#;
         let status = Command::new("sh")
@@ -57,7 +59,8 @@ impl Drop for Group {
 /// Where a test that a group runs finds its directory.
 const DIRECTORY: &str = "NDSTORE_RIG_DIRECTORY";
 
-/// The directory to work in. `None` where the test was run by hand, or with all the rigs: a group starts it where it belongs.
+/// The directory to work in. `None` where the test was run by hand, or with all the rigs: a group
+/// starts it where it belongs.
 pub(super) fn directory() -> Option<PathBuf> {
     std::env::var_os(DIRECTORY).map(PathBuf::from)
 }

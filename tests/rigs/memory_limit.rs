@@ -1,4 +1,5 @@
-//! Work on arrays four times larger than the memory there is: right to the last byte, and within the budget.
+//! Work on arrays four times larger than the memory there is: right to the last byte, and within
+//! the budget.
 //!
 //! The work is done by this program once more, in a control group of its own.
 
@@ -18,7 +19,8 @@ const LIMIT: usize = 64 << 20;
 const ROWS: usize = 1 << 15;
 const COLUMNS: usize = 1 << 10;
 
-/// What a process may take that is not the work's: the program, its stacks, the kernel's habit of mapping neighbours.
+/// What a process may take that is not the work's: the program, its stacks, the kernel's habit of
+/// mapping neighbours.
 const SLACK: usize = 32 << 20;
 
 #[test]
@@ -29,7 +31,8 @@ fn arrays_of_four_times_the_memory_are_worked_on_to_the_last_byte() {
     Group::of_memory(LIMIT).run("memory_limit::work", dir.path());
 }
 
-/// The most memory that this process has held since `reset`, mapped pages of files included, in bytes.
+/// The most memory that this process has held since `reset`, mapped pages of files included, in
+/// bytes.
 fn peak() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,7 +1,7 @@
 //! The power fails at random moments under ext4 and xfs, and nothing that was acknowledged is lost.
 //!
-//! The file system is shut down without a flush of its journal, and then mounted again, which replays it: the kernel's own
-//! code decides what is left.
+//! The file system is shut down without a flush of its journal, and then mounted again, which
+//! replays it: the kernel's own code decides what is left.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -49,8 +49,8 @@ fn cut(
     // What is gone must not come back.
     rustix::fs::syncfs(File::open(disk.path()).unwrap()).unwrap();
     let mut worker = start(job);
-    // What is acknowledged from now on comes too late to count: a sync that the shutdown overtakes may still be told that all
-    // is well, which no power cut has time for.
+    // What is acknowledged from now on comes too late to count: a sync that the shutdown overtakes
+    // may still be told that all is well, which no power cut has time for.
     let done = worker.wait_for(Moment::random(&mut Random::new(seed)));
     disk.cut_power();
     let end = worker.kill();
@@ -68,8 +68,8 @@ fn cut(
     })
 }
 
-/// `sudo -E cargo test --test rigs -- --ignored --nocapture power_cuts`, with another number of cuts for each file system
-/// in `NDSTORE_POWER_CUTS`.
+/// `sudo -E cargo test --test rigs -- --ignored --nocapture power_cuts`, with another number of
+/// cuts for each file system in `NDSTORE_POWER_CUTS`.
 #[test]
 #[ignore = "needs root and mkfs"]
 fn a_power_cut_loses_nothing_that_was_acknowledged() {
@@ -110,7 +110,8 @@ fn careless(job: &Job, disk: &Disk) -> Worker {
 
 /// `sudo -E cargo test --test rigs -- --ignored --nocapture power_cuts`
 ///
-/// That the rig catches what it is for: this is the very library, but its syncs do not reach the disk.
+/// That the rig catches what it is for: this is the very library, but its syncs do not reach the
+/// disk.
 #[test]
 #[ignore = "needs root, mkfs and strace"]
 fn a_power_cut_is_caught_where_syncs_are_ignored() {

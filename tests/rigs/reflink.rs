@@ -1,4 +1,5 @@
-//! Where files can share blocks, a resize along the slowest axis shares them, and nobody is left sharing.
+//! Where files can share blocks, a resize along the slowest axis shares them, and nobody is left
+//! sharing.
 
 use std::fs;
 use std::path::Path;
@@ -29,7 +30,8 @@ fn place_of_data(path: &Path) -> String {
         .arg(path)
         .output();
     let listed = String::from_utf8(listed.expect("filefrag runs").stdout).unwrap();
-    // ` 1:        1..    4095:      12345..     16439:   4095: ...`, where the header may be an extent of its own.
+    // ` 1:        1..    4095:      12345..     16439:   4095: ...`, where the header may be an
+    // extent of its own.
     let mut extents = listed.lines().filter_map(|line| {
         let words: Vec<u64> = line
             .split(|char: char| !char.is_ascii_digit())
@@ -90,12 +92,14 @@ fn resize_along_the_slowest_axis_moves_no_data_and_needs_no_room_for_two() {
     }
 }
 
-/// Makes an array, lets `keep` hold on to its blocks, resizes it and checks that they were not shared.
+/// Makes an array, lets `keep` hold on to its blocks, resizes it and checks that they were not
+/// shared.
 fn resize_beside(kind: Kind, keep: impl Fn(&Disk, &Path) -> std::path::PathBuf) {
     let (len, mebibytes) = (16 * MIB / 8, 320);
     for new in [len + 77, len / 2] {
         let disk = Disk::new(kind, mebibytes);
-        // On btrfs an array is not copied on write, and can share blocks only with a file that is not, either.
+        // On btrfs an array is not copied on write, and can share blocks only with a file that is
+        // not, either.
         if kind == Kind::Btrfs {
             run(Command::new("chattr").arg("+C").arg(disk.path()));
         }

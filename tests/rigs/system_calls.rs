@@ -70,7 +70,8 @@ impl Log {
         self.calls(names, part).map(|(_, line)| result(line)).sum()
     }
 
-    /// The stretches of the new file that were written, from where to where, in order of their place.
+    /// The stretches of the new file that were written, from where to where, in order of their
+    /// place.
     fn written(&self) -> Vec<(u64, u64)> {
         let mut ranges: Vec<_> = self
             .calls(&["pwrite64"], DRAFT)

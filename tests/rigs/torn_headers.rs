@@ -1,7 +1,8 @@
-//! A header that is read while another one is published: the reader sees the old one or the new one, byte for byte.
+//! A header that is read while another one is published: the reader sees the old one or the new
+//! one, byte for byte.
 //!
-//! No lock keeps the two apart, and no kernel promises it: it holds because what changes is an aligned block, which is copied
-//! in one step, and as a rule a word.
+//! No lock keeps the two apart, and no kernel promises it: it holds because what changes is an
+//! aligned block, which is copied in one step, and as a rule a word.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -33,7 +34,8 @@ struct Seen {
     torn_twice: u64,
 }
 
-/// Reads the header of a file `reads` times while `publish` makes it one of `known` and then the other, again and again.
+/// Reads the header of a file `reads` times while `publish` makes it one of `known` and then the
+/// other, again and again.
 fn watch(path: &Path, reads: u64, known: &[Vec<u8>; 2], mut publish: impl FnMut(usize)) -> Seen {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -121,7 +123,8 @@ fn published_without_a_sync(path: &Path, rows: usize, reads: u64) -> Seen {
     })
 }
 
-/// Writes what changes in a header as `np.save` spells it, which lies on both sides of the end of a line.
+/// Writes what changes in a header as `np.save` spells it, which lies on both sides of the end of a
+/// line.
 fn published_across_lines(path: &Path, rows: usize, reads: u64) -> Seen {
     let known = [rows, rows + 1].map(|rows| {
         let dict = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({rows},), }}");

@@ -1,10 +1,9 @@
 //! A private copy of the page of a file that its map ends in, with a mark: it tells whether the
 //! file was cut.
 //!
-//! The kernel takes from every map what lies behind the new end of a file that is cut. Of private
-//! maps it takes what was written to them, too (`unmap_mapping_range` with `even_cows`), which
-//! nothing but cutting does. So once the mark is gone the file was cut, even if it is as long as
-//! before.
+//! When a file is cut, the kernel takes the pages behind its new end from every map. From private
+//! maps it takes even pages that were written to (`unmap_mapping_range` with `even_cows`), which
+//! only a cut does. So if the mark is gone the file was cut, even if it is as long as before.
 
 use std::collections::hash_map::RandomState;
 use std::fs::File;
@@ -20,23 +19,22 @@ use super::table::{Area, Taken};
 /// The mark on a page of a file.
 #[derive(Debug)]
 pub(super) struct Canary {
-    /// The page is guarded as well, because it may be gone when it is looked at. Given back before
-    /// the map goes.
+    /// The page is guarded as well, because it may be gone when it is read. The slot is given back
+    /// before the map goes.
     slot: Taken,
     map: MmapMut,
     mark: u64,
-    /// Which page of which open file it is.
+    /// The open file and the number of the page.
     page: (RawFd, usize),
 }
 
 impl Canary {
-    /// Marks a copy of this page of the file, which is read for that.
+    /// Marks a private copy of this page of the file, which reads the page.
     pub(super) fn new(file: &File, number: usize, page: usize) -> io::Result<Canary> {
         let mut options = MmapOptions::new();
         options.offset(number as u64 * page as u64).len(page);
-        // SAFETY: what becomes of the file does not matter: the bytes are never borrowed, but read
-        // and written by way of a pointer, each time anew, and a page that is gone is replaced by
-        // the handler.
+        // SAFETY: the file may change at any time, because the bytes are never borrowed: each
+        // access reads or writes them by a pointer, and the handler replaces a page that is gone.
         let map = unsafe { options.no_reserve_swap().map_copy(file)? };
         let start = map.as_ptr().addr();
         let slot = Taken::new();
@@ -53,7 +51,7 @@ impl Canary {
             mark: 0,
             page: (file.as_raw_fd(), number),
         };
-        // Anybody may put anything into the file, but this number nobody knows.
+        // Anybody may put any bytes into the file, but nobody knows this number.
         let random = RandomState::new().build_hasher().finish();
         canary.mark = match canary.read() == random {
             true => !random,
@@ -73,20 +71,20 @@ impl Canary {
 
     /// The word at the start of the page.
     fn read(&self) -> u64 {
-        // SAFETY: as in `new`. Volatile, for the kernel changes it.
+        // SAFETY: as in `new`. Volatile, because the kernel changes it.
         unsafe { self.map.as_ptr().cast::<u64>().read_volatile() }
     }
 
-    /// Whether it is over this page of this open file.
+    /// Whether the mark is on this page of this open file.
     pub(super) fn is_over(&self, file: &File, number: usize) -> bool {
         self.page == (file.as_raw_fd(), number)
     }
 
-    /// Whether the file was never cut since: not to the start of this page, and not to less.
+    /// Whether the file was never cut since to the start of this page or to less.
     pub(super) fn is_alive(&self) -> bool {
         let there = self.read() == self.mark;
-        // Zeros that the handler put in its place are no page of the file, even if the mark was set
-        // in them.
+        // Zeros that the handler put in its place are not a page of the file, even if the mark was
+        // set in them.
         there && !self.slot.faulted.load(Relaxed)
     }
 }

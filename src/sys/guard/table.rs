@@ -1,4 +1,4 @@
-//! The table of what is guarded: who changes it, and how a handler reads it meanwhile.
+//! The table of guarded pages, which owners change while a handler may read it.
 
 use std::ops::Deref;
 use std::os::fd::RawFd;
@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, fence};
 
-/// What is guarded: whole pages, and where in which file they are from.
+/// Guarded pages, and the file and the offset that they are mapped from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Area {
     pub(super) start: usize,
@@ -39,7 +39,7 @@ impl Area {
 /// One place of the table: an [`Area`] that changes while others read it, and the mark of its map.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// Whether a [`Guard`] has it.
+    /// Whether a [`Guard`] has the slot.
     taken: AtomicBool,
     pub(super) faulted: AtomicBool,
     /// Odd while the area changes.
@@ -65,11 +65,11 @@ impl Slot {
         }
     }
 
-    /// Only for whoever has taken it: two at a time would mix.
+    /// Only the owner of the slot may call this: two calls at a time would mix.
     pub(super) fn set(&self, area: Area) {
         let version = self.version.load(Relaxed);
         self.version.store(version.wrapping_add(1), Relaxed);
-        // The odd version before any part of the area.
+        // The odd version before any word of the area.
         fence(Release);
         self.start.store(area.start, Relaxed);
         self.end.store(area.end, Relaxed);
@@ -89,7 +89,7 @@ impl Slot {
             fd: self.fd.load(Relaxed),
             first_page: self.first_page.load(Relaxed),
         };
-        // Every part of the area before the version is read again.
+        // Every word of the area before the version is read again.
         fence(Acquire);
         let unchanged = self.version.load(Relaxed) == version;
         (version.is_multiple_of(2) && unchanged).then_some(area)
@@ -98,33 +98,33 @@ impl Slot {
 
 const SLOTS: usize = 64;
 
-/// A part of the table. It grows by parts, which stay for ever.
-struct Part {
+/// A chunk of slots. The table grows by chunks, which are never freed.
+struct Slots {
     slots: [Slot; SLOTS],
-    next: AtomicPtr<Part>,
+    next: AtomicPtr<Slots>,
 }
 
-impl Part {
-    const fn new() -> Part {
-        Part {
+impl Slots {
+    const fn new() -> Slots {
+        Slots {
             slots: [const { Slot::new() }; SLOTS],
             next: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
-    fn next(&self) -> Option<&'static Part> {
-        // SAFETY: null, or a part that `grow` leaked and published whole.
+    fn next(&self) -> Option<&'static Slots> {
+        // SAFETY: null, or a chunk that `grow` leaked and published whole.
         unsafe { self.next.load(Acquire).as_ref() }
     }
 
-    /// The next part, which is made if there is none.
-    fn grow(&self) -> &'static Part {
-        let new = Box::into_raw(Box::new(Part::new()));
+    /// The next chunk, which is made if there is none.
+    fn grow(&self) -> &'static Slots {
+        let new = Box::into_raw(Box::new(Slots::new()));
         let set = self
             .next
             .compare_exchange(ptr::null_mut(), new, AcqRel, Acquire);
         if set.is_err() {
-            // SAFETY: comes from `Box::into_raw` above, and nobody else has seen it.
+            // SAFETY: comes from `Box::into_raw` above, and no other thread has seen it.
             drop(unsafe { Box::from_raw(new) });
         }
         self.next()
@@ -132,24 +132,24 @@ impl Part {
     }
 }
 
-static TABLE: Part = Part::new();
+static TABLE: Slots = Slots::new();
 
-/// A slot that nobody else changes. It is given back, empty, with this value.
+/// A slot that only its holder changes. Dropping this value gives the slot back, empty.
 #[derive(Debug)]
 pub(super) struct Taken(&'static Slot);
 
 impl Taken {
     /// Takes a slot, whose area is empty and whose mark is not set.
     pub(super) fn new() -> Taken {
-        let mut part = &TABLE;
+        let mut chunk = &TABLE;
         loop {
-            for slot in &part.slots {
+            for slot in &chunk.slots {
                 if !slot.taken.swap(true, Acquire) {
                     slot.faulted.store(false, Relaxed);
                     return Taken(slot);
                 }
             }
-            part = part.next().unwrap_or_else(|| part.grow());
+            chunk = chunk.next().unwrap_or_else(|| chunk.grow());
         }
     }
 }
@@ -171,8 +171,8 @@ impl Drop for Taken {
 
 /// The slot with the map of this address, and the map.
 pub(super) fn find(address: usize) -> Option<(&'static Slot, Area)> {
-    let mut part = Some(&TABLE);
-    while let Some(Part { slots, .. }) = part {
+    let mut chunk = Some(&TABLE);
+    while let Some(Slots { slots, .. }) = chunk {
         for slot in slots {
             if let Some(area) = slot.get()
                 && (area.start..area.end).contains(&address)
@@ -180,7 +180,7 @@ pub(super) fn find(address: usize) -> Option<(&'static Slot, Area)> {
                 return Some((slot, area));
             }
         }
-        part = part.and_then(Part::next);
+        chunk = chunk.and_then(Slots::next);
     }
     None
 }
