@@ -337,6 +337,8 @@ impl State {
                     Kind::Changer => Step::WriteHalf,
                     Kind::Reader(_) | Kind::RowWriter(_) if has(Flaw::RowsLookFirst) => Step::View,
                     Kind::Shared if has(Flaw::SharedLooksFirst) => Step::View,
+                    // Every shared writer saw a reader who had rows.
+                    Kind::Reader(_) if me.viewed > 0 => Step::View,
                     _ => Step::Look,
                 }
             }

@@ -19,7 +19,7 @@ use super::{claims, open};
 use crate::element::Element;
 use crate::error::{Context, ErrorKind, Result};
 use crate::header;
-use crate::sys;
+use crate::sys::{self, ranges::Other};
 
 /// How to open an array whose type is known only at run time. [`Options::open_any_as`] takes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -362,7 +362,7 @@ impl<A: Element, D: Dimension, M: Refreshable> Store<A, D, M> {
     /// - [`InvalidOption`](ErrorKind::InvalidOption) for a store of some rows
     ///   ([`open_rows_read`](Store::open_rows_read)).
     pub fn refresh(&mut self) -> Result<usize> {
-        let added = self.file.refresh();
+        let added = self.file.refresh(None);
         self.update_dim();
         added
     }
@@ -375,7 +375,7 @@ impl AnyStore {
     ///
     /// As [`Store::refresh`]; [`ErrorKind::InvalidOption`] unless it was opened to read or to watch.
     pub fn refresh(&mut self) -> Result<usize> {
-        self.file.refresh()
+        self.file.refresh(None)
     }
 }
 
@@ -464,8 +464,8 @@ impl ArrayFile {
         let _ = sys::touch(self.file());
     }
 
-    /// See [`Store::refresh`].
-    pub(super) fn refresh(&mut self) -> Result<usize> {
+    /// See [`Store::refresh`]. `tail` is that of the appender, if it was looked at.
+    pub(super) fn refresh(&mut self, tail: Option<&Other>) -> Result<usize> {
         let op = "refresh";
         // A claim is given back and made by both, for it is the open file's.
         self.check_opener(op)?;
@@ -477,11 +477,6 @@ impl ArrayFile {
             }));
         }
         let moved = || context.fail(ErrorKind::Moved);
-        let metadata = self.file().metadata().map_err(|error| context.io(error))?;
-        let id = sys::FileId::of(&metadata);
-        if !sys::names(&self.path, id).map_err(|error| context.io(error))? {
-            return Err(moved());
-        }
         let new = self.read_again(context)?.ok_or_else(moved)?;
         let claims = claims::Claims {
             context,
@@ -490,14 +485,19 @@ impl ArrayFile {
             rows: None,
         };
         let new = match self.locked {
-            true => match claims.claim_more(&self.array, new)? {
+            true => match claims.claim_more(&self.array, new, tail)? {
                 Ok(new) => new,
                 Err(refused) => return Err(claims.refusal(refused)),
             },
             false => new,
         };
         // Behind the claim: rows were written before it could be made.
-        check_length(context, &new, self.file_len(op)?)?;
+        let metadata = self.file().metadata().map_err(|error| context.io(error))?;
+        let id = sys::FileId::of(&metadata);
+        if !sys::names(&self.path, id).map_err(|error| context.io(error))? {
+            return Err(moved());
+        }
+        check_length(context, &new, metadata.len())?;
         self.check_alignment(context.step("map"), new.offset, new.nbytes())?;
         let added = new.rows().saturating_sub(self.array.rows());
         let grown = self

@@ -150,8 +150,7 @@ impl Claims<'_> {
     /// The rows that are published: those up to the tail. A header is written before it is synced,
     /// and the tail given up only then.
     fn clip(&self, mut array: Array) -> Result<Array> {
-        // Whoever appends has this byte, and of all claims it is the one that reaches so far.
-        match ranges::in_the_way(self.file, Claim::Read, &(TURN..SENTINEL)) {
+        match tail(self.file) {
             Ok(Some(tail)) => array.clip(tail.range.start),
             Ok(None) => {}
             Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
@@ -277,21 +276,28 @@ impl Claims<'_> {
     }
 
     /// Claims rows behind those that a reader has: all, or a part of them. Returns the array with
-    /// the rows that it has then.
+    /// the rows that it has then. `tail` is that of the appender, if it was looked at: what lay
+    /// before it then is published for good.
     pub(super) fn claim_more(
         &self,
         old: &Array,
-        new: Array,
+        mut new: Array,
+        tail: Option<&Other>,
     ) -> Result<std::result::Result<Array, Refused>> {
-        let mut new = self.clip(new)?;
+        match tail {
+            Some(tail) => new.clip(tail.range.start),
+            None => new = self.clip(new)?,
+        }
         if self.opened == Opened::Watch {
             return Ok(Ok(new));
         }
         while new.extent().end > old.extent().end {
             let more = old.extent().end..new.extent().end;
             let Some(other) = self.claim_bytes(Claim::Read, more.clone())? else {
-                // Who had no rows was seen by no shared writer.
-                if let Some(other) = self.shared_in_the_way()? {
+                // Every shared writer saw a reader who had rows; one who had none, nobody did.
+                if old.extent().is_empty()
+                    && let Some(other) = self.shared_in_the_way()?
+                {
                     let _ = ranges::release(self.file, &more);
                     return Ok(Err(Refused {
                         other: Some(other),
@@ -381,7 +387,8 @@ impl Claims<'_> {
     }
 }
 
-/// Whether somebody appends to the file now.
-pub(super) fn has_appender(file: &File) -> std::io::Result<bool> {
-    Ok(ranges::in_the_way(file, Claim::Read, &(TURN..SENTINEL))?.is_some())
+/// The tail of whoever appends to the file now.
+pub(super) fn tail(file: &File) -> std::io::Result<Option<Other>> {
+    // Of all claims this one alone reaches so far.
+    ranges::in_the_way(file, Claim::Read, &(TURN..SENTINEL))
 }

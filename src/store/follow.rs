@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ndarray::{Array, Dimension, ShapeBuilder};
 
 use super::any::AnyStore;
-use super::claims::has_appender;
+use super::claims;
 use super::file::ArrayFile;
 use super::mode::Refreshable;
 use super::typed::Store;
@@ -102,6 +102,9 @@ impl fmt::Debug for StopFollow {
 struct Watch {
     watcher: Watcher,
     next: usize,
+    /// Whether the file was looked at since the watcher last waited: the kernel tells of whatever
+    /// has changed since.
+    has_looked: bool,
 }
 
 impl Watch {
@@ -109,6 +112,7 @@ impl Watch {
         Watch {
             watcher: Watcher::new(file.file()),
             next: file.array.rows(),
+            has_looked: false,
         }
     }
 
@@ -131,18 +135,23 @@ impl Watch {
                 self.next = block.end;
                 return Ok(News::Rows(block));
             }
-            // In this order: whoever is gone by now published before.
-            let is_appended = has_appender(file.file()).unwrap_or(true);
-            if file.refresh()? > 0 {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if std::mem::take(&mut self.has_looked) {
+                self.watcher.wait(left.unwrap_or(Duration::MAX));
                 continue;
             }
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if !is_appended {
+            // In this order: whoever is gone by now published before.
+            let tail = claims::tail(file.file());
+            let is_appended = !matches!(tail, Ok(None));
+            if file.refresh(tail.ok().flatten().as_ref())? > 0 {
+                self.has_looked = is_appended;
+            } else if !is_appended {
                 return Ok(News::Ended);
             } else if left == Some(Duration::ZERO) {
                 return Ok(News::Nothing);
+            } else {
+                self.has_looked = true;
             }
-            self.watcher.wait(left.unwrap_or(Duration::MAX));
         }
     }
 }

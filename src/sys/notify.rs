@@ -80,9 +80,10 @@ impl Watcher {
             let limit = Timespec::try_from(limit.min(PAUSE)).ok();
             // An error is a signal, or no worse than a short wait.
             let _ = poll(&mut descriptors, limit.as_ref());
-            let mut events = [std::mem::MaybeUninit::uninit(); 4096];
-            while rustix::io::read(changes, &mut events[..]).is_ok_and(|(told, _)| !told.is_empty())
-            {
+            if !descriptors[0].revents().is_empty() {
+                // What is left of them is told at once.
+                let mut events = [std::mem::MaybeUninit::uninit(); 4096];
+                let _ = rustix::io::read(changes, &mut events[..]);
             }
             return;
         }
