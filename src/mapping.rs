@@ -5,7 +5,7 @@
 //! the file. It knows nothing of headers, dtypes or shapes.
 #![allow(unsafe_code)]
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -162,8 +162,8 @@ impl Mapping {
         offset: u64,
         nbytes: usize,
     ) -> io::Result<Mapping> {
-        check_end(file.file(), offset, nbytes)?;
-        let reopened = reopened(file.file(), access)?;
+        let metadata = check_end(file.file(), offset, nbytes)?;
+        let reopened = reopened(file.file(), &metadata, access)?;
         let map = match nbytes {
             0 => Map::Empty,
             _ => Map::new(
@@ -207,12 +207,12 @@ impl Mapping {
     /// `UnexpectedEof` if the file ends before that. After a failure the map is as it was. Keeps
     /// the invariants: the length is checked against the file, and the guard goes with the map.
     pub(crate) fn resize(&mut self, nbytes: usize) -> io::Result<()> {
-        check_end(self.file.file(), self.offset, nbytes)?;
+        let metadata = check_end(self.file.file(), self.offset, nbytes)?;
         if let Some(guard) = &mut self.guard {
             guard.lift();
         }
         let is_new = self.as_bytes().is_empty() || cfg!(not(target_os = "linux"));
-        let resized = self.remap(nbytes);
+        let resized = self.remap(nbytes, &metadata);
         self.protect();
         if is_new {
             // A hint that fails is no reason to give up rows.
@@ -222,7 +222,7 @@ impl Mapping {
     }
 
     /// Resizes a map that nothing guards, to a length that its file was found to have.
-    fn remap(&mut self, nbytes: usize) -> io::Result<()> {
+    fn remap(&mut self, nbytes: usize, metadata: &Metadata) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         if let (Map::Writable(map), 1..) = (&mut self.map, nbytes) {
             let options = memmap2::RemapOptions::new().may_move(true);
@@ -230,7 +230,7 @@ impl Mapping {
             // Nobody holds a reference into the map, because all of them borrow from `self`.
             return unsafe { map.remap(nbytes, options) };
         }
-        let reopened = reopened(self.file.file(), self.access)?;
+        let reopened = reopened(self.file.file(), metadata, self.access)?;
         let file = reopened.as_ref().unwrap_or(self.file.file());
         self.map = match nbytes {
             0 => Map::Empty,
@@ -335,21 +335,22 @@ impl Mapping {
 }
 
 /// The file to map in place of `file`, if the system would map another one.
-fn reopened(file: &File, access: Access) -> io::Result<Option<File>> {
+fn reopened(file: &File, metadata: &Metadata, access: Access) -> io::Result<Option<File>> {
     match access {
-        Access::ReadOnly | Access::CopyOnWrite => sys::reopened(file),
+        Access::ReadOnly | Access::CopyOnWrite => sys::reopened(file, metadata),
         Access::ReadWrite => Ok(None),
     }
 }
 
 /// `UnexpectedEof` if the file has less than `nbytes` from `offset`.
-fn check_end(file: &File, offset: u64, nbytes: usize) -> io::Result<()> {
+fn check_end(file: &File, offset: u64, nbytes: usize) -> io::Result<Metadata> {
     let end = offset
         .checked_add(nbytes as u64)
         .ok_or(io::ErrorKind::InvalidInput)?;
-    match file.metadata()?.len() < end {
+    let metadata = file.metadata()?;
+    match metadata.len() < end {
         true => Err(io::ErrorKind::UnexpectedEof.into()),
-        false => Ok(()),
+        false => Ok(metadata),
     }
 }
 

@@ -231,18 +231,21 @@ pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
 /// A descriptor that was opened before, for reading, then reads the copy; but a map made from it
 /// shows the lower file, which is old and shorter than the descriptor says, so touching the rest is
 /// a SIGBUS. A map of a descriptor that is opened now shows the bytes that can be read now.
-pub(crate) fn reopened(file: &File) -> io::Result<Option<File>> {
+pub(crate) fn reopened(file: &File, metadata: &Metadata) -> io::Result<Option<File>> {
     #[cfg(target_os = "linux")]
     {
         use std::os::fd::AsRawFd;
+        use std::os::unix::fs::MetadataExt;
         const OVERLAYFS_MAGIC: u32 = 0x794c_7630;
-        let is_overlay =
-            rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type as u32 == OVERLAYFS_MAGIC);
+        // What overlayfs shows of its lower layers is on no block device, so most files need not be
+        // asked what they are on.
+        let is_overlay = rustix::fs::major(metadata.dev()) == 0
+            && rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type as u32 == OVERLAYFS_MAGIC);
         if is_overlay {
             return File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).map(Some);
         }
     }
-    let _ = file;
+    let _ = (file, metadata);
     Ok(None)
 }
 
