@@ -211,7 +211,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///   file open alone or shares all of it.
     /// - [`InvalidOption`](ErrorKind::InvalidOption) for a file whose header cannot change while others
     ///   read it: a raw file has none, and those that `np.save` writes have the number of rows
-    ///   across the end of a line of 64 bytes.
+    ///   across the end of a line of 64 bytes, until [`rewrite`](Store::rewrite) gives them another.
     /// - [`TrailingBytes`](ErrorKind::TrailingBytes), and [`LockUnsupported`](ErrorKind::LockUnsupported)
     ///   where files cannot be locked in part.
     ///
@@ -451,7 +451,7 @@ impl ArrayFile {
             true => Ok(()),
             false => refused(
                 "its header, as that of a file which `np.save` wrote, has no place for the number of rows to change at once; \
-                 append to it alone, with `Store::open_rw`, or to a copy that `OutOfCore::copy_region` makes",
+                 give it one that has, with `Store::rewrite`, or append to it alone, with `Store::open_rw`",
             ),
         }
     }

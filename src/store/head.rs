@@ -81,7 +81,7 @@ impl ArrayFile {
             }
             NewHeader::Rewrite => {
                 let shape = self.array.shape.clone();
-                return self.rewrite(&shape, &[]);
+                return self.rewrite("resize", &shape, &[], self.form());
             }
         }
         self.set_secured();

@@ -428,6 +428,15 @@ impl<A: Element, D: Dimension> Mapped<A, D> {
         self.store.resize_with(shape, fill)
     }
 
+    /// Rewrites the file with a header of this crate, and maps the new one. See [`Store::rewrite`].
+    ///
+    /// # Errors
+    ///
+    /// As [`resize`](Mapped::resize); [`ErrorKind::InvalidOption`] for a raw file.
+    pub fn rewrite(&mut self) -> Result<()> {
+        self.store.rewrite()
+    }
+
     /// Appends rows, and maps them. See [`Store::append`].
     ///
     /// # Errors

@@ -42,13 +42,54 @@ impl ArrayFile {
             // Somebody else may have given it that shape, without a sync.
             return self.secure("resize");
         }
-        self.rewrite(new_shape, fill)
+        self.rewrite("resize", new_shape, fill, self.form())
+    }
+
+    /// Gives the file the header that this crate gives to new ones, unless it has it.
+    pub(super) fn make_native(&mut self) -> Result<()> {
+        let op = "rewrite";
+        self.check_opener(op)?;
+        self.check_poison(op)?;
+        self.settle();
+        self.check_trailing(op)?;
+        let path = self.path.clone();
+        let context = Context::new(&path, op);
+        if self.array.raw {
+            return Err(context.fail(ErrorKind::InvalidOption {
+                reason: "a raw file has no header to be another one; `Store::create_from` makes an NPY file of its elements",
+            }));
+        }
+        let Array {
+            dtype,
+            order,
+            shape,
+            ..
+        } = self.array.clone();
+        let layout = Layout::with_header(context, dtype, shape.clone(), order, Form::Native)?;
+        if layout.header == self.read_header(context)? {
+            return self.secure(op);
+        }
+        self.rewrite(op, &shape, &[], Form::Native)
+    }
+
+    /// What a rewritten file has for a header, if nothing else is asked for.
+    pub(super) fn form(&self) -> Form {
+        match self.array.offset.is_multiple_of(BLOCK as u64) {
+            true => Form::Native,
+            false => Form::Compact,
+        }
     }
 
     /// Puts a whole new file in the place of this one: resize, also to the same shape, where the header has to change.
-    pub(super) fn rewrite(&mut self, new_shape: &[usize], fill: &[u8]) -> Result<()> {
+    pub(super) fn rewrite(
+        &mut self,
+        op: &'static str,
+        new_shape: &[usize],
+        fill: &[u8],
+        form: Form,
+    ) -> Result<()> {
         let path = self.path.clone();
-        let context = Context::new(&path, "resize");
+        let context = Context::new(&path, op);
         let Array {
             dtype,
             order,
@@ -60,11 +101,6 @@ impl ArrayFile {
         let layout = if raw {
             Layout::raw(context, dtype, new_shape, order, offset)?
         } else {
-            let form = if offset.is_multiple_of(BLOCK as u64) {
-                Form::Native
-            } else {
-                Form::Compact
-            };
             Layout::with_header(context, dtype, new_shape, order, form)?
         };
         let place = Place::find(context, Existing::Replace)?;

@@ -405,6 +405,37 @@ impl<A: Element, D: Dimension> Store<A, D> {
         resized
     }
 
+    /// Rewrites a file that NumPy made, or [`Options::compact`](super::Options::compact), so that it
+    /// has the header of one that this crate makes. Elements, name, mode and owner stay.
+    ///
+    /// The number of rows then changes at once for whoever reads the header, which
+    /// [`open_append`](Store::open_append) takes, and the elements start on a page, so that any can be
+    /// viewed in place. Costs what a [`resize`](Store::resize) does, once: a file with such a header
+    /// is left alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`resize`](Store::resize); [`InvalidOption`](ErrorKind::InvalidOption) for a raw file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::{Options, Store};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("saved.npy");
+    ///
+    /// // The bytes of `np.save`.
+    /// Options::new().compact(true).create_from(&path, &array![1.0, 2.0])?;
+    /// assert!(Store::<f64, Ix1>::open_append(&path).is_err());
+    /// Store::<f64, Ix1>::open_rw(&path)?.rewrite()?;
+    /// Store::<f64, Ix1>::open_append(&path)?.push(&arr0(3.0))?;
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    pub fn rewrite(&mut self) -> Result<()> {
+        self.file.make_native()
+    }
+
     /// Gives every element a block of its own on the disk, as in a file that this crate created.
     /// Elements keep their value.
     ///

@@ -194,18 +194,6 @@ const WAYS: &[Way] = &[
             floats.and_then(|floats| floats.out_of_core().sum().map(drop)),
         )
     }),
-    ("OutOfCore::copy_region", |path| {
-        let compact = Options::new().compact(true);
-        drop(compact.create_from(path, &array![[1.0, 2.0]]).unwrap());
-        let refused = Store::<f64, Ix2>::open_append(path).unwrap_err();
-        let store = Store::<f64, Ix2>::open(path).unwrap();
-        let copied = store.out_of_core().copy_region(&[0..1, 0..2], beside(path));
-        drop(copied.unwrap());
-        (
-            refused,
-            Store::<f64, Ix2>::open_append(beside(path)).map(drop),
-        )
-    }),
     ("OutOfCore::memory", |path| {
         let store = new(path);
         let gather = |nbytes| store.out_of_core().memory(nbytes).gather(&[0, 1]);
@@ -258,6 +246,18 @@ const WAYS: &[Way] = &[
         (
             refused,
             alone.and_then(|mut store| store.append(&array![1.0])),
+        )
+    }),
+    ("Store::rewrite", |path| {
+        let compact = Options::new().compact(true);
+        drop(compact.create_from(path, &array![[1.0, 2.0]]).unwrap());
+        let refused = Store::<f64, Ix2>::open_append(path).unwrap_err();
+        let rewritten = Store::<f64, Ix2>::open_rw(path).unwrap().rewrite();
+        rewritten.unwrap();
+        let appended = Store::<f64, Ix2>::open_append(path);
+        (
+            refused,
+            appended.and_then(|mut store| store.append(&array![[3.0, 4.0]])),
         )
     }),
 ];

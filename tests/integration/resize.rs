@@ -607,3 +607,42 @@ fn a_resize_that_cannot_be_mapped_leaves_file_and_map_as_they_were() {
     assert_eq!(store.shape(), [1002]);
     assert_eq!(store.read(s![998..]).unwrap(), array![4.0, 4.0, 0.0, 1.0]);
 }
+
+#[test]
+fn a_rewritten_file_has_the_header_of_a_new_one_and_the_elements_and_mode_of_the_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    for order in [Order::C, Order::F] {
+        let array = Array2::from_shape_fn((5, 3), |(row, column)| (10 * row + column) as f64);
+        let native = Options::new().order(order);
+        drop(native.create_from(&path, &array).unwrap());
+        let expected = fs::read(&path).unwrap();
+        let compact = native.compact(true);
+        drop(compact.create_from(&path, &array).unwrap());
+        set_mode(&path, 0o640);
+        assert_ne!(fs::read(&path).unwrap(), expected);
+
+        let mut store = mapped(Store::<f64, Ix2>::open_rw(&path).unwrap());
+        store.rewrite().unwrap();
+        assert_eq!(store.view(), array);
+        let inode = fs::metadata(&path).unwrap().ino();
+        store.rewrite().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().ino(), inode, "once is enough");
+        store.view_mut()[[4, 2]] = -1.0;
+        store.close().unwrap();
+        let mut found = fs::read(&path).unwrap();
+        assert_eq!(found[found.len() - 8..], (-1.0_f64).to_le_bytes());
+        let end = found.len() - 8;
+        found[end..].copy_from_slice(&42.0_f64.to_le_bytes());
+        assert!(found == expected, "{order:?}");
+        assert_eq!(mode(&path), 0o640);
+        fs::remove_file(&path).unwrap();
+    }
+    let raw = Options::new().raw(0);
+    let mut store = raw.create_from(&path, &array![1.0, 2.0]).unwrap();
+    let refused = store.rewrite();
+    assert!(
+        matches!(refused.why(), Some(ErrorKind::InvalidOption { .. })),
+        "{refused:?}"
+    );
+}
