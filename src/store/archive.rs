@@ -1,4 +1,4 @@
-//! What an archive needs of the room: arrays that are part of a file or have no name.
+//! Arrays that are part of a file, or have no name: what archives need of this room.
 
 use std::io;
 use std::path::Path;
@@ -18,10 +18,10 @@ use crate::error::{Context, ErrorKind, Result};
 use crate::shape::Order;
 use crate::sys::{FileId, LockedFile};
 
-/// Opens an array that is a part of another file, for reading in place. `array` is its dtype, shape and order and where its
-/// elements start.
+/// Opens an array that is a part of another file, for reading in place. `array` has its dtype,
+/// shape and order and the offset of its elements.
 ///
-/// The path must still name the file `id`, in which the array was found.
+/// The path must still name the file `id`, which has the array.
 pub(crate) fn open_within(
     path: &Path,
     id: FileId,
@@ -64,8 +64,8 @@ impl NewFile {
     }
 }
 
-/// Creates a file without a name on the disk of `path`, which goes when the array does, and opens
-/// it for reading.
+/// Creates a file without a name on the disk of `path`, which goes with the array, and opens it for
+/// reading.
 pub(crate) fn create_nameless(
     path: &Path,
     dtype: DType,
@@ -75,7 +75,7 @@ pub(crate) fn create_nameless(
 ) -> Result<ArrayFile> {
     let path = absolute(path, "create")?;
     let context = Context::new(&path, "create");
-    // It needs no lock: nobody else can open a file without a name.
+    // The file needs no lock, because nobody else can open a file without a name.
     let options = Options {
         lock: None,
         ..Options::new()

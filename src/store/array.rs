@@ -1,4 +1,5 @@
-//! `Array`: what the array in a file is, and where in the file. How long it is, and whether that fits.
+//! `Array`: the dtype, shape, order and place of the array in a file, and whether its length fits
+//! the file.
 
 use std::ops::Range;
 
@@ -6,30 +7,30 @@ use crate::dtype::DType;
 use crate::error::{Context, ErrorKind, Result};
 use crate::shape::{self, Order};
 
-/// What the array in a file is, and where in the file.
+/// The dtype, shape and order of the array in a file, and its place there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Array {
     pub(crate) dtype: DType,
     pub(crate) order: Order,
     pub(crate) shape: Vec<usize>,
-    /// Where the data start.
+    /// The offset of the data.
     pub(crate) offset: u64,
     /// Whether the file has no header.
     pub(crate) raw: bool,
 }
 
 impl Array {
-    /// Where in the file these bytes of the elements are.
+    /// The range of the file that has these bytes of the elements.
     pub(crate) fn in_file(&self, bytes: Range<usize>) -> Range<u64> {
         self.offset + bytes.start as u64..self.offset + bytes.end as u64
     }
 
-    /// The bytes of all elements in the file.
+    /// The range of the file that has all elements.
     pub(super) fn extent(&self) -> Range<u64> {
         self.in_file(0..self.nbytes())
     }
 
-    /// How many rows there are: indices of the slowest axis.
+    /// The number of rows: indices of the slowest axis.
     pub(super) fn rows(&self) -> usize {
         shape::rows(&self.shape, self.order)
     }
@@ -40,16 +41,16 @@ impl Array {
         }
     }
 
-    /// The bytes of a row. An axis of length 0 makes it none.
+    /// The bytes of a row: 0 if an axis has length 0.
     pub(super) fn row_nbytes(&self) -> u64 {
         let slowest = shape::slowest_axis(self.shape.len(), self.order);
         let axes = self.shape.iter().enumerate();
         let others = axes.filter(|&(axis, _)| Some(axis) != slowest);
-        // No overflow: the shape was checked, and an axis of length 0 saves no other.
+        // No overflow, because the shape was checked, and an axis of length 0 excuses no other.
         others.map(|(_, &len)| len as u64).product::<u64>() * self.dtype.itemsize() as u64
     }
 
-    /// Which rows have bytes in this part of the file, or would have if there were as many.
+    /// The rows that have bytes in this part of the file, or would have if there were as many.
     pub(super) fn rows_at(&self, bytes: &Range<u64>) -> Option<Range<usize>> {
         let row = self.row_nbytes();
         let row_at = |byte: u64| byte.saturating_sub(self.offset).checked_div(row);
@@ -82,14 +83,13 @@ impl Array {
         Ok(())
     }
 
-    /// How many bytes the elements take. The shape was checked, so it is no more than an `isize`
-    /// holds.
+    /// The bytes of the elements. The shape was checked, so they fit an `isize`.
     pub(crate) fn nbytes(&self) -> usize {
         self.shape.iter().product::<usize>() * self.dtype.itemsize()
     }
 }
 
-/// Refuses a file that has not all bytes of the array.
+/// Refuses a file that lacks bytes of the array.
 pub(super) fn check_length(context: Context<'_>, array: &Array, len: u64) -> Result<()> {
     let nbytes = check_size(context, &array.shape, array.dtype.itemsize())?;
     match array.offset.checked_add(nbytes as u64) {

@@ -1,8 +1,8 @@
 //! An array that many processes fill in any order, and that gets its name when it is whole.
 //!
 //! Until then it is a file beside its place, with a mark for each slab of rows behind the elements.
-//! A slab belongs to whoever has its rows (`beside`), and its mark is written once the disk has
-//! them: what is marked is never filled again, whoever was killed.
+//! A slab belongs to the store that claims its rows (`beside`). Its mark is written once the disk
+//! has the rows, and a marked slab is never filled again, whichever process was killed.
 
 use std::fmt;
 use std::fs::File;
@@ -29,27 +29,28 @@ use crate::error::{Context, ErrorKind, Result};
 use crate::sys::ranges::{self, Claim};
 use crate::sys::{self, FileId, LockPolicy, LockedFile, NotLocked, Patience, Pauses};
 
-/// What is asked, for errors.
+/// The operation, for errors.
 const OP: &str = "assemble";
 
-/// What stands between the elements and the marks, before the number of rows in a slab.
+/// The bytes between the elements and the marks, in front of the number of rows in a slab.
 const MAGIC: [u8; 16] = *b"ndstore slabs 1\n";
 
-/// How many bytes that is, with the number.
+/// The length of these bytes with the number.
 const HEAD: usize = MAGIC.len() + size_of::<u64>();
 
-/// The mark of a slab that the disk has. Others are 0.
+/// The mark of a slab that is on the disk. Other marks are 0.
 const DONE: u8 = 1;
 
-/// How long `finish` waits for others, who have the file only to look for a slab by then.
+/// How long `finish` waits for other processes, which by then have the file only to look for a
+/// slab.
 const FINISHING: Duration = Duration::from_secs(10);
 
 /// An array in the making, whose rows many processes fill: [`Store::assemble`] makes one in each.
 ///
 /// # Examples
 ///
-/// Any number of processes, or threads, do this at a time. One that is killed leaves its slab to
-/// the others, and if all are, the next run goes on where they ended:
+/// Any number of processes, or threads, do this at a time. A process that is killed leaves its slab
+/// to the others. If all are killed, the next run continues where they ended:
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -71,9 +72,9 @@ const FINISHING: Duration = Duration::from_secs(10);
 /// ```
 pub struct Assembly<A, D> {
     path: PathBuf,
-    /// Where it is until it is whole.
+    /// The path until it is whole.
     draft: PathBuf,
-    /// To look at it, without a claim.
+    /// Open to look at the file, without a claim.
     file: File,
     id: FileId,
     array: Array,
@@ -81,15 +82,15 @@ pub struct Assembly<A, D> {
     marker: PhantomData<(A, D)>,
 }
 
-/// Some rows of an [`Assembly`], a [`Store`] that nobody else has. Dropping it without
-/// [`done`](Slab::done) leaves the rows to whoever comes next.
+/// Some rows of an [`Assembly`]: a [`Store`] of rows that nobody else has. Dropping it without
+/// [`done`](Slab::done) leaves the rows to the next process that asks.
 #[must_use = "its rows are not counted until `done`"]
 pub struct Slab<'a, A, D> {
     store: Store<A, D, Rows>,
     rows: Range<usize>,
-    /// Where its mark is.
+    /// The offset of its mark.
     mark: u64,
-    /// Whoever waits for a slab while it has one would wait for itself.
+    /// A caller that waited for a slab while it has one would wait for itself.
     assembly: PhantomData<&'a mut Assembly<A, D>>,
 }
 
@@ -117,7 +118,7 @@ impl Options {
         } {
             return Err(context.fail(ErrorKind::InvalidOption { reason }));
         }
-        // Whoever has a slab is at work, and is not waited for.
+        // A process that has a slab is at work, and is not waited for.
         let options = self.clone().lock(LockPolicy::Fail);
         for _ in 0..sys::MAX_ROUNDS {
             let layout = Layout::of::<A, D>(&path, dim.slice(), order, &options)?;
@@ -130,20 +131,22 @@ impl Options {
 }
 
 impl<A: Element, D: Dimension> Store<A, D> {
-    /// Makes an array of zeros that many processes fill, each some slabs of `slab_rows` rows at a
-    /// time, in any order; or joins those who do so already, or goes on with what they left.
+    /// Makes an array of zeros that many processes fill, each a slab of `slab_rows` rows at a time,
+    /// in any order. If processes already fill it, this joins them; if they ended, it continues
+    /// their work.
     ///
     /// The array gets its name when every slab is [done](Slab::done) and somebody
-    /// [finishes](Assembly::finish) it. Until then it is in a file called as it and `.part` behind,
-    /// which NumPy reads as well; to give it up, delete that. Where the path names such an array
-    /// already, there is nothing left to do.
+    /// [finishes](Assembly::finish) it. Until then it is in a file of that name with `.part`
+    /// appended, which NumPy reads as well; to give it up, delete that file. If the path already
+    /// names such an array, nothing is left to do.
     ///
     /// # Errors
     ///
     /// - As [`create`](Store::create).
-    /// - [`AlreadyExists`](ErrorKind::AlreadyExists) if the path names anything but such an array.
-    /// - [`InvalidOption`](ErrorKind::InvalidOption) if an array of another type, shape or slab is in
-    ///   the making there; for a raw file; without locks; for slabs without rows.
+    /// - [`AlreadyExists`](ErrorKind::AlreadyExists) if the path names anything other than such an
+    ///   array.
+    /// - [`InvalidOption`](ErrorKind::InvalidOption) if an array of another type, shape or slab is
+    ///   being made there; for a raw file; without locks; for slabs without rows.
     pub fn assemble(
         path: impl AsRef<Path>,
         shape: impl ShapeBuilder<Dim = D>,
@@ -161,8 +164,8 @@ fn draft_of(path: &Path) -> PathBuf {
 }
 
 impl<A: Element, D: Dimension> Assembly<A, D> {
-    /// Takes the array that is there, the draft that is there, or makes one. `None` if others were
-    /// faster in the middle of it.
+    /// Opens the finished array or the draft, or makes a draft. `None` if another process was
+    /// faster in between.
     fn join(
         path: &Path,
         layout: Layout,
@@ -192,7 +195,7 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
             }
         };
         if exists()? {
-            // Whoever finished it may have it for a moment more.
+            // The process that finished it may have it for another moment.
             let patient = options.clone().lock(LockPolicy::WaitAtMost(FINISHING));
             let found = open::open(path, Opened::Watch, None, &patient, None)?;
             let same = |found: &Array| {
@@ -232,8 +235,8 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Context::new(&draft, OP).io(error)),
         };
-        // Behind the look at the draft: it takes the name of the array in one step, so whoever
-        // misses the one sees the other.
+        // After the look at the draft: the draft gets the name of the array in one step, so a
+        // process that misses the one sees the other.
         if exists()? {
             if made.is_some() {
                 std::fs::remove_file(&draft).map_err(|error| context.io(error))?;
@@ -245,7 +248,7 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
         Ok(Some(assembly))
     }
 
-    /// Refuses a draft that somebody else means otherwise.
+    /// Refuses a draft of another type, shape or slab.
     fn check(&self, options: &Options) -> Result<()> {
         let context = Context::new(&self.draft, OP);
         let metadata = self.file.metadata().map_err(|error| context.io(error))?;
@@ -254,7 +257,8 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
         let end = self.array.extent().end;
         let read = sys::read_at(&self.file, &mut found_head, end);
         let read = read.map_err(|error| context.io(error))?;
-        // One that was whole when somebody was killed has no marks any more.
+        // The draft has no marks any more if a process was killed after it removed them from a
+        // whole array.
         let is_whole = read == 0 && metadata.len() == end;
         match found == self.array && (is_whole || found_head == head(self.slab_rows)) {
             true => Ok(()),
@@ -262,13 +266,13 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
         }
     }
 
-    /// Whether it has its name.
+    /// Whether the array has its name.
     fn is_finished(&self) -> Result<bool> {
         let names = sys::names(&self.path, self.id);
         names.map_err(|error| Context::new(&self.path, OP).io(error))
     }
 
-    /// The marks of all slabs; `None` of an array that is whole, which has none.
+    /// The marks of all slabs. `None` for a whole array, which has none.
     fn marks(&self) -> Result<Option<Vec<u8>>> {
         let context = Context::new(&self.draft, OP);
         let end = self.array.extent().end;
@@ -292,7 +296,7 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
         }
     }
 
-    /// How many slabs are done, and how many there are.
+    /// The number of slabs that are done, and of all slabs.
     ///
     /// # Errors
     ///
@@ -305,7 +309,7 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
         Ok((done, slabs))
     }
 
-    /// The next slab that nobody has and that is not done. Where others have all that are left, it
+    /// The next slab that nobody has and that is not done. If others have all remaining slabs, it
     /// waits until they are done or gone. `None` once all are done.
     ///
     /// # Errors
@@ -332,14 +336,14 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
         }
     }
 
-    /// Takes a slab, unless somebody has it, or it is done by now.
+    /// Claims a slab, unless somebody has it, or it is done by now.
     fn claim<'a>(&self, at: usize) -> Result<Option<Slab<'a, A, D>>> {
         let context = Context::new(&self.draft, OP);
         let start = at * self.slab_rows;
         let end = self.array.rows().min(start.saturating_add(self.slab_rows));
         let mut part = self.array.clone();
         part.keep_rows(context, start..end)?;
-        // Cheaper than an error that says who it is.
+        // Asking is cheaper than an error that names the holder.
         if let Ok(Some(_)) = ranges::in_the_way(&self.file, Claim::Write, &part.extent()) {
             return Ok(None);
         }
@@ -361,7 +365,7 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
         if FileId::of(&found.map_err(|error| context.io(error))?) != self.id {
             return moved();
         }
-        // Under the claim: whoever had it may have got done.
+        // Look again under the claim, because its last holder may have finished it.
         let is_done = (self.marks()?).is_none_or(|marks| marks[at] == DONE);
         Ok((!is_done).then(|| Slab {
             store,
@@ -377,7 +381,8 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
     /// # Errors
     ///
     /// - [`InvalidOption`](ErrorKind::InvalidOption) if rows are missing.
-    /// - [`AlreadyExists`](ErrorKind::AlreadyExists) if somebody has put another file there meanwhile.
+    /// - [`AlreadyExists`](ErrorKind::AlreadyExists) if somebody has put another file there
+    ///   meanwhile.
     /// - [`Locked`](ErrorKind::Locked) if somebody else has the file open for long,
     ///   [`Moved`](ErrorKind::Moved), [`Io`](ErrorKind::Io).
     pub fn finish(self) -> Result<()> {
@@ -412,7 +417,7 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
     }
 }
 
-/// What stands before the marks.
+/// The bytes before the marks.
 fn head(slab_rows: usize) -> [u8; HEAD] {
     let mut head = [0; HEAD];
     let (magic, number) = head.split_at_mut(MAGIC.len());
@@ -421,31 +426,31 @@ fn head(slab_rows: usize) -> [u8; HEAD] {
     head
 }
 
-/// Where the marks end, and the file with them.
+/// The end of the marks, and of the file.
 fn marks_end(array: &Array, slab_rows: usize) -> u64 {
     let before = array.extent().end + HEAD as u64;
     before.saturating_add(slabs(array, slab_rows) as u64)
 }
 
-/// How many slabs there are.
+/// The number of slabs.
 fn slabs(array: &Array, slab_rows: usize) -> usize {
     array.rows().div_ceil(slab_rows)
 }
 
 impl<A: Element, D: Dimension> Slab<'_, A, D> {
-    /// Which rows of the array they are.
+    /// The rows of the array in this slab.
     pub fn rows(&self) -> Range<usize> {
         self.rows.clone()
     }
 
-    /// Makes the rows durable, and then known as done. From here on nobody gets them again.
+    /// Makes the rows durable, and then marks them as done. From here on nobody gets them again.
     ///
     /// # Errors
     ///
     /// As [`Store::flush`]; [`Truncated`](ErrorKind::Truncated) if somebody cut the file.
     pub fn done(self) -> Result<()> {
         self.store.file.check_opener(OP)?;
-        // Data before mark: a mark must never stand for rows that the disk lacks.
+        // Data before mark: a mark must never name rows that the disk lacks.
         self.store.flush()?;
         let file = &self.store.file;
         let context = file.context(OP);

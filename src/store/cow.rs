@@ -1,4 +1,5 @@
-//! `CopyOnWrite`: an array in a file whose changes stay in memory, and so a map by its nature.
+//! `CopyOnWrite`: an array in a file whose changes stay in memory, and which is therefore always
+//! mapped.
 
 use std::fmt;
 use std::path::Path;
@@ -22,9 +23,9 @@ use crate::shape::Order;
 ///
 /// [`Store::open_cow`] and [`Store::map_cow`] make one. Each page that is written to is copied; the
 /// file is open for reading, under a shared lock. No swap is reserved, so an array larger than
-/// memory opens, of which no more can be changed than memory holds.
+/// memory opens, but no more pages can be changed than memory holds.
 ///
-/// It lends no [`Store`]: that reads the file, where the changes are not.
+/// It lends no [`Store`], because a store reads the file, which lacks the changes.
 ///
 /// # Examples
 ///
@@ -53,7 +54,7 @@ impl<A: Element, D: Dimension> CopyOnWrite<A, D> {
         CopyOnWrite { store }
     }
 
-    /// The array with its changes, to be read in place. Costs nothing that grows with it.
+    /// The array with its changes, to be read in place. The cost does not depend on the size.
     pub fn view(&self) -> ArrayView<'_, A, D> {
         view(self.as_bytes(), &self.store.dim, self.order())
     }
@@ -74,12 +75,12 @@ impl<A: Element, D: Dimension> CopyOnWrite<A, D> {
         &self.store
     }
 
-    /// Runs `read` over the view and returns what it returns, if all that it saw was in the file.
-    /// See [`Mapped::guarded`](super::Mapped::guarded).
+    /// Runs `read` over the view and returns its result, if all elements that it saw were in the
+    /// file. See [`Mapped::guarded`](super::Mapped::guarded).
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Mapped`](super::Mapped)'s.
     pub fn guarded<R>(&self, read: impl FnOnce(ArrayView<'_, A, D>) -> R) -> Result<R> {
         self.store.file.guarded(|| read(self.view()))
     }
@@ -89,7 +90,7 @@ impl<A: Element, D: Dimension> CopyOnWrite<A, D> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Mapped`](super::Mapped)'s.
     pub fn check_faults(&self) -> Result<()> {
         self.store.file.check_faults("read")
     }
@@ -138,7 +139,7 @@ impl<A: Element, D: Dimension> CopyOnWrite<A, D> {
         self.store.dtype()
     }
 
-    /// Where in the file the elements start, in bytes.
+    /// The byte of the file at which the elements start.
     pub fn offset(&self) -> u64 {
         self.store.offset()
     }

@@ -1,4 +1,4 @@
-//! What array a file has: by its header, or by what the options say of a raw file.
+//! Describes the array in a file: by its header, or by the options for a raw file.
 
 use std::fs::{File, Metadata};
 use std::ops::Range;
@@ -44,7 +44,8 @@ pub(super) fn read_array(
     let header = if header_len <= read {
         Header::decode(&block[..header_len], limit)
     } else {
-        // `extent` holds the claimed length against the limit and the length of the file, so this is no allocation by hearsay.
+        // `extent` compares the claimed length with the limit and the length of the file, so no
+        // claim sizes this allocation.
         let reading = context.step("read the header of");
         let mut bytes = sys::zeroed_vec(header_len)
             .ok_or_else(|| reading.io(std::io::ErrorKind::OutOfMemory.into()))?;
@@ -85,7 +86,7 @@ pub(super) fn read_array(
         dtype,
         order,
         shape,
-        // No overflow: `extent` holds the header against the length of the part.
+        // No overflow, because `extent` compares the header with the length of the part.
         offset: part.start + offset,
         raw: false,
     })
@@ -114,7 +115,7 @@ fn raw_array(
         })
     };
     let no_bytes = |reason| context.fail(ErrorKind::InvalidOption { reason });
-    // A file can have more elements than an address of 32 bits.
+    // A file can have more elements than 32 bits count.
     let narrow = |found: u64| {
         usize::try_from(found).map_err(|_| {
             context.fail(ErrorKind::ShapeTooLarge {
@@ -154,7 +155,7 @@ fn raw_array(
         }
     };
     let nbytes = check_size(context, &shape, itemsize)? as u64;
-    // What is shorter is refused for that.
+    // A shorter file is refused elsewhere.
     let end = offset.checked_add(nbytes).filter(|&end| end < len);
     match end {
         Some(end) if !options.allow_trailing && !options.drop_trailing => {

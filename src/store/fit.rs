@@ -1,4 +1,4 @@
-//! Whether an array is one of an element type and a rank.
+//! Checks that an array fits an element type and a rank.
 
 use ndarray::{Dimension, IxDyn};
 
@@ -7,8 +7,7 @@ use crate::dtype::{ByteOrder, DType, Kind};
 use crate::element::{Element, assert_element};
 use crate::error::{Context, Error, ErrorKind, Result, dimension_text};
 
-/// Checks that an array is one of `A` and `D`: of a new file, before it takes the place of an
-/// old one.
+/// Checks that an array fits `A` and `D`: for a new file, before it replaces an old one.
 pub(crate) fn check_fit<A: Element, D: Dimension>(
     context: Context<'_>,
     array: &Array,
@@ -21,7 +20,7 @@ pub(crate) fn check_fit<A: Element, D: Dimension>(
     dimension(context, array)
 }
 
-/// The shape of the array as one of `D`.
+/// The shape of the array as a `D`.
 pub(crate) fn dimension<D: Dimension>(context: Context<'_>, array: &Array) -> Result<D> {
     D::from_dimension(&IxDyn(&array.shape)).ok_or_else(|| {
         context.fail(ErrorKind::NdimMismatch {
@@ -38,7 +37,7 @@ pub(crate) fn dimension<D: Dimension>(context: Context<'_>, array: &Array) -> Re
     })
 }
 
-/// Why elements of dtype `found` are none of `expected`.
+/// The error for elements of dtype `found` where `expected` was asked for.
 pub(crate) fn dtype_mismatch(context: Context<'_>, expected: &DType, found: &DType) -> Error {
     context.fail(ErrorKind::DTypeMismatch {
         expected: expected.descr(),
@@ -47,7 +46,7 @@ pub(crate) fn dtype_mismatch(context: Context<'_>, expected: &DType, found: &DTy
     })
 }
 
-/// The way out for who asked for `expected` and met `found`.
+/// The way out for a caller who asked for `expected` where the file has `found`.
 fn mismatch_remedy(expected: &DType, found: &DType) -> &'static str {
     let [expected_big, found_big] =
         [expected, found].map(|dtype| dtype.with_byte_order(ByteOrder::Big));

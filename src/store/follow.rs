@@ -1,4 +1,4 @@
-//! Following an array that somebody appends to: the rows come as they are published.
+//! Follows an array that somebody appends to: the rows come as they are published.
 
 use std::fmt;
 use std::ops::Range;
@@ -17,19 +17,18 @@ use crate::error::Result;
 use crate::shape::Order;
 use crate::sys::{Stop, Watcher};
 
-/// How many bytes of rows are handed out at a time, if a row is no larger.
+/// The bytes of rows that are handed out at a time, unless a row is larger.
 const BLOCK: usize = 16 << 20;
 
-/// What a wait for new rows comes to.
+/// The result of a wait for new rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum News<T> {
-    /// These rows were published: of a [`Follow`] their elements, of an [`AnyFollow`] which they
-    /// are.
+    /// Rows were published: their elements from a [`Follow`], their numbers from an [`AnyFollow`].
     Rows(T),
-    /// None within the time. Somebody still appends.
+    /// No rows within the time. Somebody still appends.
     Nothing,
-    /// None, and nobody appends now.
+    /// No rows, and nobody appends now.
     Ended,
     /// [`StopFollow::stop`] was called.
     Stopped,
@@ -37,10 +36,9 @@ pub enum News<T> {
 
 /// The rows that are appended to a store from now on, block by block. [`Store::follow`] makes one.
 ///
-/// [`wait`](Follow::wait) tells what has become of the array within a time; as an iterator it gives
-/// the blocks until nobody appends any more, or [`StopFollow::stop`] is called. It sleeps until the
-/// kernel tells of a publish, and looks by itself ten times a second, because not every file system
-/// tells.
+/// [`wait`](Follow::wait) waits for rows for a limited time. As an iterator it gives blocks until
+/// nobody appends any more, or [`StopFollow::stop`] is called. It sleeps until the kernel reports a
+/// publish, and looks by itself ten times a second, because not every file system reports one.
 ///
 /// # Examples
 ///
@@ -84,7 +82,7 @@ pub struct AnyFollow<'a> {
 pub struct StopFollow(Arc<Stop>);
 
 impl StopFollow {
-    /// Ends the wait that is under way, if one is, and every later one: [`News::Stopped`].
+    /// Ends the current wait, if there is one, and every later one: [`News::Stopped`].
     pub fn stop(&self) {
         self.0.tell();
     }
@@ -98,7 +96,7 @@ impl fmt::Debug for StopFollow {
     }
 }
 
-/// How far the rows were handed out, and what wakes up whoever waits for more.
+/// The rows that were handed out, and the watcher that wakes a wait for more.
 struct Watch {
     watcher: Watcher,
     next: usize,
@@ -140,7 +138,7 @@ impl Watch {
                 self.watcher.wait(left.unwrap_or(Duration::MAX));
                 continue;
             }
-            // In this order: whoever is gone by now published before.
+            // In this order, because an appender that is gone by now published before.
             let tail = claims::tail(file.file());
             let is_appended = !matches!(tail, Ok(None));
             if file.refresh(tail.ok().flatten().as_ref())? > 0 {
@@ -173,20 +171,20 @@ impl AnyStore {
 }
 
 impl<A: Element, D: Dimension, M: Refreshable> Follow<'_, A, D, M> {
-    /// Begins with this row instead, which may be one that is there already.
+    /// Begins with this row instead, which may be there already.
     #[must_use]
     pub fn starting_at(mut self, row: usize) -> Self {
         self.watch.next = row;
         self
     }
 
-    /// What ends it from another thread.
+    /// The handle that ends it from another thread.
     pub fn stopper(&self) -> StopFollow {
         StopFollow(self.watch.watcher.stop().clone())
     }
 
-    /// Waits for rows, at most as long as `limit`; without one, for as long as somebody appends.
-    /// Rows that are there come first, and at most 16 MiB of them at a time.
+    /// Waits for rows, at most as long as `limit`; without a limit, as long as somebody appends.
+    /// Rows that are there already come first, at most 16 MiB of them at a time.
     ///
     /// # Errors
     ///
@@ -202,7 +200,7 @@ impl<A: Element, D: Dimension, M: Refreshable> Follow<'_, A, D, M> {
         })
     }
 
-    /// The store, with the rows that it has by now.
+    /// The store, with the rows that it has now.
     pub fn store(&self) -> &Store<A, D, M> {
         self.store
     }
@@ -228,7 +226,7 @@ impl<A: Element, D: Dimension, M> Store<A, D, M> {
 impl<A: Element, D: Dimension, M: Refreshable> Iterator for Follow<'_, A, D, M> {
     type Item = Result<Array<A, D>>;
 
-    /// Waits for rows until nobody appends any more, or it is told to stop.
+    /// Waits for rows until nobody appends any more, or until it is stopped.
     fn next(&mut self) -> Option<Self::Item> {
         match self.wait(None) {
             Ok(News::Rows(rows)) => Some(Ok(rows)),
@@ -246,12 +244,12 @@ impl AnyFollow<'_> {
         self
     }
 
-    /// What ends it from another thread.
+    /// The handle that ends it from another thread.
     pub fn stopper(&self) -> StopFollow {
         StopFollow(self.watch.watcher.stop().clone())
     }
 
-    /// Waits for rows and says which they are. See [`Follow::wait`].
+    /// Waits for rows and returns their numbers. See [`Follow::wait`].
     ///
     /// # Errors
     ///
@@ -260,7 +258,7 @@ impl AnyFollow<'_> {
         self.watch.wait(&mut self.store.file, limit.into())
     }
 
-    /// The store, with the rows that it has by now.
+    /// The store, with the rows that it has now.
     pub fn store(&self) -> &AnyStore {
         self.store
     }

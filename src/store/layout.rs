@@ -1,4 +1,4 @@
-//! `Layout`: a file to be written, the array, its header and its length, all of it checked.
+//! `Layout`: the array, header and length of a file to be written, all of it checked.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::header::{Form, Header, extent};
 use crate::shape::{self, Order};
 use crate::sys;
 
-/// A file to be written: the array, its header and its length, all of it checked.
+/// The array, header and length of a file to be written, all of it checked.
 pub(crate) struct Layout {
     pub(crate) array: Array,
     /// Empty for a raw file.
@@ -23,7 +23,8 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The layout of a new file at `path`, which can be opened as a store of `A` and `D`. Nothing has been touched yet.
+    /// The layout of a new file at `path`, which can be opened as a store of `A` and `D`. Nothing
+    /// has been touched yet.
     pub(crate) fn of<A: Element, D: Dimension>(
         path: &Path,
         shape: &[usize],
@@ -63,7 +64,7 @@ impl Layout {
                     Form::Native
                 };
                 let layout = Layout::with_header(context, dtype, shape, order, form)?;
-                // What could not be opened again by these very options must not be made.
+                // A file that these very options could not open again must not be made.
                 let readable = extent(&layout.header, layout.len(), options.max_header_size);
                 readable.map_err(|cause| context.fail(ErrorKind::Header { cause }))?;
                 Ok(layout)
@@ -119,7 +120,7 @@ impl Layout {
         .checked(context)
     }
 
-    /// Checks the length of the whole file against what a file can be, and what this process may write.
+    /// Checks the length of the whole file against the limit of files and that of this process.
     fn checked(self, context: Context<'_>) -> Result<Layout> {
         let too_large = |needed, limit| context.fail(ErrorKind::FileTooLarge { needed, limit });
         let Array { offset, .. } = self.array;
@@ -148,7 +149,7 @@ impl Options {
         itemsize: usize,
     ) -> Result<(D, Order)> {
         let shape = shape.into_shape_with_order();
-        // Before the order is read off: that takes a shape which ndarray can hold.
+        // Before the order is read off, which takes a shape that ndarray can hold.
         let context = Context::new(path, "create");
         check_size(context, shape.raw_dim().slice(), itemsize)?;
         let (dim, order) = shape::dim_and_order(shape);

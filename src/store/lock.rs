@@ -1,4 +1,4 @@
-//! Locking the file that a path names, and why that was refused.
+//! Locks the file that a path names, and turns refusals into errors.
 
 use std::fs::Metadata;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::error::{Context, Error, ErrorKind, LockHold, LockHolder, Result};
 use crate::sys::{self, LockedFile, NotLocked, Patience};
 
-/// The path from the root, where it has one. See [`sys::absolute`].
+/// The path from the root, if there is one. See [`sys::absolute`].
 pub(crate) fn absolute(path: &Path, op: &'static str) -> Result<std::path::PathBuf> {
-    // Also the answer for an empty path, which names nothing.
+    // Also the error for an empty path, which names no file.
     sys::absolute(path).map_err(|error| match path.as_os_str().is_empty() {
         true => Context::new(path, op).not_found(),
         false => Context::new(path, op).io(error),
@@ -27,7 +27,7 @@ pub(crate) fn lock(
         .map_err(|refused| refusal(context, write, exclusive, refused))
 }
 
-/// Says why a file was not opened or not locked.
+/// The error of a file that was not opened or not locked.
 pub(super) fn refusal(
     context: Context<'_>,
     write: bool,
@@ -69,7 +69,8 @@ pub(super) fn refusal(
     }
 }
 
-/// The way out for who met a lock. To wait for oneself would take for ever.
+/// The way out for a caller who met a lock. Waiting for a lock of this process's own would take
+/// forever.
 pub(super) fn lock_remedy(holder: LockHolder, hold: LockHold) -> &'static str {
     match (holder, hold) {
         (LockHolder::ThisProcess, _) => "drop or close that store first",

@@ -1,5 +1,5 @@
-//! `MapOptions`, the map of an `ArrayFile`, and views of it. The promise that a map takes is passed
-//! on to `mapping.rs`; no pointer is touched here.
+//! `MapOptions`, the map of an `ArrayFile`, and views of it. It passes the promise that a map takes
+//! on to `mapping.rs` and touches no pointer.
 #![allow(unsafe_code)]
 
 use ndarray::{ArrayView, ArrayViewMut, Dimension, ShapeBuilder};
@@ -12,7 +12,7 @@ use crate::error::{Context, ErrorKind, Result};
 use crate::mapping::{Access, Advice, Mapping};
 use crate::shape::Order;
 
-/// How to map a store, where the defaults of [`Store::map`](super::Store::map) do not fit.
+/// Options to map a store, where the defaults of [`Store::map`](super::Store::map) do not fit.
 ///
 /// # Examples
 ///
@@ -53,22 +53,23 @@ impl MapOptions {
         MapOptions { advice, ..self }
     }
 
-    /// Survives what cuts the file while it is mapped, and disks that fail to read it or are full:
-    /// instead of a SIGBUS that kills the process, elements that are gone read as zero, and the
-    /// store is [`ErrorKind::Faulted`] from then on. (A full tmpfs has no room even to read a hole.)
+    /// Survives a cut of the mapped file, and a disk that fails to read it or is full. Instead of a
+    /// SIGBUS that kills the process, missing elements read as zero, and the store is
+    /// [`ErrorKind::Faulted`] from then on. (A full tmpfs has no room even to read a hole.)
     ///
-    /// Whoever truncates a file without its lock breaks the promise that [`Store::map`](super::Store::map) takes, and
-    /// this makes it an error that a long-running process can report. Ask with [`Mapped::guarded`](super::Mapped::guarded)
-    /// or [`Mapped::check_faults`](super::Mapped::check_faults) before relying on what a view showed; flush, append, resize and
-    /// everything else that can fail asks by itself. A writable store writes nothing any more, for
-    /// what is put into the zeros never reaches the file.
+    /// A program that truncates a file without its lock breaks the promise that
+    /// [`Store::map`](super::Store::map) takes; the guard makes that an error, which a long-running
+    /// process can report. Ask with [`Mapped::guarded`](super::Mapped::guarded) or
+    /// [`Mapped::check_faults`](super::Mapped::check_faults) before relying on what a view showed;
+    /// flush, append, resize and all other calls that can fail check by themselves. A writable
+    /// store then writes nothing any more, because writes to the zeros never reach the file.
     ///
     /// The first such map installs a handler of SIGBUS in the process, which stays. It passes on
     /// every SIGBUS that is not about a map with a guard: to the handler that was there before, or
     /// to the default, which kills. A handler that something else installs later must call the one
     /// that it replaces, or there is no guard. Nor is there one for a thread that blocks SIGBUS.
-    /// Costs two system calls the first time, and for each map one that maps its last page once
-    /// more, which is read for that; later none until a fault, and one with each flush or check.
+    /// Costs two system calls the first time, and for each map a call that maps, and reads, its
+    /// last page once more; then none until a fault, and one with each flush or check.
     ///
     /// Linux only: elsewhere mapping is [`ErrorKind::Unsupported`].
     pub fn guard(self, guard: bool) -> MapOptions {
@@ -77,12 +78,12 @@ impl MapOptions {
 }
 
 impl ArrayFile {
-    /// Maps all elements, which are viewed by a type of this alignment.
+    /// Maps all elements, for views of a type of this alignment.
     ///
     /// # Safety
     ///
-    /// As long as this value lives nobody writes to its file or cuts it, nor one that a resize puts
-    /// in its place, but by way of this value when it is borrowed exclusively.
+    /// As long as this value lives, nobody writes to its file or cuts it, or a file that a resize
+    /// puts in its place, except through an exclusive borrow of this value.
     pub(super) unsafe fn map(
         &mut self,
         access: Access,
@@ -115,8 +116,8 @@ impl ArrayFile {
         Ok(())
     }
 
-    /// Refuses elements in the map that do not lie at a multiple of their alignment, whenever there
-    /// come to be any. A map lies in memory as its file lies in pages.
+    /// Refuses a map whose elements are not aligned, as soon as it has any. An element has the same
+    /// offset in its page of memory as in its page of the file.
     pub(super) fn check_alignment(
         &self,
         context: Context<'_>,
@@ -158,7 +159,7 @@ pub(super) fn view<'a, A: Element, D: Dimension>(
     dim: &D,
     order: Order,
 ) -> ArrayView<'a, A, D> {
-    // Of an empty array there is no map, and so no address.
+    // An empty array has no map, and therefore no address.
     let elements = bytemuck::try_cast_slice(bytes).unwrap_or(&[]);
     ArrayView::from_shape(dim.clone().set_f(order == Order::F), elements).expect(MAPPED)
 }
@@ -173,6 +174,6 @@ pub(super) fn view_mut<'a, A: Element, D: Dimension>(
     ArrayViewMut::from_shape(dim.clone().set_f(order == Order::F), elements).expect(MAPPED)
 }
 
-/// Why a view has its elements.
+/// The reason why a view has its elements.
 const MAPPED: &str =
     "the map holds the elements of the shape, by `ArrayFile`, and they are aligned";

@@ -1,5 +1,5 @@
-//! The four modes of `np.memmap`, and what a store leaves to others beside it: as values, and as types that a
-//! [`Store`](super::Store) carries.
+//! The four modes of `np.memmap`, and the access of a store beside others: as values, and as types
+//! that a [`Store`](super::Store) carries.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::error::{Error, ErrorKind};
 use crate::mapping::Access;
 
-/// How a store has its file open: the modes of `np.memmap`, under the same names.
+/// The mode in which a store has its file open: those of `np.memmap`, under the same names.
 ///
 /// ```
 /// use ndstore::Mode;
@@ -21,8 +21,8 @@ pub enum Mode {
     Read,
     /// `r+`: an existing file, for reading and writing.
     ReadWrite,
-    /// `w+`: a new file, in place of an old one. The store that comes of it reports `r+`, as
-    /// NumPy's does.
+    /// `w+`: a new file, which replaces an old one. The resulting store reports `r+`, as NumPy's
+    /// does.
     Write,
     /// `c`: an existing file, whose changes stay in memory.
     CopyOnWrite,
@@ -77,18 +77,18 @@ impl From<Access> for Mode {
 }
 
 mod sealed {
-    /// What a store has of its file, and leaves to others. docs/locks.md has the table.
+    /// The part of its file that a store has. docs/locks.md has the table.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Opened {
         /// All of it, alone.
         Alone,
         /// Rows that stay as they are.
         Read,
-        /// Nothing that would keep anybody from changing it.
+        /// Nothing that keeps others from changing the file.
         Watch,
         /// Rows that nobody else has.
         Rows,
-        /// What comes behind the rows.
+        /// The bytes behind the rows.
         Append,
         /// Elements that others read and write as well.
         Shared,
@@ -112,8 +112,8 @@ impl Opened {
     }
 }
 
-/// The access that a [`Store`](super::Store) has to its file: [`ReadOnly`] or [`ReadWrite`]; or one beside others, [`Rows`],
-/// [`Append`], [`Watch`], [`Shared`] or [`SharedRead`].
+/// The access that a [`Store`](super::Store) has to its file: [`ReadOnly`] or [`ReadWrite`]; or one
+/// beside others, [`Rows`], [`Append`], [`Watch`], [`Shared`] or [`SharedRead`].
 pub trait AccessMode: sealed::Sealed + 'static {}
 
 /// An access with which elements can be changed: [`ReadWrite`], [`Rows`] and [`Shared`].
@@ -123,8 +123,9 @@ pub trait AccessMode: sealed::Sealed + 'static {}
 )]
 pub trait Writable: AccessMode {}
 
-/// An access by which no store changes the elements but this one: [`ReadOnly`], [`ReadWrite`] and [`Rows`]. What takes less can be
-/// changed by others, and a reference to it would be wrong.
+/// An access under which no other store changes the elements: [`ReadOnly`], [`ReadWrite`] and
+/// [`Rows`]. Under any other access, others can change the elements, and a reference to them would
+/// be unsound.
 #[diagnostic::on_unimplemented(
     message = "a store whose elements others may change cannot be mapped",
     label = "this needs a store that `Store::open`, `open_rw` or `open_rows` opened"
@@ -164,13 +165,13 @@ macro_rules! access {
 access! {
     /// NumPy's `r`: the file is read; other readers may have it open as well, and an appender.
     ReadOnly: Read, [Mappable Refreshable];
-    /// NumPy's `r+`, and what `w+` gives: the file is read and written by this store alone.
+    /// NumPy's `r+`, and the result of `w+`: the file is read and written by this store alone.
     ReadWrite: Alone, [Mappable Growable Writable];
     /// Some rows of the file are read and written by this store alone, and others have the rest.
     Rows: Rows, [Mappable Writable];
     /// Rows are appended, while others read those that are there.
     Append: Append, [Growable];
-    /// The file is read beside everybody who is not alone, writers of its rows among them.
+    /// The file is read beside every opener that is not exclusive, writers of its rows included.
     Watch: Watch, [Refreshable];
     /// The file is read and written beside others who do the same, as NumPy does it.
     Shared: Shared, [Writable];

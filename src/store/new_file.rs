@@ -1,4 +1,4 @@
-//! A whole file in the making that is no array: an archive, or checksums. It is made as arrays are.
+//! A new file that is not an array (an archive, or checksums), made as arrays are.
 
 use std::fs::File;
 use std::io;
@@ -7,14 +7,14 @@ use super::place::{Existing, Place};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys::{self, Draft, LockedFile, Patience};
 
-/// A whole file in the making that is no array. As with an array, its path has the old file or the whole new one, whatever
-/// happens; dropping it unpublished leaves the old one.
+/// A new file that is not an array. As with an array, its path has the old file or the whole new
+/// one, whatever happens; dropping it unpublished leaves the old file.
 pub(crate) struct NewFile {
     place: Place,
-    /// The file that it is to replace, locked until then.
+    /// The old file that it will replace, locked until then.
     old: Option<LockedFile>,
     draft: Draft,
-    /// How long to wait for locks, or `None` if none is taken.
+    /// The time to wait for locks, or `None` if none is taken.
     patience: Option<Patience>,
 }
 
@@ -35,12 +35,12 @@ impl NewFile {
         self.draft.file()
     }
 
-    /// The file that it is to replace.
+    /// The old file that it will replace.
     pub(super) fn old(&self) -> Option<&File> {
         self.old.as_ref().map(LockedFile::file)
     }
 
-    /// Refuses a length past the limit of this process, where the kernel would send SIGXFSZ.
+    /// Refuses a length past the limit of this process, because the kernel would send SIGXFSZ.
     pub(crate) fn check_limit(&self, needed: u64) -> Result<()> {
         match sys::file_size_limit() {
             Some(limit) if needed > limit => {
@@ -50,12 +50,12 @@ impl NewFile {
         }
     }
 
-    /// The path that it will have, and what was asked.
+    /// The path that it will have, and the operation.
     pub(crate) fn context(&self) -> Context<'_> {
         self.place.context()
     }
 
-    /// Says why it did not get `needed` bytes longer.
+    /// The error of a file that could not grow by `needed` bytes.
     pub(crate) fn growth(&self, error: io::Error, needed: u64) -> Error {
         match error.kind() {
             // The limit of a file system is far beyond any that a process is given.
@@ -67,7 +67,7 @@ impl NewFile {
         }
     }
 
-    /// Makes it durable and gives it its path.
+    /// Makes the file durable and gives it its path.
     pub(crate) fn publish(self) -> Result<()> {
         let NewFile {
             place,

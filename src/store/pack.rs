@@ -1,8 +1,9 @@
-//! Packing: the elements of an array of any strides as bytes in a given order.
+//! Packing: turns the elements of an array of any strides into bytes in a given order.
 //!
-//! Reading along the file's order when memory has the other one would touch a new cache line, and a new page, for each
-//! element. So such arrays are packed in tiles: short runs along the axis that is contiguous in memory are read into a
-//! scratch that stays in the cache, and leave it as short runs of the output.
+//! If memory has another order than the file, reading in the file's order would touch a new cache
+//! line, and a new page, for each element. Such arrays are packed in tiles: short runs along the
+//! axis that is contiguous in memory are read into a scratch buffer that stays in the cache, and
+//! leave it as short runs of the output.
 
 use bytemuck::Pod;
 use ndarray::{ArrayRef, ArrayView, ArrayView2, ArrayViewD, Axis, Dimension, s};
@@ -11,7 +12,7 @@ use crate::element::Element;
 use crate::shape::Order;
 use crate::sys;
 
-/// How many bytes are packed at a time where they need not all be there at once.
+/// The bytes that are packed at a time if the output need not be whole in memory.
 const SLAB: usize = 8 << 20;
 
 /// The height of a tile: elements that are neighbours in memory.
@@ -20,7 +21,8 @@ const RUN: usize = 64;
 /// The width of a tile: elements that are neighbours in the output. A cache line of `f64`.
 const WIDTH: usize = 8;
 
-/// The order of the elements as they lie in memory, by NumPy's rule: F if that is what they are in and C is not, else C.
+/// The order of the elements as they lie in memory, by NumPy's rule: F if they are in F order and
+/// not in C order, otherwise C.
 pub(crate) fn memory_order<A, D: Dimension>(array: &ArrayRef<A, D>) -> Order {
     if !array.is_standard_layout() && array.t().is_standard_layout() {
         Order::F
@@ -29,8 +31,8 @@ pub(crate) fn memory_order<A, D: Dimension>(array: &ArrayRef<A, D>) -> Order {
     }
 }
 
-/// The bytes of all elements in `order`. `None` if they are more than the system has memory for: a
-/// view can repeat its elements without end.
+/// The bytes of all elements in `order`. `None` if the system has too little memory, because a view
+/// can repeat its elements without limit.
 pub(crate) fn pack<A: Element, D: Dimension>(
     array: &ArrayRef<A, D>,
     order: Order,
@@ -46,7 +48,8 @@ pub(crate) fn pack<A: Element, D: Dimension>(
 
 /// Passes the bytes of all elements in `order` to `write`, piece by piece.
 ///
-/// What lies in that order in memory is passed as it is, in one piece; any other array through a buffer of bounded size.
+/// An array in that order in memory is passed as it is, in one piece; any other goes through a
+/// buffer of bounded size.
 pub(crate) fn for_each_piece<A: Element, D: Dimension, E>(
     array: &ArrayRef<A, D>,
     order: Order,
@@ -69,7 +72,8 @@ fn slowest_first<A, D: Dimension>(array: &ArrayRef<A, D>, order: Order) -> Array
     }
 }
 
-/// Packs as many whole rows at a time as the buffer holds; rows that it does not hold, one after the other.
+/// Packs as many whole rows at a time as the buffer holds. A row larger than the buffer is packed
+/// piece by piece.
 fn pieces<A: Element, E>(
     view: ArrayViewD<'_, A>,
     buffer: &mut [u8],
@@ -105,8 +109,9 @@ fn pack_into<A: Element>(view: ArrayViewD<'_, A>, packed: &mut [u8]) {
     scatter(view, packed, &mut steps);
 }
 
-/// Puts the elements of an array that is not empty where they belong in `packed`: the first in front, and the neighbours along
-/// each axis `steps` apart, in elements. Along the last axis they are next to each other.
+/// Puts the elements of an array that is not empty into their places in `packed`: the first in
+/// front, and neighbours along each axis `steps` elements apart. Neighbours along the last axis are
+/// adjacent.
 pub(crate) fn scatter<A: Pod>(mut view: ArrayViewD<'_, A>, packed: &mut [u8], steps: &mut [usize]) {
     let last = view.ndim() - 1;
     debug_assert_eq!(steps[last], 1);
@@ -126,15 +131,17 @@ pub(crate) fn scatter<A: Pod>(mut view: ArrayViewD<'_, A>, packed: &mut [u8], st
 }
 
 struct Tiles<'a, A> {
-    /// `None` where the last axis is the nearest one in memory, too, and rows are copied as they are.
+    /// `None` if the last axis is contiguous in memory, too, and rows are copied as they are.
     scratch: Option<Vec<A>>,
     packed: &'a mut [u8],
 }
 
 impl<A: Pod> Tiles<'_, A> {
-    /// Packs an array whose last axis is the nearest in the output. Where it is not the nearest in memory, the last but one is.
+    /// Packs an array whose last axis is contiguous in the output. If it is not so in memory, the
+    /// last but one is.
     ///
-    /// `steps` says how far apart the neighbours along each axis are in the output, `start` where the first element goes.
+    /// Neighbours along each axis are `steps` apart in the output, and the first element goes to
+    /// `start`.
     fn pack(&mut self, view: ArrayViewD<'_, A>, steps: &[usize], start: usize) {
         match view.ndim() {
             1 => self.pack_plane(planar(view.insert_axis(Axis(0))), 0, start),

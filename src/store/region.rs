@@ -1,9 +1,9 @@
-//! Regions: which elements slice arguments pick, and how to go over the file for them. Pure
-//! arithmetic.
+//! Regions: the elements that slice arguments pick, and the requests that fetch them from the file.
+//! Pure arithmetic.
 //!
-//! [`Region`] checks the arguments, as ndarray's own slicing does by panics. [`Lattice`] is where
-//! the elements lie in the file, and [`read`] and [`write`] cut it into pieces that are worth a
-//! request each. Where the elements come from and go to is the caller's business.
+//! [`Region`] checks the arguments, as ndarray's own slicing does by panics. [`Lattice`] has the
+//! places of the elements in the file, and [`read`] and [`write`] cut it into pieces that are worth
+//! a request each. The caller supplies the requests.
 
 use std::ops::Range;
 
@@ -16,10 +16,10 @@ use super::pack;
 use crate::element::Element;
 use crate::shape::{self, Order};
 
-/// What slice arguments pick of an array.
+/// The elements that slice arguments pick of an array.
 pub(crate) struct Region<'a> {
     arguments: &'a [SliceInfoElem],
-    /// What is picked along each axis of the array.
+    /// The indices that are picked along each axis of the array.
     picks: Vec<Pick>,
 }
 
@@ -31,20 +31,20 @@ struct Pick {
     step: usize,
 }
 
-/// Why slice arguments pick nothing.
+/// The reason why slice arguments do not fit an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Misfit {
-    /// They are for so many axes, and the array has others.
+    /// They are for this number of axes, and the array has another.
     Ndim(usize),
-    /// This one reaches past the end of its axis.
+    /// This argument reaches past the end of its axis.
     Outside { axis: usize, asked: String },
     /// A step of 0.
     Step,
 }
 
 impl<'a> Region<'a> {
-    /// What the arguments pick of an array of this shape. It is what ndarray picks; where that
-    /// panics, a misfit.
+    /// The region that the arguments pick of an array of this shape: the one that ndarray picks, or
+    /// a misfit where ndarray panics.
     pub(super) fn new(
         arguments: &'a [SliceInfoElem],
         shape: &[usize],
@@ -78,7 +78,7 @@ impl<'a> Region<'a> {
         shape
     }
 
-    /// Where the elements lie in the file of the array.
+    /// The places of the elements in the file of the array.
     pub(super) fn lattice(&self, shape: &[usize], order: Order) -> Lattice {
         let whole = Lattice::whole(shape, order);
         let picks = shape::slowest_first(&self.picks, order);
@@ -88,8 +88,8 @@ impl<'a> Region<'a> {
         Lattice::new(start, axes.collect())
     }
 
-    /// Where the elements lie of which `part`, a lattice of an array in this order, has those that are picked: an axis for each of
-    /// the region's own. `None` where one runs backwards.
+    /// The places of the picked elements of `part`, a lattice of an array in this order, with an
+    /// axis for each axis of the region. `None` if an axis runs backwards.
     pub(crate) fn of(&self, part: &Lattice, order: Order) -> Option<Lattice> {
         let of_part = shape::slowest_first(&part.axes, order);
         let mut of_axes = self.picks.iter().zip(of_part);
@@ -111,8 +111,8 @@ impl<'a> Region<'a> {
         Some(Lattice::new(start, shape::slowest_first(&axes, order)))
     }
 
-    /// Takes an array of the region's shape for one whose indices are those of the
-    /// [lattice](Region::lattice): an axis for each of the file's, the slowest first, and
+    /// Rearranges an array of the region's shape so that its indices are those of the
+    /// [lattice](Region::lattice): an axis for each axis of the file, the slowest first, and
     /// ascending.
     pub(super) fn in_file<S: RawData>(
         &self,
@@ -139,9 +139,9 @@ impl<'a> Region<'a> {
     }
 }
 
-/// What one argument picks of an axis, or `None` if that ends before it.
+/// The indices that one argument picks of an axis, or `None` if the axis ends before them.
 fn pick(argument: &SliceInfoElem, axis_len: usize) -> Result<Option<Pick>, Misfit> {
-    // From the end, if it is negative.
+    // A negative index counts from the end.
     let absolute = |index: isize| match index {
         ..0 => axis_len.checked_sub(index.unsigned_abs()),
         0.. => Some(index.unsigned_abs()),
@@ -165,8 +165,7 @@ fn pick(argument: &SliceInfoElem, axis_len: usize) -> Result<Option<Pick>, Misfi
                 let (wide, apart) = (end - start, step.unsigned_abs());
                 let len = wide.div_ceil(apart);
                 let start = match step {
-                    // The first one is the last of the range, and the last one that many steps
-                    // before it.
+                    // The pick starts at the last index of the range and runs backwards.
                     ..0 if len > 0 => end - 1 - (len - 1) * apart,
                     _ => start,
                 };
@@ -180,7 +179,7 @@ fn pick(argument: &SliceInfoElem, axis_len: usize) -> Result<Option<Pick>, Misfi
 /// Elements of a file, at equal distances along each axis. Everything is counted in elements.
 #[derive(Clone, Debug)]
 pub(crate) struct Lattice {
-    /// The place of the first one.
+    /// The place of the first element.
     start: usize,
     /// The slowest axis first.
     axes: Vec<Level>,
@@ -190,9 +189,9 @@ pub(crate) struct Lattice {
 #[derive(Clone, Copy, Debug)]
 struct Level {
     len: usize,
-    /// The distance of neighbours.
+    /// The distance between neighbours.
     stride: usize,
-    /// What one index of all slower axes has.
+    /// The block of one index of all slower axes.
     block: Block,
 }
 
@@ -210,14 +209,14 @@ impl Level {
 struct Block {
     /// From its first element to the end of its last.
     span: usize,
-    /// The widest hole in it.
+    /// The widest hole in the block.
     hole: usize,
 }
 
 impl Block {
     const ELEMENT: Block = Block { span: 1, hole: 0 };
 
-    /// So many of it, at least one, at a distance of `stride`.
+    /// `len` of these blocks, at least one, at a distance of `stride`.
     fn repeated(self, len: usize, stride: usize) -> Block {
         match len {
             1 => self,
@@ -231,19 +230,19 @@ impl Block {
 
 /// Some elements of a lattice that are close to each other.
 struct Piece<'a> {
-    /// The place of the first one.
+    /// The place of the first element.
     start: usize,
-    /// From there to the end of the last one.
+    /// The length up to the end of the last element.
     span: usize,
     /// Whether there is no hole between them.
     is_run: bool,
-    /// Their indices along each axis of the lattice.
+    /// The indices of the elements along each axis of the lattice.
     indices: &'a [Range<usize>],
 }
 
 impl Lattice {
-    /// The elements from a place on, by length and stride along each axis, the slowest first: each stride is at least what an
-    /// index of the slower axis has.
+    /// The elements from a place on, by length and stride along each axis, the slowest first. Each
+    /// stride is at least the span of the faster axes.
     pub(crate) fn new(start: usize, axes: Vec<(usize, usize)>) -> Lattice {
         if axes.iter().any(|&(len, _)| len == 0) {
             let axes = axes.iter().map(|&(len, _)| Level { len, ..Level::NONE });
@@ -276,7 +275,7 @@ impl Lattice {
         Lattice::new(0, axes)
     }
 
-    /// The elements with these indices along each of its axes, of which there are as many or fewer: all of the others.
+    /// The elements with these indices along the first axes, and all elements along the others.
     pub(crate) fn cut(&self, indices: &[Range<usize>]) -> Lattice {
         let whole = self.axes.iter().map(|axis| 0..axis.len);
         let indices = indices.iter().cloned().chain(whole.skip(indices.len()));
@@ -301,12 +300,12 @@ impl Lattice {
         self.axes.iter().map(|axis| (axis.len, axis.stride))
     }
 
-    /// How many elements there are.
+    /// The number of elements.
     pub(crate) fn len(&self) -> usize {
         self.axes.iter().map(|axis| axis.len).product()
     }
 
-    /// From the first element to the end of the last, in the file.
+    /// The range of the file from the first element to the end of the last.
     pub(crate) fn hull(&self) -> Range<usize> {
         self.start..self.start + self.block(0).span
     }
@@ -316,7 +315,7 @@ impl Lattice {
         self.block(0).hole == 0
     }
 
-    /// Those of its elements that are in a range, in the order of the file, as lattices of their own.
+    /// The elements in a range, counted in the order of the file, as lattices of their own.
     pub(crate) fn range(&self, range: Range<usize>) -> Vec<Lattice> {
         let mut parts = Vec::new();
         if self.is_run() {
@@ -328,7 +327,7 @@ impl Lattice {
         parts
     }
 
-    /// [`range`](Lattice::range) of what has these indices along the slowest axes.
+    /// [`range`](Lattice::range) of the elements with these indices along the slowest axes.
     fn collect_range(
         &self,
         slower: &mut Vec<Range<usize>>,
@@ -380,10 +379,10 @@ impl Lattice {
             .into_iter()
     }
 
-    /// Calls `each` with all elements, in the order of the file, in pieces as large as they may be:
-    /// of at most `most` elements with holes of at most `hole` between them, or of any number
-    /// without a hole. If `each` says that it cannot take one of the latter, it comes again in
-    /// pieces of at most `most`.
+    /// Calls `each` with all elements, in the order of the file, in pieces that are as large as
+    /// allowed: at most `most` elements with holes of at most `hole` between them, or any number
+    /// without a hole. If `each` cannot take one of the latter, it comes again in pieces of at most
+    /// `most`.
     fn pieces<E>(
         &self,
         most: usize,
@@ -445,7 +444,7 @@ impl Lattice {
         Ok(())
     }
 
-    /// The place of each element of a piece in a buffer that has the piece from its first element
+    /// The place of each element of a piece in a buffer that holds the piece from its first element
     /// to its last.
     fn in_buffer(&self, piece: &Piece<'_>) -> StrideShape<IxDyn> {
         let lens: Vec<_> = piece.indices.iter().map(Range::len).collect();
@@ -453,17 +452,17 @@ impl Lattice {
         IxDyn(&lens).strides(IxDyn(&strides))
     }
 
-    /// How many elements a buffer has, of which no more than `most` are wanted at a time.
+    /// The length of a buffer of which at most `most` elements are used at a time.
     fn buffer_len(&self, most: usize) -> usize {
         self.block(0).span.min(most)
     }
 }
 
-/// Fills `into`, whose indices are those of the lattice, by way of `fetch`, which reads elements
-/// from a place in the file.
+/// Fills `into`, whose indices are those of the lattice. `fetch` reads elements from a place in the
+/// file.
 ///
-/// What has no holes is read to where it belongs, if it is in one piece there, too. All else goes
-/// through a buffer of `most` elements, with holes of up to `hole` elements read along.
+/// A piece without holes is read straight into `into`, if it is contiguous there, too. All else
+/// goes through a buffer of `most` elements, with holes of up to `hole` elements read along.
 pub(super) fn read<A: Element, E>(
     lattice: &Lattice,
     mut into: ArrayViewMutD<'_, A>,
@@ -494,12 +493,12 @@ pub(super) fn read<A: Element, E>(
     })
 }
 
-/// Writes `values`, whose indices are those of the lattice, by way of `put`, which writes bytes to
-/// the place of an element.
+/// Writes `values`, whose indices are those of the lattice. `put` writes bytes to the place of an
+/// element.
 ///
-/// What has no holes is written as it is. Elements with holes of up to `hole` elements between them
-/// are put where they belong in what `fetch` reads, and that is written back, `most` elements at a
-/// time: with a hole of 0 no byte is written but theirs.
+/// A piece without holes is written as it is. Elements with holes of up to `hole` elements between
+/// them are put into the bytes that `fetch` reads, which are written back, `most` elements at a
+/// time. With a `hole` of 0 only the elements themselves are written.
 pub(super) fn write<A: Element, E>(
     lattice: &Lattice,
     values: ArrayViewD<'_, A>,
@@ -533,7 +532,7 @@ pub(super) fn write<A: Element, E>(
     })
 }
 
-/// Why a buffer has the elements of a piece.
+/// The reason why a buffer has the elements of a piece.
 const IN_BUFFER: &str = "a buffer of the piece's span has all of its elements";
 
 fn slice(indices: &Range<usize>) -> Slice {
@@ -571,7 +570,7 @@ mod tests {
         prop_oneof![Just(Order::C), Just(Order::F)]
     }
 
-    /// What ndarray picks, or `None` if it panics.
+    /// The elements that ndarray picks, or `None` if it panics.
     fn naive(array: &ArrayD<u32>, arguments: &[SliceInfoElem]) -> Option<ArrayD<u32>> {
         let slice = std::panic::AssertUnwindSafe(|| array.slice(arguments).to_owned());
         let hook = std::panic::take_hook();
@@ -726,11 +725,11 @@ mod tests {
             spans
         };
         let shape = [1000, 100];
-        // Rows are read to their place at once, however many they are.
+        // Rows are read straight to their place, however many there are.
         assert_eq!(requests(&shape, s![10..910, ..].as_ref(), 64, 8), [90_000]);
-        // A tile row by row, for the holes are wide.
+        // A tile goes row by row, because the holes are wide.
         assert_eq!(requests(&shape, s![3..6, 10..70].as_ref(), 64, 8), [60; 3]);
-        // A column in strips, for the holes are narrow: ten elements are 901 places.
+        // A column goes in strips, because the holes are narrow: ten elements are 901 places.
         assert_eq!(requests(&shape, s![..20, 5].as_ref(), 950, 99), [901; 2]);
         assert_eq!(requests(&shape, s![..4, 5].as_ref(), 950, 98), [1; 4]);
         // Every other element, and backwards.

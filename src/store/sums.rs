@@ -1,14 +1,17 @@
-//! The bytes of a checksum file: pure functions on `&[u8]`, which know of no file. docs/format.md states the format.
+//! The bytes of a checksum file: pure functions on `&[u8]`, which know of no file. docs/format.md
+//! states the format.
 //!
-//! The sum is CRC-32 (IEEE 802.3) and a block has 8 KiB, because up to 11,450 bytes that sum *proves* something: one, two or
-//! three flipped bits always change it, wherever they are, and so does any damage within 32 neighbouring bits. Any other
-//! damage goes unnoticed once in 2^32 blocks. A hash such as xxHash has better odds for the rest (2^64) and proves nothing for
-//! the flipped bit; BLAKE3 would resist somebody who damages on purpose, but he could write the sums anew as well, and costs
-//! several times the time. CRC-32 is computed faster than a disk, or the page cache, delivers the bytes.
+//! The sum is CRC-32 (IEEE 802.3) and a block has 8 KiB, because up to 11,450 bytes that sum
+//! *proves* something: one, two or three flipped bits always change it, wherever they are, and so
+//! does any damage within 32 neighbouring bits. Any other damage goes unnoticed once in 2^32
+//! blocks. A hash such as xxHash has better odds for the rest (2^64) and proves nothing about
+//! flipped bits. BLAKE3 would resist damage on purpose, but takes several times as long, and an
+//! attacker could write new sums as well. CRC-32 is computed faster than a disk, or the page cache,
+//! delivers the bytes.
 
 use crate::error::ChecksumError;
 
-/// How many bytes have one sum.
+/// The bytes that one sum covers.
 pub(super) const BLOCK: usize = 8192;
 
 /// The bytes of a sum.
@@ -17,7 +20,7 @@ pub(super) const SUM: usize = 4;
 /// The bytes before the header of the array.
 pub(super) const HEAD: usize = 32;
 
-/// Where the bytes start that the file's own sum covers: behind that sum.
+/// The start of the bytes that the file's own sum covers: behind that sum.
 pub(super) const SUMMED_FROM: usize = 12;
 
 const MAGIC: &[u8; 7] = b"\x93NDSUMS";
@@ -28,11 +31,11 @@ const VERSION: u8 = 1;
 pub(super) struct Head {
     /// The sum of all bytes from [`SUMMED_FROM`] on.
     pub(super) sum: u32,
-    /// Where in the file of the array its elements start.
+    /// The offset of the elements in the file of the array.
     pub(super) offset: u64,
-    /// How many bytes the copy of its header has.
+    /// The length of the copy of the array's header.
     pub(super) header_len: u32,
-    /// Whether the file of the array has no header. The copy is then one that says the same.
+    /// Whether the file of the array has no header. The copy is then an equivalent native header.
     pub(super) raw: bool,
 }
 
@@ -112,21 +115,21 @@ impl Head {
         })
     }
 
-    /// Where the sums start.
+    /// The offset of the sums.
     pub(super) fn sums_at(self) -> u64 {
         HEAD as u64 + u64::from(self.header_len)
     }
 }
 
-/// What is said of a file that ends too early.
+/// The message about a file that ends too early.
 const CUT: &str = "they end too early";
 
-/// How many bytes the sums of so many bytes take.
+/// The bytes that the sums of `nbytes` bytes take.
 pub(super) fn len(nbytes: u64) -> u64 {
     nbytes.div_ceil(BLOCK as u64) * SUM as u64
 }
 
-/// The sums of the blocks in `bytes`, which start where a block does.
+/// The sums of the blocks in `bytes`, which start with a block.
 pub(super) fn of(bytes: &[u8]) -> impl Iterator<Item = [u8; SUM]> {
     bytes
         .chunks(BLOCK)
@@ -141,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    /// CRC-32 bit by bit, as its definition has it.
+    /// CRC-32 bit by bit, by its definition.
     fn naive(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(!0, |sum, &byte| {
             (0..8).fold(sum ^ u32::from(byte), |sum, _| times_x(sum))
@@ -203,8 +206,8 @@ mod tests {
         }
     }
 
-    /// Flips go unnoticed if their powers of x add up to zero, and moving them together changes nothing of that: so one of them
-    /// may be taken for the first bit of the block.
+    /// Flips go unnoticed if their powers of x add up to zero. Moving all of them by the same
+    /// distance does not change that, so one of them may be taken for the first bit of the block.
     #[test]
     fn one_two_or_three_flipped_bits_of_a_block_or_its_sum_never_go_unnoticed() {
         let bits = 8 * (BLOCK + SUM);

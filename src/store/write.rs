@@ -1,4 +1,5 @@
-//! Writing elements in bulk: by `write`, not by page faults, which cost more than the bytes they bring.
+//! Writes elements in bulk: by `write`, not by page faults, which cost more than the bytes that
+//! they bring.
 
 use std::fs::File;
 use std::io;
@@ -11,18 +12,19 @@ use crate::element::Element;
 use crate::shape::Order;
 use crate::sys;
 
-/// How many bytes to write before their writeback is started: enough for the disk to work at full speed, few enough
-/// that it begins at once and works while the rest is written.
+/// The bytes to write before their writeback is started: enough for the disk to work at full speed,
+/// and few enough that it starts soon and works while the rest is written.
 ///
-/// Steps end at round offsets of the file. Where one ended in the middle of a page (or of the larger unit that the page
-/// cache keeps), the next write would wait until that was on the disk: measured, half as fast.
+/// Steps end at round offsets of the file. If a step ended in the middle of a page (or of the
+/// larger unit that the page cache keeps), the next write would wait until that page was on the
+/// disk: measured, half as fast.
 const STEP: u64 = 8 << 20;
 
-/// Writes one stretch of a file after another, while the disk already works on what lies behind.
+/// Writes one stretch of a file after another, while the disk already works on earlier ones.
 pub(super) struct Writer<'a> {
     file: &'a File,
     offset: u64,
-    /// Up to here writeback was started.
+    /// The offset up to which writeback was started.
     started: u64,
 }
 
@@ -60,8 +62,8 @@ impl<'a> Writer<'a> {
         self.in_steps(len, |_, _, _| Ok(()))
     }
 
-    /// Takes `len` bytes of the file in pieces that end where its steps do, and starts the writeback of each step that
-    /// is complete.
+    /// Cuts `len` bytes of the file into pieces that end with its steps, and starts the writeback
+    /// of each complete step.
     fn in_steps(
         &mut self,
         len: u64,
