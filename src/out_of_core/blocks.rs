@@ -1,4 +1,4 @@
-//! Blocks: the parts of an array, one after the other, read into buffers that are used again.
+//! Blocks: parts of an array, one after the other, read into buffers that are used again.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut, Range};
@@ -21,24 +21,25 @@ use crate::store::Lattice;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Block<D, V> {
-    /// Where it starts in the array: its first index along each axis.
+    /// The start of the block in the array: its first index along each axis.
     pub start: D,
     /// Its elements.
     pub view: V,
 }
 
-/// The elements of a block, an array of their own. It is used for another block once it is dropped.
+/// The elements of a block, as an array of their own. Its buffer is used for another block once it
+/// is dropped.
 pub struct BlockArray<A, D: Dimension> {
-    /// There until it is dropped.
+    /// `Some` until it is dropped.
     array: Option<Array<A, D>>,
     spare: Spare<A>,
 }
 
-/// A buffer that waits for the next block, or none.
+/// A buffer that waits for the next block, if there is one.
 type Spare<A> = Arc<Mutex<Vec<A>>>;
 
 fn lock<A>(spare: &Spare<A>) -> MutexGuard<'_, Vec<A>> {
-    // Whatever panicked, a buffer is put there whole.
+    // A panic elsewhere leaves the buffer whole.
     spare.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -80,18 +81,21 @@ impl<A: fmt::Debug, D: Dimension> fmt::Debug for BlockArray<A, D> {
 impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// Walks over the array in blocks, in the order of the file.
     ///
-    /// A block is an array of its own, whose buffer the next one is read into as soon as it is dropped: a walk takes the
-    /// memory of the blocks that are kept, and of one more. [`for_each_block`](OutOfCore::for_each_block) and
-    /// `par_for_each_block` (feature `rayon`) lend their blocks.
+    /// A block is an array of its own, whose buffer the next one is read into as soon as it is
+    /// dropped: a walk takes the memory of the blocks that are kept, and of one more.
+    /// [`for_each_block`](OutOfCore::for_each_block) and `par_for_each_block` (feature `rayon`)
+    /// lend their blocks.
     ///
     /// # Errors
     ///
-    /// Each block is a result: [`Cancelled`](crate::ErrorKind::Cancelled), [`Io`](crate::ErrorKind::Io), [`Truncated`](crate::ErrorKind::Truncated), and
-    /// [`OverBudget`](crate::ErrorKind::OverBudget) for a block that is more than there is memory. An error is the last item.
+    /// Each block is a result: [`Cancelled`](crate::ErrorKind::Cancelled),
+    /// [`Io`](crate::ErrorKind::Io), [`Truncated`](crate::ErrorKind::Truncated), and
+    /// [`OverBudget`](crate::ErrorKind::OverBudget) for a block larger than memory. An error is the
+    /// last item.
     ///
     /// # Panics
     ///
-    /// If a block is to have no rows or elements, or a tile another rank than the array.
+    /// If a block would have no rows or elements, or a tile has another rank than the array.
     ///
     /// # Examples
     ///
@@ -110,23 +114,24 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn blocks(mut self, chunk: Chunk<D>) -> Blocks<'a, A, D> {
-        let walk = Walk::new(&self.source, &self.dim, &self.work, &chunk, "read");
+        let reader = BlockReader::new(&self.source, &self.dim, &self.work, &chunk, "read");
         let nbytes = self.source.nbytes() as u64;
         Blocks {
             meter: self.work.meter(self.source.context("read"), nbytes),
             source: self.source,
-            walk,
+            reader,
             spare: Arc::default(),
             next: 0,
         }
     }
 
-    /// Calls `each` with one block after the other, in the order of the file. See [`blocks`](OutOfCore::blocks).
+    /// Calls `each` with one block after the other, in the order of the file. See
+    /// [`blocks`](OutOfCore::blocks).
     ///
     /// # Errors
     ///
-    /// As for a block, and those of `each`: of any type that an [`Error`] turns into, such as `Box<dyn Error>`. One that has none
-    /// says `Ok::<_, Error>(())`.
+    /// As for a block, and those of `each`: of any type that an [`Error`] converts to, such as
+    /// `Box<dyn Error>`. A closure that never fails ends with `Ok::<_, Error>(())`.
     ///
     /// # Panics
     ///
@@ -136,24 +141,25 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         chunk: Chunk<D>,
         mut each: impl FnMut(Block<D, ArrayView<'_, A, D>>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let walk = Walk::new(&self.source, &self.dim, &self.work, &chunk, "read");
+        let reader = BlockReader::new(&self.source, &self.dim, &self.work, &chunk, "read");
         let nbytes = self.source.nbytes() as u64;
         let mut meter = self.work.meter(self.source.context("read"), nbytes);
         let mut buffer = Vec::new();
-        for index in 0..walk.grid.len() {
-            each(walk.load(&self.source, index, &mut buffer)?.as_view())?;
-            meter.add(walk.nbytes(index))?;
+        for index in 0..reader.grid.len() {
+            each(reader.load(&self.source, index, &mut buffer)?.as_view())?;
+            meter.add(reader.nbytes(index))?;
         }
         Ok(())
     }
 
-    /// Calls `each` with every block, on all threads of the current rayon pool. See [`blocks`](OutOfCore::blocks).
+    /// Calls `each` with every block, on all threads of the current rayon pool. See
+    /// [`blocks`](OutOfCore::blocks).
     ///
-    /// Blocks are begun in the order of the file. As many as there are threads are in memory at a time.
+    /// Blocks are begun in the order of the file. Each thread has one in memory at a time.
     ///
     /// # Errors
     ///
-    /// As for a block, and those of `each`: the first one ends it.
+    /// As for a block, and those of `each`: the first error ends the walk.
     ///
     /// # Panics
     ///
@@ -184,29 +190,34 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         chunk: Chunk<D>,
         each: impl Fn(Block<D, ArrayView<'_, A, D>>) -> Result<(), E> + Sync,
     ) -> Result<(), E> {
-        let walk = Walk::new(&self.source, &self.dim, &self.work, &chunk, "read");
+        let reader = BlockReader::new(&self.source, &self.dim, &self.work, &chunk, "read");
         let nbytes = self.source.nbytes() as u64;
         let mut meter = self.work.meter(self.source.context("read"), nbytes);
         let each =
-            |index, buffer: &mut Vec<A>| each(walk.load(&self.source, index, buffer)?.as_view());
-        let pieces = Pieces::independent(walk.grid.len());
-        pass::run(pieces, &mut meter, each, |index, ()| Ok(walk.nbytes(index)))
+            |index, buffer: &mut Vec<A>| each(reader.load(&self.source, index, buffer)?.as_view());
+        let pieces = Pieces::independent(reader.grid.len());
+        pass::run(pieces, &mut meter, each, |index, ()| {
+            Ok(reader.nbytes(index))
+        })
     }
 }
 
 impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
-    /// Calls `each` with one block after the other, in the order of the file, and writes back what it made of it.
+    /// Calls `each` with one block after the other, in the order of the file, and writes the
+    /// changed block back.
     ///
-    /// Blocks that were written are on their way to the disk while the next is at work, and leave the page cache if the array
-    /// would not stay there. A tile whose rows are short costs a call for each of them.
+    /// Written blocks go to the disk while `each` works on the next one, and leave the page cache
+    /// if the array would not stay there. A tile of short rows costs a call for each row.
     ///
     /// # Errors
     ///
-    /// - Those of `each`: its block is not written.
-    /// - [`Cancelled`](crate::ErrorKind::Cancelled), [`OverBudget`](crate::ErrorKind::OverBudget) for a block that is more than there is memory.
-    /// - [`Io`](crate::ErrorKind::Io), [`NoSpace`](crate::ErrorKind::NoSpace) (in a file with holes), [`Truncated`](crate::ErrorKind::Truncated) or
-    ///   [`Faulted`](crate::ErrorKind::Faulted) if somebody cut the file. If what was changed does not reach the disk the store is
-    ///   [`Poisoned`](crate::ErrorKind::Poisoned).
+    /// - Those of `each`, whose block is then not written.
+    /// - [`Cancelled`](crate::ErrorKind::Cancelled), [`OverBudget`](crate::ErrorKind::OverBudget)
+    ///   for a block larger than memory.
+    /// - [`Io`](crate::ErrorKind::Io), [`NoSpace`](crate::ErrorKind::NoSpace) (in a file with
+    ///   holes), [`Truncated`](crate::ErrorKind::Truncated) or
+    ///   [`Faulted`](crate::ErrorKind::Faulted) if somebody cut the file. If changes do not reach
+    ///   the disk the store is [`Poisoned`](crate::ErrorKind::Poisoned).
     ///
     /// # Panics
     ///
@@ -238,21 +249,21 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
         let change = Change::new(&self, &chunk);
         let mut written = change.written(&self.work);
         let mut buffer = Vec::new();
-        for index in 0..change.walk.grid.len() {
+        for index in 0..change.reader.grid.len() {
             change.visit(index, &mut buffer, true, &mut each)?;
             meter.add(written(index)?)?;
         }
         Ok(())
     }
 
-    /// Calls `each` with every block, on all threads of the current rayon pool, and writes back what it made of it. See
-    /// [`for_each_block_mut`](OutOfCoreMut::for_each_block_mut).
+    /// Calls `each` with every block, on all threads of the current rayon pool, and writes the
+    /// changed blocks back. See [`for_each_block_mut`](OutOfCoreMut::for_each_block_mut).
     ///
-    /// Blocks are begun in the order of the file. As many as there are threads are in memory at a time.
+    /// Blocks are begun in the order of the file. Each thread has one in memory at a time.
     ///
     /// # Errors
     ///
-    /// As [`for_each_block_mut`](OutOfCoreMut::for_each_block_mut): the first one ends it.
+    /// As [`for_each_block_mut`](OutOfCoreMut::for_each_block_mut): the first error ends the walk.
     ///
     /// # Panics
     ///
@@ -267,7 +278,7 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
         let change = Change::new(&self, &chunk);
         let mut written = change.written(&self.work);
         let each = |index, buffer: &mut Vec<A>| change.visit(index, buffer, false, &each);
-        let pieces = Pieces::independent(change.walk.grid.len());
+        let pieces = Pieces::independent(change.reader.grid.len());
         pass::run(pieces, &mut meter, each, |index, ()| Ok(written(index)?))
     }
 
@@ -280,17 +291,18 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
 /// A walk over blocks that are changed.
 struct Change<'s, 'a, A, D> {
     source: &'s Source<'a, A>,
-    walk: Walk<D>,
+    reader: BlockReader<D>,
 }
 
 impl<'s, 'a, A: Element, D: Dimension> Change<'s, 'a, A, D> {
     fn new(mutable: &'s OutOfCoreMut<'a, A, D>, chunk: &Chunk<D>) -> Change<'s, 'a, A, D> {
         let OutOfCoreMut { source, dim, work } = mutable;
-        let walk = Walk::new(source, dim, work, chunk, WRITE);
-        Change { source, walk }
+        let reader = BlockReader::new(source, dim, work, chunk, WRITE);
+        Change { source, reader }
     }
 
-    /// Reads a block, has it changed and writes it. Whether no other thread writes meanwhile is up to the caller.
+    /// Reads a block, calls `each` to change it and writes it. `alone` states that no other thread
+    /// writes meanwhile.
     fn visit<E: From<Error>>(
         &self,
         index: usize,
@@ -298,9 +310,9 @@ impl<'s, 'a, A: Element, D: Dimension> Change<'s, 'a, A, D> {
         alone: bool,
         mut each: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut loaded = self.walk.load(self.source, index, buffer)?;
+        let mut loaded = self.reader.load(self.source, index, buffer)?;
         each(loaded.as_view_mut())?;
-        let lattice = self.walk.lattice(self.source, index);
+        let lattice = self.reader.lattice(self.source, index);
         let lens: Vec<_> = lattice.axes().map(|(len, _)| len).collect();
         let view = ArrayView::from_shape(IxDyn(&lens), &*loaded.elements);
         let view = view.expect("the block has as many elements");
@@ -308,9 +320,10 @@ impl<'s, 'a, A: Element, D: Dimension> Change<'s, 'a, A, D> {
         Ok(file.write_lattice(&lattice, view, alone)?)
     }
 
-    /// What is to be done about each block that was written, in their order. Returns how many bytes it has.
+    /// The closure to call after each block was written, in their order. It returns the bytes of
+    /// the block.
     fn written(&self, work: &Work<'a>) -> impl FnMut(usize) -> Result<u64> + use<'_, 's, 'a, A, D> {
-        let (file, walk) = (self.source.file(), &self.walk);
+        let (file, reader) = (self.source.file(), &self.reader);
         let in_file = |elements: Range<usize>| {
             let bytes = elements.start * size_of::<A>()..elements.end * size_of::<A>();
             file.array.in_file(bytes)
@@ -319,25 +332,25 @@ impl<'s, 'a, A: Element, D: Dimension> Change<'s, 'a, A, D> {
         let mut behind = Behind::new(file.file(), extent.clone(), work);
         move |index| {
             // The rows of the next block may be those of this one.
-            let done = match index + 1 < walk.grid.len() {
-                true => in_file(walk.rows(self.source, index + 1).hull()).start,
+            let done = match index + 1 < reader.grid.len() {
+                true => in_file(reader.rows(self.source, index + 1).hull()).start,
                 false => extent.end,
             };
             behind.reached(done).map_err(|error| {
-                // The kernel tells it once, and not the flush to come.
+                // The kernel reports a lost write once, and would not report it to the next flush.
                 file.poison();
                 file.context(WRITE).step("write back").io(error)
             })?;
-            Ok(walk.nbytes(index))
+            Ok(reader.nbytes(index))
         }
     }
 }
 
-/// What a walk that changes blocks is called in errors.
+/// The operation that errors name when blocks are changed.
 const WRITE: &str = "write to";
 
-/// The way over the blocks of an array.
-struct Walk<D> {
+/// Reads the blocks of an array.
+struct BlockReader<D> {
     grid: Grid<D>,
     order: Order,
     itemsize: usize,
@@ -369,16 +382,16 @@ impl<A, D: Dimension> Loaded<'_, A, D> {
     }
 }
 
-impl<D: Dimension> Walk<D> {
+impl<D: Dimension> BlockReader<D> {
     fn new<A: Element>(
         source: &Source<'_, A>,
         dim: &D,
         work: &Work<'_>,
         chunk: &Chunk<D>,
         op: &'static str,
-    ) -> Walk<D> {
+    ) -> BlockReader<D> {
         let order = source.order();
-        Walk {
+        BlockReader {
             grid: Grid::new(dim, order, size_of::<A>(), chunk),
             order,
             itemsize: size_of::<A>(),
@@ -391,7 +404,7 @@ impl<D: Dimension> Walk<D> {
         (self.grid.block(index).1.size() * self.itemsize) as u64
     }
 
-    /// Where the elements of a block are in the file.
+    /// The places of a block's elements in the file.
     fn lattice<A: Element>(&self, source: &Source<'_, A>, index: usize) -> Lattice {
         let (start, shape) = self.grid.block(index);
         let indices = start.slice().iter().zip(shape.slice());
@@ -400,7 +413,7 @@ impl<D: Dimension> Walk<D> {
         source.part().lattice.cut(&indices)
     }
 
-    /// Where all elements are that have one of the rows of a block.
+    /// The places of all elements in the rows of a block.
     fn rows<A: Element>(&self, source: &Source<'_, A>, index: usize) -> Lattice {
         let (start, shape) = self.grid.block(index);
         let axis = shape::slowest_axis(start.ndim(), self.order);
@@ -408,7 +421,7 @@ impl<D: Dimension> Walk<D> {
         source.part().lattice.cut(rows.as_slice())
     }
 
-    /// Reads a block into a buffer, which it makes as long as the block.
+    /// Reads a block into a buffer, which becomes as long as the block.
     fn read<A: Element>(
         &self,
         source: &Source<'_, A>,
@@ -445,7 +458,7 @@ impl<D: Dimension> Walk<D> {
 /// The blocks of an array, in the order of the file. See [`OutOfCore::blocks`].
 pub struct Blocks<'a, A, D> {
     source: Source<'a, A>,
-    walk: Walk<D>,
+    reader: BlockReader<D>,
     meter: Meter<'a>,
     spare: Spare<A>,
     next: usize,
@@ -458,35 +471,35 @@ impl<A: Element, D: Dimension> Iterator for Blocks<'_, A, D> {
         let index = self.next;
         self.next += 1;
         let block = self.finish(index).and_then(|()| {
-            let index = (index < self.walk.grid.len()).then_some(index);
+            let index = (index < self.reader.grid.len()).then_some(index);
             index.map(|index| self.block(index)).transpose()
         });
         if !matches!(block, Ok(Some(_))) {
-            self.walk.grid.clear();
+            self.reader.grid.clear();
         }
         block.transpose()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.walk.grid.len().saturating_sub(self.next);
+        let left = self.reader.grid.len().saturating_sub(self.next);
         (left.min(1), Some(left + 1))
     }
 }
 
 impl<A: Element, D: Dimension> Blocks<'_, A, D> {
-    /// Whoever asks for a block is done with the one before.
+    /// A caller who asks for a block is done with the one before.
     fn finish(&mut self, index: usize) -> Result<()> {
-        if index == 0 || index > self.walk.grid.len() {
+        if index == 0 || index > self.reader.grid.len() {
             return Ok(());
         }
-        self.meter.add(self.walk.nbytes(index - 1))
+        self.meter.add(self.reader.nbytes(index - 1))
     }
 
     fn block(&self, index: usize) -> Result<Block<D, BlockArray<A, D>>> {
         let mut elements = std::mem::take(&mut *lock(&self.spare));
-        self.walk.read(&self.source, index, &mut elements)?;
-        let (start, shape) = self.walk.grid.block(index);
-        let shape = shape.set_f(self.walk.order == Order::F);
+        self.reader.read(&self.source, index, &mut elements)?;
+        let (start, shape) = self.reader.grid.block(index);
+        let shape = shape.set_f(self.reader.order == Order::F);
         let array = Array::from_shape_vec(shape, elements).expect("they are that many");
         let view = BlockArray {
             array: Some(array),

@@ -1,4 +1,4 @@
-//! Creating an array block by block: the next one is computed while the last one is on its way to the disk.
+//! Creates an array block by block: the next block is computed while the last one goes to the disk.
 
 use std::path::Path;
 
@@ -17,23 +17,26 @@ use crate::store::{self, Layout, Options, Store, Target};
 /// The bytes that are gathered before they are written, unless a block has more.
 const GATHER: usize = 1 << 20;
 
-/// How many buffers there are: one that is filled, one that is written, and one that waits for whoever is slower.
+/// The number of buffers: one that is filled, one that is written, and one that waits for the
+/// slower of the two.
 const BUFFERS: usize = 3;
 
 impl<A: Element, D: Dimension> Store<A, D> {
-    /// Creates a file whose elements `fill` computes, `rows` rows at a time, in place of an old one.
+    /// Creates a file whose elements `fill` computes, `rows` rows at a time. It replaces an old
+    /// file.
     ///
-    /// Each block is a piece of zeros in memory, not of a map: it takes no page faults, and a full disk is an error. While one is
-    /// computed those before are written, and leave the page cache if the file would not stay there. Blocks come in the order
-    /// of the file: a row is one index of the slowest axis, the first in C order, the last in Fortran order. Takes three times
-    /// the memory of a block, or 3 MiB.
+    /// Each block is an array of zeros in memory, not in a map: it takes no page faults, and a full
+    /// disk is an error. While a block is computed the earlier ones are written, and leave the page
+    /// cache if the file would not stay there. Blocks come in the order of the file: a row is one
+    /// index of the slowest axis, the first in C order, the last in Fortran order. Takes three
+    /// times the memory of a block, or 3 MiB.
     ///
-    /// The file is durable when this returns, and there as a whole or not at all.
+    /// The file is durable when this returns; it appears as a whole or not at all.
     ///
     /// # Errors
     ///
-    /// As [`create`](Store::create), and those of `fill`: of any type that an [`Error`] turns into, such as `Box<dyn Error>`. One
-    /// that has none says `Ok::<_, Error>(())`.
+    /// As [`create`](Store::create), and those of `fill`: of any type that an [`Error`] converts
+    /// to, such as `Box<dyn Error>`. A closure that never fails ends with `Ok::<_, Error>(())`.
     ///
     /// # Panics
     ///
@@ -67,7 +70,8 @@ impl<A: Element, D: Dimension> Store<A, D> {
 }
 
 impl Options {
-    /// Creates a file whose elements `fill` computes, `rows` rows at a time. See [`Store::create_with`].
+    /// Creates a file whose elements `fill` computes, `rows` rows at a time. See
+    /// [`Store::create_with`].
     ///
     /// # Errors
     ///
@@ -94,7 +98,7 @@ impl Options {
     }
 }
 
-/// Gathers the blocks in buffers, while those that are full are written.
+/// Collects the blocks in buffers, while full buffers are written.
 fn fill_blocks<A: Element, D: Dimension, E: From<Error>>(
     target: &Target<'_>,
     grid: &Grid<D>,
@@ -103,7 +107,7 @@ fn fill_blocks<A: Element, D: Dimension, E: From<Error>>(
 ) -> Result<(), E> {
     let len = grid.shape().size();
     let mut blocks = (0..grid.len()).map(|index| grid.block(index)).peekable();
-    // The first block is as large as any.
+    // No block is larger than the first.
     let block = blocks.peek().map_or(0, |(_, shape)| shape.size());
     let capacity = block.max(GATHER / size_of::<A>()).min(len);
     let gather_blocks = |elements: &mut Vec<A>| {

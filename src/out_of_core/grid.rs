@@ -4,14 +4,15 @@ use ndarray::{Dimension, IntoDimension};
 
 use crate::shape::Order;
 
-/// How large the blocks of an array are. Those at its end may be smaller.
+/// The size of the blocks of an array. Blocks at its end may be smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chunk<D> {
-    /// So many rows: indices of the slowest axis, the first in C order, the last in Fortran order.
+    /// This number of rows: indices of the slowest axis, the first in C order, the last in Fortran
+    /// order.
     Rows(usize),
-    /// As many rows as fill at most so many bytes, at least one.
+    /// As many rows as fill at most this number of bytes, at least one.
     Bytes(usize),
-    /// A tile: so many indices along each axis.
+    /// A tile of this shape.
     Shape(D),
 }
 
@@ -26,7 +27,7 @@ impl<D: Dimension> Chunk<D> {
 #[derive(Clone, Debug)]
 pub(super) struct Grid<D> {
     shape: D,
-    /// Of each block but the last ones.
+    /// The shape of each block except the last ones.
     chunk: D,
     order: Order,
     len: usize,
@@ -68,7 +69,7 @@ impl<D: Dimension> Grid<D> {
         let len = if shape.size() == 0 {
             0
         } else {
-            // No more than there are elements.
+            // A block has no more indices than the axis.
             let axes = shape.slice().iter().zip(chunk.slice());
             axes.map(|(&axis, &chunk)| axis.div_ceil(chunk)).product()
         };
@@ -85,7 +86,7 @@ impl<D: Dimension> Grid<D> {
         self.len = 0;
     }
 
-    /// How many blocks there are.
+    /// The number of blocks.
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -94,7 +95,7 @@ impl<D: Dimension> Grid<D> {
         self.shape.clone()
     }
 
-    /// The axes, those that vary fastest in the file first.
+    /// The axes, starting with the one that varies fastest in the file.
     fn fastest_first(&self) -> impl Iterator<Item = usize> + Clone + use<D> {
         let ndim = self.shape.ndim();
         let order = self.order;

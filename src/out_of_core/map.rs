@@ -15,9 +15,9 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::shape::Order;
 use crate::store::{self, Layout, Store, Target};
 
-/// Arrays of one shape and order whose elements are taken together.
+/// Arrays of one shape and order whose elements are combined index by index.
 ///
-/// Made by [`OutOfCore::zip`], with the settings of the first array.
+/// [`OutOfCore::zip`] makes one, with the settings of the first array.
 #[must_use = "nothing is done until `map` is called"]
 pub struct Zip<'a, S, D> {
     sources: S,
@@ -27,14 +27,14 @@ pub struct Zip<'a, S, D> {
     work: Work<'a>,
 }
 
-/// A [`Zip`] of what `S` is and one array more.
-pub(super) type And<'a, S, B, D> = Zip<'a, (S, Source<'a, B>), D>;
+/// A [`Zip`] of `S` and one more array.
+pub(super) type ZipWith<'a, S, B, D> = Zip<'a, (S, Source<'a, B>), D>;
 
-/// Where the elements of a [`Zip`] come from: one array, or some of them and one more.
+/// The arrays of a [`Zip`]: one, or several and one more.
 pub trait Sources: Sync {
     /// The elements at one index: `A`, `(A, B)`, `((A, B), C)`.
     type Item;
-    /// Where they are kept while they are converted.
+    /// The buffers that hold elements while they are converted.
     type Scratch: Default + Send;
 
     /// The elements of a range of the file.
@@ -87,15 +87,17 @@ impl<S: Sources, B: Element> Sources for (S, Source<'_, B>) {
 }
 
 impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
-    /// Makes a new file of what `f` makes of each element: ndarray's `mapv`, out of core.
+    /// Makes a new file of the results of `f` for each element: ndarray's `mapv`, out of core.
     ///
-    /// The new array has the same shape and order. With the feature `rayon`, `f` runs on all threads of the current pool.
-    /// The file is durable when this returns, and there as a whole or not at all.
+    /// The new array has the same shape and order. With the feature `rayon`, `f` runs on all
+    /// threads of the current pool. The file is durable when this returns; it appears as a whole or
+    /// not at all.
     ///
     /// # Errors
     ///
     /// - [`Cancelled`](ErrorKind::Cancelled), and those of [`Store::create`].
-    /// - [`InvalidOption`](ErrorKind::InvalidOption) if [`output`](OutOfCore::output) asks for the other order.
+    /// - [`InvalidOption`](ErrorKind::InvalidOption) if [`output`](OutOfCore::output) asks for the
+    ///   other order.
     /// - [`Locked`](ErrorKind::Locked) if `path` names the array itself: write to another file.
     /// - [`Truncated`](ErrorKind::Truncated), [`Io`](ErrorKind::Io).
     ///
@@ -120,12 +122,13 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         self.alone().map(path, f)
     }
 
-    /// Makes a new file of what `f` makes of each element, unless it fails for one of them: then there is no new file.
+    /// Makes a new file of the results of `f` for each element. If `f` fails for one of them, no
+    /// new file is made.
     ///
     /// # Errors
     ///
-    /// As [`map`](OutOfCore::map), and one of those of `f`, which is called no more after it by the thread that had it. They are of
-    /// any type that an [`Error`] turns into, such as `Box<dyn Error>`.
+    /// As [`map`](OutOfCore::map), and an error of `f`; the thread that got it does not call `f`
+    /// again. The error is of any type that an [`Error`] converts to, such as `Box<dyn Error>`.
     ///
     /// # Examples
     ///
@@ -152,7 +155,8 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         self.alone().try_map(path, f)
     }
 
-    /// Makes a new file of the same elements as those of another type. See [`AsType`] for what becomes of each.
+    /// Makes a new file of the same elements converted to another type. [`AsType`] defines the
+    /// conversion.
     ///
     /// # Errors
     ///
@@ -178,12 +182,13 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         self.map(path, A::as_type)
     }
 
-    /// Takes the elements of this array and of another one together, for [`Zip::map`].
+    /// Combines the elements of this array with those of another one, for [`Zip::map`].
     ///
     /// # Errors
     ///
-    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch); [`InvalidOption`](ErrorKind::InvalidOption) if the arrays lie in different orders in
-    /// their files, in which no piece of one is a piece of the other.
+    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch); [`InvalidOption`](ErrorKind::InvalidOption) if
+    /// the arrays have different orders in their files, because then no piece of one matches a
+    /// piece of the other.
     ///
     /// # Examples
     ///
@@ -203,7 +208,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     pub fn zip<B: Element>(
         self,
         other: OutOfCore<'a, B, D>,
-    ) -> Result<And<'a, Source<'a, A>, B, D>> {
+    ) -> Result<ZipWith<'a, Source<'a, A>, B, D>> {
         self.alone().zip(other)
     }
 
@@ -219,12 +224,12 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
 }
 
 impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
-    /// Takes the elements of one array more.
+    /// Adds another array.
     ///
     /// # Errors
     ///
     /// As [`OutOfCore::zip`].
-    pub fn zip<B: Element>(self, other: OutOfCore<'a, B, D>) -> Result<And<'a, S, B, D>> {
+    pub fn zip<B: Element>(self, other: OutOfCore<'a, B, D>) -> Result<ZipWith<'a, S, B, D>> {
         let context = other.source.context("zip");
         if self.dim != other.dim {
             return Err(context.fail(ErrorKind::ShapeMismatch {
@@ -246,7 +251,8 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
         })
     }
 
-    /// Makes a new file of what `f` makes of the elements at each index: of `(a, b)`, or of `((a, b), c)` for three arrays.
+    /// Makes a new file of the results of `f` for the elements at each index: `(a, b)`, or
+    /// `((a, b), c)` for three arrays.
     ///
     /// # Errors
     ///
@@ -259,7 +265,7 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
         self.try_map(path, |item| Ok(f(item)))
     }
 
-    /// As [`map`](Zip::map), unless `f` fails for one of them. See [`OutOfCore::try_map`].
+    /// As [`map`](Zip::map), with an `f` that can fail. See [`OutOfCore::try_map`].
     ///
     /// # Errors
     ///
@@ -298,7 +304,8 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
             let range = piece(index);
             let position = range.start * size_of::<B>();
             output.clear();
-            // As many as there are, so that a loop that cannot fail has no branch for each of them.
+            // All of them without a check in between, so that a loop that cannot fail has no branch
+            // for each element.
             let mut failed = None;
             output.extend(sources.read(range, scratch)?.map(|item| {
                 if failed.is_some() {

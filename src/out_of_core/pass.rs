@@ -1,12 +1,14 @@
 //! The scheduler: pieces of work on all threads, begun and delivered in order.
 //!
-//! What an operation does is two closures. One works on a piece, with a buffer that its thread keeps in its cache; the other takes
-//! the results, one after the other, in the order of the pieces. Pieces that follow one another in a file are read by whichever
-//! thread is free, so the file is read in order however many threads there are, and the kernel reads ahead by itself.
+//! An operation is two closures. One works on a piece, with a buffer that its thread keeps in its
+//! cache; the other takes the results one by one, in the order of the pieces. The next free thread
+//! reads the next piece of the file, so the file is read in order however many threads there are,
+//! and the kernel reads ahead by itself.
 //!
-//! No piece is begun more than a window ahead of the first that is not delivered. That bounds the results that wait for a slow
-//! thread. A thread that is too far ahead does not wait, because the one that is behind may need it for work of its own in the
-//! same pool: it ends, and another one is started in its place when there is room.
+//! No piece is begun more than a window ahead of the first that is not delivered. That bounds the
+//! results that wait for a slow thread. A thread that is too far ahead does not wait, because the
+//! slow thread may need it for work of its own in the same pool: it ends, and another thread is
+//! started in its place when there is room.
 
 #[cfg(feature = "rayon")]
 use std::collections::VecDeque;
@@ -16,7 +18,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use super::work::Meter;
 use crate::error::Error;
 
-/// How many threads [`run`] works with: those of the current pool of rayon, or one where a pool cannot be started.
+/// The number of threads that [`run`] works with: those of the current pool of rayon, or one if no
+/// pool can be started.
 pub(super) fn threads() -> usize {
     #[cfg(feature = "rayon")]
     if has_pool() {
@@ -25,13 +28,15 @@ pub(super) fn threads() -> usize {
     1
 }
 
-/// Whether this thread is in a pool, or the global one could be started. Without it every call of rayon would panic.
+/// Whether this thread is in a pool, or the global pool could be started. Without a pool every call
+/// of rayon would panic.
 #[cfg(feature = "rayon")]
 fn has_pool() -> bool {
     static GLOBAL: OnceLock<bool> = OnceLock::new();
     let start = || match rayon::ThreadPoolBuilder::new().build_global() {
         Ok(()) => true,
-        // Only what the system refused has a source: otherwise somebody else has started it.
+        // Only an error of the system has a source; any other error means that the pool was started
+        // elsewhere.
         Err(error) => std::error::Error::source(&error).is_none(),
     };
     rayon::current_thread_index().is_some() || *GLOBAL.get_or_init(start)
@@ -39,27 +44,27 @@ fn has_pool() -> bool {
 
 /// The pieces of an operation.
 pub(super) struct Pieces {
-    /// How many there are.
+    /// The number of pieces.
     pub(super) count: usize,
-    /// So many may be begun and not delivered.
+    /// The number that may be begun and not delivered.
     pub(super) window: usize,
 }
 
 impl Pieces {
-    /// So many pieces, none of which depends on another one.
+    /// `count` pieces that do not depend on each other.
     pub(super) fn independent(count: usize) -> Pieces {
-        // A single one needs no pool, which starts its threads when it is first asked for.
+        // A single piece needs no pool, whose threads start when it is first used.
         let window = if count > 1 { 2 * threads() } else { 1 };
         Pieces { count, window }
     }
 }
 
-/// Runs `each` on every piece, by its number, and passes what it returns to `deliver`, in order, which says how many bytes are
-/// done by that.
+/// Runs `each` on every piece, by its number, and passes the results in order to `deliver`, which
+/// returns the number of bytes that this completes.
 ///
-/// With the feature `rayon` the threads of the current pool take the pieces, each the next one that is free; without it
-/// they are done one after the other. `each` finds its buffer as another piece left it. The first error ends it, and is
-/// returned; so does a panic, which goes on.
+/// With the feature `rayon`, each thread of the current pool takes the next free piece; without it
+/// they are done one after the other. `each` finds its buffer as another piece left it. The first
+/// error ends the run, and is returned; a panic ends it too, and is passed on.
 pub(super) fn run<B: Default + Send, T: Send, E: From<Error> + Send>(
     pieces: Pieces,
     meter: &mut Meter<'_>,
@@ -84,7 +89,7 @@ fn on_all_threads<B: Default + Send, T: Send, E: Send>(
     deliver: impl FnMut(usize, T) -> Result<(), E> + Send,
 ) -> Result<(), E> {
     let started = threads().min(pieces.count).min(pieces.window);
-    let line = Line {
+    let queue = Queue {
         pieces,
         begun: 0,
         delivered: 0,
@@ -96,7 +101,7 @@ fn on_all_threads<B: Default + Send, T: Send, E: Send>(
         stopped: false,
     };
     let crew = Crew {
-        line: Mutex::new(line),
+        queue: Mutex::new(queue),
         each,
     };
     rayon::scope(|scope| {
@@ -104,33 +109,33 @@ fn on_all_threads<B: Default + Send, T: Send, E: Send>(
             scope.spawn(|scope| crew.work(scope));
         }
     });
-    let line = crew.line.into_inner();
-    let line = line.unwrap_or_else(PoisonError::into_inner);
-    line.failed.map_or(Ok(()), Err)
+    let queue = crew.queue.into_inner();
+    let queue = queue.unwrap_or_else(PoisonError::into_inner);
+    queue.failed.map_or(Ok(()), Err)
 }
 
-/// What the threads share.
+/// The state that the threads share.
 #[cfg(feature = "rayon")]
 struct Crew<F, G, B, T, E> {
-    line: Mutex<Line<G, B, T, E>>,
+    queue: Mutex<Queue<G, B, T, E>>,
     each: F,
 }
 
-/// Which pieces are begun and which delivered, and what waits until those before it are.
+/// The pieces that were begun and delivered, and the results that wait for earlier ones.
 #[cfg(feature = "rayon")]
-struct Line<G, B, T, E> {
+struct Queue<G, B, T, E> {
     pieces: Pieces,
     begun: usize,
     delivered: usize,
-    /// The results from `delivered` on, of which the first is not there yet.
+    /// The results from `delivered` on; the first of them has not arrived.
     waiting: VecDeque<Option<T>>,
-    /// Of the threads that ended.
+    /// The buffers of the threads that ended.
     buffers: Vec<B>,
-    /// How many threads ended because they were too far ahead.
+    /// The number of threads that ended because they were too far ahead.
     resting: usize,
     deliver: G,
     failed: Option<E>,
-    /// No further piece is begun, because something failed.
+    /// Whether no further piece is begun, because one failed.
     stopped: bool,
 }
 
@@ -143,26 +148,26 @@ where
     T: Send,
     E: Send,
 {
-    fn lock(&self) -> MutexGuard<'_, Line<G, B, T, E>> {
-        // Only a panic in `deliver` poisons it, and that goes on through the scope.
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Queue<G, B, T, E>> {
+        // Only a panic in `deliver` poisons the lock, and the scope passes that panic on.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one piece after the other, as long as there is one to be begun.
+    /// Works on one piece after the other, as long as there are pieces to begin.
     fn work<'s>(&'s self, scope: &rayon::Scope<'s>) {
         let stop = StopOnPanic(self);
-        let mut line = self.lock();
-        let mut buffer = line.buffers.pop().unwrap_or_default();
-        while let Some(index) = line.begin() {
-            drop(line);
+        let mut queue = self.lock();
+        let mut buffer = queue.buffers.pop().unwrap_or_default();
+        while let Some(index) = queue.begin() {
+            drop(queue);
             let result = (self.each)(index, &mut buffer);
-            line = self.lock();
-            for _ in 0..line.take(index, result) {
+            queue = self.lock();
+            for _ in 0..queue.take(index, result) {
                 scope.spawn(|scope| self.work(scope));
             }
         }
-        line.buffers.push(buffer);
-        drop(line);
+        queue.buffers.push(buffer);
+        drop(queue);
         std::mem::forget(stop);
     }
 }
@@ -174,23 +179,23 @@ struct StopOnPanic<'s, F, G, B, T, E>(&'s Crew<F, G, B, T, E>);
 #[cfg(feature = "rayon")]
 impl<F, G, B, T, E> Drop for StopOnPanic<'_, F, G, B, T, E> {
     fn drop(&mut self) {
-        let line = self.0.line.lock();
-        line.unwrap_or_else(PoisonError::into_inner).stopped = true;
+        let queue = self.0.queue.lock();
+        queue.unwrap_or_else(PoisonError::into_inner).stopped = true;
     }
 }
 
 #[cfg(feature = "rayon")]
-impl<G, B, T, E> Line<G, B, T, E>
+impl<G, B, T, E> Queue<G, B, T, E>
 where
     G: FnMut(usize, T) -> Result<(), E>,
 {
-    /// How many pieces there are to be begun now.
+    /// The number of pieces that may be begun now.
     fn ready(&self) -> usize {
         let end = self.pieces.count.min(self.delivered + self.pieces.window);
         if self.stopped { 0 } else { end - self.begun }
     }
 
-    /// The next piece for a thread. Without one it ends.
+    /// The next piece for a thread. Without one the thread ends.
     fn begin(&mut self) -> Option<usize> {
         if self.ready() == 0 {
             self.resting += 1;
@@ -200,8 +205,8 @@ where
         Some(self.begun - 1)
     }
 
-    /// Takes a result and delivers what is next in line. Says how many threads are to be started, beside the one that brought
-    /// it.
+    /// Takes a result and delivers those that are next in the queue. Returns the number of threads
+    /// to start besides the caller.
     fn take(&mut self, index: usize, result: Result<T, E>) -> usize {
         match result {
             Ok(result) => {

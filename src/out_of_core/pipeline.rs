@@ -1,8 +1,9 @@
-//! Two stages at once: the calling thread fills buffers, and another one writes those that are full. Where the system starts no
-//! thread they take turns.
+//! Two stages at once: the calling thread fills buffers, and another thread writes the full ones.
+//! If the system starts no thread they take turns.
 //!
-//! The buffers go round, so each stage waits for the slower of the two, and memory holds them and no more. Whichever stage
-//! ends first takes its ends of the channels along, be it by an error or a panic, on which the other one stops.
+//! The buffers go round, so each stage waits for the slower of the two, and memory holds no more
+//! than the buffers. A stage that ends, even by an error or a panic, closes its ends of the
+//! channels, which stops the other stage.
 
 use std::panic;
 use std::sync::mpsc;
@@ -10,10 +11,10 @@ use std::thread;
 
 use crate::error::{Error, Result};
 
-/// Has `fill` fill one of the `buffers` after the other, until it returns `None`, and `write` write them in the same order, each
-/// with what `fill` returned for it.
+/// Calls `fill` for one of the `buffers` after the other, until it returns `None`, and `write` for
+/// each of them in the same order, with the value that `fill` returned for it.
 ///
-/// The first error ends it. If both stages have one, that of `write` is returned.
+/// The first error ends both stages. If both fail, the error of `write` is returned.
 pub(super) fn run<B: Send, C: Send, E: From<Error>>(
     buffers: impl IntoIterator<Item = B>,
     mut fill: impl FnMut(&mut B) -> Result<Option<C>, E>,
@@ -28,7 +29,7 @@ pub(super) fn run<B: Send, C: Send, E: From<Error>>(
         let write_all = move || {
             for (content, buffer) in passed {
                 write(content, &buffer)?;
-                // Nobody waits for it once all is filled.
+                // Nobody waits for the buffer once all are filled.
                 let _ = back.send(buffer);
             }
             Ok(())
@@ -53,7 +54,7 @@ pub(super) fn run<B: Send, C: Send, E: From<Error>>(
         let written = writer
             .join()
             .unwrap_or_else(|panicked| panic::resume_unwind(panicked));
-        // Where the writer failed the other stage only stopped.
+        // If the writer failed, the other stage just stopped.
         Some(written.map_err(E::from).and(filled))
     });
     at_once.unwrap_or_else(|| in_turn(buffers, fill, write))
@@ -152,7 +153,7 @@ mod tests {
             assert!(of_fill.to_string().contains("fill"), "{of_fill}");
             let of_write = hundred(|_| Ok(()), fails("write")).unwrap_err();
             assert!(of_write.to_string().contains("write"), "{of_write}");
-            // The writer fails at what was filled before the other stage does.
+            // The writer fails at a buffer that was filled before the other stage fails.
             let fill = |number| match number == at + 1 {
                 true => Err(failure("fill")),
                 false => Ok(()),

@@ -9,14 +9,16 @@ use super::work::{Meter, Work};
 use crate::element::Element;
 use crate::error::{Context, Result};
 
-/// The bytes of a piece: so many that what each costs does not count, and that a buffer of them stays in the cache.
+/// The bytes of a piece: enough that the cost of each does not count, and few enough to stay in the
+/// cache.
 pub(super) const PIECE: usize = 1 << 20;
 
 impl<'a, A: Element> Source<'a, A> {
-    /// Calls `visit` with all elements, piece by piece, and `deliver` with what it returns, in the order of the file.
+    /// Calls `visit` with all elements, piece by piece, and `deliver` with the results, in the
+    /// order of the file.
     ///
-    /// The pieces are the same whatever the budget and the number of threads. With the feature `rayon` several are visited
-    /// at a time.
+    /// The pieces are the same whatever the budget and the number of threads. With the feature
+    /// `rayon` several are visited at a time.
     pub(super) fn scan<T: Send>(
         &self,
         work: &mut Work<'a>,
@@ -30,8 +32,9 @@ impl<'a, A: Element> Source<'a, A> {
         self.scan_pieces(work, op, len.div_ceil(piece_len), piece, visit, deliver)
     }
 
-    /// Calls `visit` with all elements, piece by piece, on all threads: for what does not depend on their order. An operation
-    /// of several passes has one `meter` for all of them, and says which of them it counts.
+    /// Calls `visit` with all elements, piece by piece, on all threads, for work that does not
+    /// depend on their order. An operation of several passes has one `meter`, and says which passes
+    /// it counts.
     pub(super) fn each_piece(
         &self,
         context: Context<'_>,
@@ -55,8 +58,8 @@ impl<'a, A: Element> Source<'a, A> {
         })
     }
 
-    /// Goes over all elements as [`each_piece`](Source::each_piece) does, and counts them in a table of `len` numbers: `count`
-    /// adds to the one of its thread.
+    /// Goes over all elements as [`each_piece`](Source::each_piece) does, and counts them in a
+    /// table of `len` numbers: `count` adds to the table of its thread.
     pub(super) fn tally(
         &self,
         context: Context<'_>,
@@ -83,8 +86,8 @@ impl<'a, A: Element> Source<'a, A> {
         Ok(sums.unwrap_or_else(|| vec![0; len]))
     }
 
-    /// As [`scan`](Source::scan), in `count` pieces of the caller's choice, which follow one another and are about as long as
-    /// the first.
+    /// As [`scan`](Source::scan), in `count` pieces of the caller's choice, which follow one
+    /// another and are about as long as the first.
     pub(super) fn scan_pieces<T: Send>(
         &self,
         work: &mut Work<'a>,

@@ -11,15 +11,17 @@ use crate::error::{ErrorKind, Result};
 use crate::out_of_core::work::OutOfCore;
 use crate::shape::Order;
 
-/// Reductions along one axis, which the result lacks. It is an array in memory, in the order of the file.
+/// Reductions along one axis, which the result lacks. The result is an array in memory, in the
+/// order of the file.
 ///
-/// The array is read once, wherever the axis lies and however long its rows are. Each result is what the method
-/// for the whole array would make of its elements, with the same promises.
+/// The array is read once, wherever the axis lies and however long its rows are. Each element of
+/// the result is that of the method for a whole array, with the same promises.
 ///
 /// # Errors
 ///
-/// All of them: [`AxisOutOfBounds`](ErrorKind::AxisOutOfBounds); [`OverBudget`](ErrorKind::OverBudget) if the result, with what it is
-/// gathered in, takes more than the memory budget; [`Cancelled`](ErrorKind::Cancelled), [`Truncated`](ErrorKind::Truncated) and
+/// All of them: [`AxisOutOfBounds`](ErrorKind::AxisOutOfBounds);
+/// [`OverBudget`](ErrorKind::OverBudget) if the result and its accumulators take more than the
+/// memory budget; [`Cancelled`](ErrorKind::Cancelled), [`Truncated`](ErrorKind::Truncated) and
 /// [`Io`](ErrorKind::Io) as for the whole array.
 impl<A: Number, D: RemoveAxis> OutOfCore<'_, A, D> {
     /// Adds up the elements along an axis. See [`sum`](OutOfCore::sum).
@@ -156,7 +158,8 @@ impl<A: RealNumber, D: RemoveAxis> OutOfCore<'_, A, D> {
         })
     }
 
-    /// Returns the indices along an axis of the greatest elements. See [`argmax`](OutOfCore::argmax).
+    /// Returns the indices along an axis of the greatest elements. See
+    /// [`argmax`](OutOfCore::argmax).
     ///
     /// # Errors
     ///

@@ -1,13 +1,13 @@
-//! Minimum and maximum, and where they are: NaN is taken for more extreme than any number, as in NumPy.
+//! Minimum and maximum, and their places: NaN counts as more extreme than any number, as in NumPy.
 
 use std::marker::PhantomData;
 
 use super::lanes::{Fold, Lanes, Partial, WIDTH, array, fold, halve};
 use super::scalar::{Real, Scalar};
 
-/// Which end is looked for.
+/// The end that is looked for.
 pub trait End: Clone + Send + 'static {
-    /// Whether `best` stays where `other` comes after it.
+    /// Whether `best` stays the best if `other` comes after it.
     fn keeps<R: Real>(best: R, other: R) -> bool;
 }
 
@@ -112,7 +112,7 @@ impl<A: Scalar<Real = A> + Real, E: End> Fold<A> for Extremes<A, E> {
     }
 }
 
-/// The most extreme of some elements, and where it is first.
+/// The most extreme of some elements, and its first place.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<A, E> {
     pub(super) value: A,
@@ -196,7 +196,8 @@ impl<A: Scalar<Real = A> + Real, E: End> Lanes<A> for Places<A, E> {
         }
     }
 
-    /// Finds the most extreme element of a chunk, and searches the chunk for it only if it is the best so far.
+    /// Finds the most extreme element of a chunk, and searches the chunk for it only if it is the
+    /// best so far.
     #[inline(always)]
     fn run(run: &[A]) -> Self::Partial {
         const CACHED: usize = 16 << 10;
@@ -218,19 +219,19 @@ impl<A: Scalar<Real = A> + Real, E: End> Lanes<A> for Places<A, E> {
     }
 }
 
-/// Where a value is first, among elements that have it.
+/// The first place of a value, among elements that have it.
 #[inline(always)]
 pub(super) fn position<A: Real>(elements: &[A], value: A) -> usize {
     first_same(elements, value).expect("the elements have the extreme that was found among them")
 }
 
-/// Where a value is first. NaN is the same as any NaN.
+/// The first place of a value. All NaN are the same.
 #[inline(always)]
 pub(super) fn first_same<A: Real>(elements: &[A], value: A) -> Option<usize> {
     let is_same = |element: &A| {
         (element.at_most(value) & value.at_most(*element)) | (element.is_nan() & value.is_nan())
     };
-    // Blocks are compared as vectors, then the one is searched.
+    // Blocks are compared as vectors; then the matching block is searched.
     let mut blocks = elements.chunks(WIDTH);
     let block = blocks.position(|block| {
         block

@@ -1,11 +1,13 @@
-//! `Lanes`: one reduction of many columns side by side, which is what a vector unit does well.
+//! `Lanes`: one reduction of many columns side by side, which suits a vector unit.
 //!
-//! A reduction is written once, as what happens when a row of elements meets a row of accumulators. The accumulators
-//! are arrays of a fixed length that loops run over: long enough that the compiler makes vector instructions of the loop
-//! for whatever the processor has, rather than unrolling it. Everything is built from that: a run of elements is rows
-//! folded together at the end, an axis is rows as they lie.
+//! A reduction is written once, as a step that adds a row of elements to a row of accumulators. The
+//! accumulators are arrays of a fixed length, long enough that the compiler turns the loop over
+//! them into the processor's vector instructions, rather than unrolling it. Everything is built
+//! from that step: a run of elements is rows that are folded together at the end, and an axis is
+//! rows as they lie.
 //!
-//! What comes out is the same on every processor: the lanes are as many however wide its vectors are.
+//! Results are the same on every processor, because the number of lanes does not depend on the
+//! width of its vectors.
 
 use crate::element::Element;
 
@@ -17,33 +19,35 @@ pub(super) const TILE: usize = 8;
 
 /// Reduces as many columns as there are lanes, row by row.
 ///
-/// All methods are inlined into [`vectorized`], which decides what instructions there are.
+/// All methods are inlined into [`vectorized`], which decides which instructions are available.
 pub trait Lanes<A: Element>: Clone + Send {
-    /// How many lanes: a power of two, at most [`WIDTH`].
+    /// The number of lanes: a power of two, at most [`WIDTH`].
     const WIDTH: usize;
 
-    /// What one lane comes to.
+    /// The result of one lane.
     type Partial: Partial;
 
-    /// How many of the rows to come [`start`](Lanes::start) looks at, at most [`TILE`].
+    /// The number of coming rows that [`start`](Lanes::start) looks at, at most [`TILE`].
     const AHEAD: usize = 1;
 
-    /// Lanes that have seen nothing yet, and will see these rows first. Of each only the first elements count, one a lane.
+    /// Lanes without elements, which will get these rows first. Only the first elements of each row
+    /// count, one for each lane.
     fn start(rows: &[[A; WIDTH]]) -> Self;
 
     /// Adds a row: an element to every lane.
     fn add(&mut self, row: &[A]);
 
-    /// What one lane comes to, after `len` elements.
+    /// The result of one lane, after `len` elements.
     fn partial(&self, lane: usize, len: usize) -> Self::Partial;
 
-    /// Reduces all elements of a run, of which there is one at least.
+    /// Reduces all elements of a run, which has at least one.
     fn run(run: &[A]) -> Self::Partial;
 }
 
 /// Lanes that a run can go through, row by row, to be folded together at its end.
 pub(super) trait Fold<A: Element>: Lanes<A> {
-    /// What all lanes come to together, after `len` elements in all. They started from the same element.
+    /// The result of all lanes together, after `len` elements in all. They started from the same
+    /// element.
     fn total(self, len: usize) -> Self::Partial;
 
     /// An element that changes nothing in lanes that started from `first`.
@@ -68,18 +72,18 @@ pub(super) fn fold<A: Element, K: Fold<A>>(run: &[A]) -> K::Partial {
     lanes.total(run.len())
 }
 
-/// What some elements come to.
+/// The result of some elements.
 pub trait Partial: Clone + Send {
-    /// Takes in what the elements behind these come to.
+    /// Merges the result of the elements behind these.
     fn merge(&mut self, later: &Self);
 
-    /// What the elements come to if they are in truth those at `at`, `at + apart`, `at + 2 * apart` and so on.
+    /// Rebases the result to the elements at `at`, `at + apart`, `at + 2 * apart` and so on.
     #[inline(always)]
     fn spread(self, _at: usize, _apart: usize) -> Self {
         self
     }
 
-    /// Takes in what elements come to that lie between these.
+    /// Merges the result of elements that lie between these.
     #[inline(always)]
     fn merge_beside(&mut self, other: &Self) {
         self.merge(other);
@@ -88,12 +92,12 @@ pub trait Partial: Clone + Send {
 
 /// Runs `job` with the widest vectors that this processor has.
 ///
-/// Only what is inlined into `job` gets them.
+/// Only code that is inlined into `job` uses them.
 pub(super) fn vectorized<T>(job: impl FnOnce() -> T) -> T {
     pulp::Arch::new().dispatch(job)
 }
 
-/// Merges the upper half of some lanes with the lower half, and of that again, until `left` are left.
+/// Merges the upper half of some lanes into the lower half, again and again, until `left` are left.
 #[inline(always)]
 pub(super) fn halve(left: usize, mut merge: impl FnMut(usize, usize)) {
     let mut count = WIDTH;
@@ -105,7 +109,7 @@ pub(super) fn halve(left: usize, mut merge: impl FnMut(usize, usize)) {
     }
 }
 
-/// Takes a slice that has the length of an array for the array.
+/// A slice of the length of an array, as that array.
 #[inline(always)]
 pub(super) fn array<T, const N: usize>(slice: &[T]) -> &[T; N] {
     slice
@@ -117,7 +121,7 @@ pub(super) fn array<T, const N: usize>(slice: &[T]) -> &[T; N] {
 pub(super) struct Columns<K> {
     lanes: Vec<K>,
     width: usize,
-    /// How many rows were added since the start.
+    /// The number of rows that were added since the start.
     rows: usize,
 }
 
@@ -131,7 +135,7 @@ impl<K> Columns<K> {
         }
     }
 
-    /// Forgets all rows. Those to come have `width` elements.
+    /// Forgets all rows. The next ones have `width` elements.
     pub(super) fn restart(&mut self, width: usize) {
         self.rows = 0;
         self.width = width;
@@ -188,7 +192,7 @@ impl<K> Columns<K> {
         self.rows += rows.len();
     }
 
-    /// What the column comes to.
+    /// The result of the column.
     #[inline(always)]
     pub(super) fn partial<A: Element>(&self, column: usize) -> K::Partial
     where
@@ -198,7 +202,7 @@ impl<K> Columns<K> {
     }
 }
 
-/// A row for lanes of which only the first are looked at.
+/// A row for lanes of which only the first count.
 #[inline(always)]
 fn padded<A: Element>(row: &[A]) -> [A; WIDTH] {
     let mut padded = [A::zeroed(); WIDTH];

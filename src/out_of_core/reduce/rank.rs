@@ -1,4 +1,4 @@
-//! Numbers as integers that compare as they do, which is what selection goes by.
+//! Numbers as integers that compare in the same order, for selection.
 
 use super::number::kernels::Ranked;
 use super::scalar::Real;
@@ -28,7 +28,8 @@ macro_rules! ranked {
     )*};
 }
 
-/// Negative integers begin with a one: without it, and with a one for the others, they compare as unsigned ones.
+/// Negative integers begin with a one bit. With that bit flipped, integers compare as unsigned
+/// ones.
 macro_rules! integers {
     ($($signed:ty, $unsigned:ty;)*) => {
         ranked! {$(
@@ -40,7 +41,8 @@ macro_rules! integers {
 
 integers! { i8, u8; i16, u16; i32, u32; i64, u64; }
 
-/// The bits of positive floats compare as they do, those of negative ones the other way round.
+/// The bits of positive floats compare as the floats do, and those of negative floats the other way
+/// round.
 macro_rules! floats {
     ($($type:ty: $bits:ty;)*) => {
         ranked! {$(

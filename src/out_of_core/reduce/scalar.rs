@@ -1,18 +1,19 @@
-//! What the kernels see of an element: the floats that it is made of, and how it compares.
+//! The view that kernels have of an element: the real numbers that it consists of, and their
+//! comparison.
 
 use bytemuck::Pod;
 
 use crate::element::{Bool8, Element};
 
-/// A real number, or the one or two of which an element is made.
+/// An element that consists of one or two real numbers.
 pub trait Scalar: Element {
     /// The type of the parts.
     type Real: Real;
 
-    /// How many there are: the real number itself, or a real and an imaginary part.
+    /// The number of parts: the real number itself, or a real and an imaginary part.
     const PARTS: usize;
 
-    /// The parts of elements, one after the other.
+    /// The parts of the elements, one after the other.
     #[inline(always)]
     fn reals(elements: &[Self]) -> &[Self::Real] {
         bytemuck::cast_slice(elements)
@@ -24,13 +25,13 @@ pub trait Real: Pod + Send {
     /// The nearest `f64`.
     fn to_f64(self) -> f64;
 
-    /// Whether it is neither zero nor false. NaN is not zero.
+    /// Whether the number is neither zero nor false. NaN is not zero.
     fn is_nonzero(self) -> bool;
 
-    /// Whether it is less than or equal to the other. NaN is not.
+    /// Whether the number is less than or equal to the other. NaN is not.
     fn at_most(self, other: Self) -> bool;
 
-    /// Whether it is no number.
+    /// Whether the number is NaN.
     fn is_nan(self) -> bool;
 }
 
@@ -117,7 +118,7 @@ impl Real for half::f16 {
 
     #[inline(always)]
     fn is_nonzero(self) -> bool {
-        // Both zeros have no bit but that of the sign.
+        // Both zeros have no bit but the sign.
         self.to_bits() << 1 != 0
     }
 

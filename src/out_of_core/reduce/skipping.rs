@@ -1,6 +1,7 @@
-//! Reductions that leave out NaN: the sum and the extremes of what is left, and how much that is.
+//! Reductions that leave out NaN: the sum, the extremes and the number of the other elements.
 //!
-//! A NaN is added as zero and not counted. Extremes need no lanes of their own, only ends that prefer any number to it.
+//! A NaN is added as zero and not counted. Extremes need no lanes of their own, only ends that
+//! prefer any number to it.
 
 use std::ops::AddAssign;
 
@@ -9,11 +10,11 @@ use super::lanes::{Fold, Lanes, Partial, WIDTH, array, fold};
 use super::scalar::{Real, Scalar};
 use super::sum::IntSum;
 
-/// The minimum of the numbers, NaN only where there is none.
+/// The minimum of the numbers, NaN only if there are none.
 #[derive(Clone, Debug)]
 pub struct LeastNumber;
 
-/// The maximum of the numbers, NaN only where there is none.
+/// The maximum of the numbers, NaN only if there are none.
 #[derive(Clone, Debug)]
 pub struct GreatestNumber;
 
@@ -31,7 +32,7 @@ impl End for GreatestNumber {
     }
 }
 
-/// What the elements come to that are numbers, and how many they are.
+/// The result of the elements that are numbers, and their number.
 #[derive(Clone, Copy, Debug)]
 pub struct Counted<P> {
     pub(super) partial: P,
@@ -46,7 +47,7 @@ impl<P: Partial> Partial for Counted<P> {
     }
 }
 
-/// A number of elements in a lane: an integer as wide as the element, or as 32 bits where that is less.
+/// A number of elements in a lane: an integer as wide as the element, and at least 32 bits.
 pub trait Counter: Copy + Default + From<bool> + Into<u64> + AddAssign + Send {}
 
 impl Counter for u32 {}
@@ -98,7 +99,7 @@ impl<A: Scalar<Real = A> + Real, C: Counter> Fold<A> for Nans<C> {
     }
 }
 
-/// Has lanes `L` add zero in the place of NaN, and counts what is not.
+/// Lets lanes `L` add zero in place of NaN, and counts the numbers.
 #[derive(Clone)]
 pub struct Cleared<L, C> {
     lanes: L,
@@ -149,7 +150,7 @@ impl<A: Scalar<Real = A> + Real, L: Fold<A>, C: Counter> Fold<A> for Cleared<L, 
     #[inline(always)]
     fn total(self, len: usize) -> Self::Partial {
         let counted: u64 = self.counts.iter().map(|&count| count.into()).sum();
-        // The zeros that made the last row whole were counted as well.
+        // The zeros that completed the last row were counted as well.
         let padding = len.next_multiple_of(WIDTH) - len;
         Counted {
             partial: self.lanes.total(len),

@@ -16,7 +16,7 @@ fn run<A: Element, K: Lanes<A>>(elements: &[A]) -> K::Partial {
     )
 }
 
-/// What each of `width` columns comes to, if their rows are taken a few at a time.
+/// The result of each of `width` columns, if their rows come a few at a time.
 fn columns<A: Element, K: Lanes<A>>(elements: &[A], width: usize, tile: usize) -> Vec<K::Partial> {
     let rows: Vec<&[A]> = elements.chunks_exact(width).collect();
     let mut columns = Columns::<K>::new(width);
@@ -120,7 +120,7 @@ proptest! {
     fn nothing_is_lost_when_two_floats_are_added(a in -1e200..1e200_f64, b in -1e-10..1e-10_f64) {
         let (sum, lost) = two_sum(a, b);
         prop_assert_eq!(sum, a + b);
-        // Taking away what is there leaves nothing.
+        // Subtracting a value from itself leaves nothing.
         let twofold = Twofold::new(sum, lost);
         let rest = twofold.plus((-a).into()).plus((-b).into());
         prop_assert_eq!(rest.value(), 0.0);

@@ -1,18 +1,18 @@
 //! `Twofold`: a sum that carries its own rounding error, so that adding costs next to no accuracy.
 
-/// A number of twice the precision of `f64`: the unevaluated sum of a float and what it lacks.
+/// A number of twice the precision of `f64`: the unevaluated sum of a float and its error.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Twofold {
-    /// The nearest float to the number; what a plain sum would be where that is not finite.
+    /// The float nearest to the number, or the plain sum if that is not finite.
     hi: f64,
     lo: f64,
 }
 
 impl Twofold {
-    /// The sum of `hi` and the errors `lo` that were made while it was added up.
+    /// The sum of `hi` and of the errors `lo` that were made while adding it up.
     pub(super) fn new(hi: f64, lo: f64) -> Twofold {
         let sum = hi + lo;
-        // An infinity has no error, and what was computed for one is NaN.
+        // An infinity has no error; the computed one is NaN.
         if !sum.is_finite() {
             return Twofold { hi, lo: 0.0 };
         }
@@ -43,7 +43,8 @@ impl From<f64> for Twofold {
     }
 }
 
-/// The float nearest to `a + b`, and what it lacks: exact for all finite floats that do not overflow (Knuth).
+/// The float nearest to `a + b`, and its error: exact for all finite floats that do not overflow
+/// (Knuth).
 #[inline(always)]
 pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;

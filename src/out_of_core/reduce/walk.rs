@@ -1,13 +1,15 @@
-//! Every array as (outer, len, inner): how it is taken apart, and how the results are put together.
+//! Takes every array apart as (outer, len, inner), and puts the results together.
 //!
-//! Elements that are next to each other along an axis are `inner` elements apart in the file, `len` of them make a result,
-//! and there are `outer` times `inner` results. That holds for each axis of an array in C order, and of one in Fortran
-//! order, which is one in C order with its axes reversed. A whole array is a single row of `inner` one.
+//! Neighbours along an axis are `inner` elements apart in the file, `len` of them make a result,
+//! and there are `outer` times `inner` results. That holds for each axis of an array in C order,
+//! and for one in Fortran order, which is in C order if its axes are reversed. A whole array has
+//! `outer` and `inner` of one.
 //!
-//! Rows are reduced in groups, whose results are merged in order. Where the groups begin depends on the shape and the type
-//! alone, and so do the results. Groups of short rows lie together in the file and are visited as they come. A row too long
-//! for that is cut into bands of columns, which threads take one after the other, a tile of rows at a time: the file is read
-//! nearly in order, and each column has its accumulators until the last row.
+//! Rows are reduced in groups, whose results are merged in order. The starts of the groups depend
+//! on the shape and the type alone, and so do the results. Groups of short rows are contiguous in
+//! the file and are visited in its order. Longer rows are cut into bands of columns, which threads
+//! take one after the other, a tile of rows at a time: the file is read nearly in order, and each
+//! column keeps its accumulators until the last row.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -21,20 +23,20 @@ use crate::out_of_core::source::Source;
 use crate::out_of_core::work::{Work, reserve};
 use crate::shape::Order;
 
-/// Rows of more bytes are cut into bands of columns.
+/// Rows of more bytes than this are cut into bands of columns.
 const LONG: usize = 128 << 10;
 
-/// How wide a band is, in bytes of a row: the least makes a read worth its while, the most stays in the cache with its
-/// accumulators.
+/// The width of a band in bytes of a row: the least is worth a read, and the most stays in the
+/// cache with its accumulators.
 const BAND: Range<usize> = 32 << 10..512 << 10;
 
-/// However little memory there is, a band has so many columns.
+/// The columns of a band, however little memory there is.
 const LEAST_BAND: usize = 4096;
 
 /// The rows of a group in a band.
 const BAND_ROWS: usize = 128;
 
-/// How the elements lie that make a result.
+/// The places of the elements that make a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Walk {
     outer: usize,
@@ -67,7 +69,7 @@ impl Walk {
         }
     }
 
-    /// How many elements make a result.
+    /// The number of elements that make a result.
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -77,12 +79,12 @@ impl Walk {
         (self.outer, self.len, self.inner)
     }
 
-    /// How many results there are.
+    /// The number of results.
     pub(super) fn results(&self) -> usize {
         self.outer * self.inner
     }
 
-    /// The number of rows of a group, for elements of `size` bytes and so many lanes.
+    /// The number of rows of a group, for elements of `size` bytes and `lanes` lanes.
     fn group(&self, size: usize, lanes: usize) -> usize {
         let row = self.inner * size;
         match self.inner {
@@ -95,14 +97,14 @@ impl Walk {
         }
     }
 
-    /// How many short rows are taken for one.
+    /// The number of short rows that are treated as one.
     fn joined(&self, lanes: usize) -> usize {
         4 * lanes / self.inner
     }
 }
 
-/// Reduces the elements of each result with lanes `K`. `finish` makes a result of what they come to, or of nothing where
-/// there are none.
+/// Reduces the elements of each result with lanes `K`. `finish` makes a result of what the lanes
+/// return, or of `None` if there are no elements.
 pub(super) fn reduce<'a, A: Element, K: Lanes<A>, R: Clone + Send>(
     source: &Source<'a, A>,
     work: &mut Work<'a>,
@@ -144,11 +146,11 @@ pub(super) fn reduce<'a, A: Element, K: Lanes<A>, R: Clone + Send>(
     Ok(results)
 }
 
-/// What a piece of the array comes to.
+/// The result of a piece of the array.
 enum Reduced<P, R> {
-    /// Results, each of one group.
+    /// Results that are one group each.
     Done(Vec<R>),
-    /// Groups that results are merged from.
+    /// The results of groups, still to be merged.
     Groups(Vec<P>),
 }
 
@@ -173,7 +175,7 @@ fn by_groups<'a, A: Element, K: Lanes<A>, R: Send>(
         let end = ((index + 1) * at_once).min(outer * groups);
         start(index * at_once)..start(end)
     };
-    // What the groups of the result at hand came to, and how many they were.
+    // The results of the current result's groups, and their number.
     let mut open: Vec<K::Partial> = Vec::new();
     let mut merged = 0;
     source.scan_pieces(
@@ -191,7 +193,7 @@ fn by_groups<'a, A: Element, K: Lanes<A>, R: Send>(
                 )));
             }
             let mut done = Vec::with_capacity(elements.len() / len);
-            // A few at a time, for what results are made of may take more than they do.
+            // A few at a time, because accumulators may take more memory than results.
             let few = (PIECE / 16 / (len * inner)).max(1) * len * inner;
             for elements in elements.chunks(few) {
                 let partials = whole_results::<A, K>(elements, walk);
@@ -233,7 +235,7 @@ fn merge<P: Partial>(partials: &mut [P], later: &[P]) {
     }
 }
 
-/// Reduces elements of results that are several groups each, from the start of a group to the end of one.
+/// Reduces elements of results of several groups each, from the start of a group to the end of one.
 fn groups_of<A: Element, K: Lanes<A>>(
     start: usize,
     elements: &[A],
@@ -259,7 +261,7 @@ fn groups_of<A: Element, K: Lanes<A>>(
 
 /// Reduces results that are one group each.
 fn whole_results<A: Element, K: Lanes<A>>(elements: &[A], walk: Walk) -> Vec<K::Partial> {
-    /// Where it pays to gather the elements of many results, rather than to reduce each by itself.
+    /// The lengths at which it pays to reduce many results together, rather than each by itself.
     const FEW: Range<usize> = 2 * WIDTH..32 * WIDTH;
     let Walk { len, inner, .. } = walk;
     let apart = len * inner;
@@ -318,7 +320,7 @@ fn gathered<A: Element, K: Lanes<A>>(elements: &[A], walk: Walk, into: &mut Vec<
     }
 }
 
-/// Reduces a group of rows and appends what each column comes to.
+/// Reduces a group of rows and appends the result of each column.
 #[inline(always)]
 fn group_columns<A: Element, K: Lanes<A>>(rows: &[A], inner: usize, into: &mut Vec<K::Partial>) {
     if inner == 1 {
@@ -364,7 +366,7 @@ fn group_columns<A: Element, K: Lanes<A>>(rows: &[A], inner: usize, into: &mut V
     }
 }
 
-/// Appends what `inner` columns come to, of which each row has `joined` rows.
+/// Appends the results of `inner` columns; each row consists of `joined` short rows.
 #[inline(always)]
 fn append<A: Element, K: Lanes<A>>(
     columns: &Columns<K>,
@@ -382,7 +384,8 @@ fn append<A: Element, K: Lanes<A>>(
     }
 }
 
-/// Reduces bands of columns, tile by tile as they come in the file: a piece is the part of a tile that is in a band.
+/// Reduces bands of columns, tile by tile as they come in the file: a piece is the part of a tile
+/// that is in a band.
 fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
     source: &Source<'a, A>,
     work: &mut Work<'a>,
@@ -393,7 +396,7 @@ fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
 ) -> Result<()> {
     let Walk { len, inner, .. } = walk;
     let (size, context) = (size_of::<A>(), source.context(op));
-    // What a column is reduced in, until its last row.
+    // The accumulators of a column, until its last row.
     let open = size_of::<K>().div_ceil(K::WIDTH) + size_of::<K::Partial>();
     let room = work
         .memory()
@@ -405,7 +408,8 @@ fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
     let each = |index: usize, buffer: &mut Vec<A>| {
         let piece = bands.piece(index);
         let width = piece.columns.len();
-        // Nobody else has it: the piece of the same band before this one is done, by the window.
+        // No other thread has the band, because the window lets this piece begin only after the
+        // band's last one is done.
         let mut band = held[piece.slot]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
@@ -436,29 +440,29 @@ fn by_bands<'a, A: Element, K: Lanes<A>, R: Send>(
     })
 }
 
-/// How long rows are cut into bands, and which are reduced at a time: all of them, unless the memory does not hold what they are
-/// reduced in. No result depends on any of it.
+/// The cut of long rows into bands, and the number of bands that are reduced together: all of them,
+/// unless memory does not hold their accumulators. No result depends on any of it.
 struct Bands {
     walk: Walk,
-    /// The columns of a band, of all but the last.
+    /// The columns of each band but the last.
     width: usize,
-    /// How many there are.
+    /// The number of bands.
     bands: usize,
-    /// How many go through the rows together.
+    /// The number of bands that go through the rows together.
     at_once: usize,
 }
 
 /// The part of a tile of rows that is in a band.
 struct BandPiece {
-    /// Counted through all of the array.
+    /// Rows of the whole array.
     rows: Range<usize>,
     columns: Range<usize>,
-    /// Which of the bands that go together.
+    /// The number of the band among those that go together.
     slot: usize,
 }
 
 impl Bands {
-    /// For elements of `size` bytes and memory for so many columns.
+    /// The bands for elements of `size` bytes and memory for `columns` columns.
     fn new(walk: Walk, size: usize, columns: usize) -> Bands {
         let width = walk
             .inner
@@ -477,7 +481,7 @@ impl Bands {
         }
     }
 
-    /// How many tiles the rows of a result are.
+    /// The number of tiles in the rows of a result.
     fn tiles(&self) -> usize {
         self.walk.len.div_ceil(TILE)
     }
@@ -486,7 +490,8 @@ impl Bands {
         self.walk.outer * self.tiles() * self.bands
     }
 
-    /// So many pieces may be under way that none is of the band of another: as many as bands go together, also in the last turn.
+    /// The number of pieces that may be under way without two of the same band: as many as bands go
+    /// together, even in the last turn.
     fn window(&self) -> usize {
         match self.bands % self.at_once {
             0 => self.at_once,
@@ -516,7 +521,7 @@ impl Bands {
     }
 }
 
-/// The columns of a band: the rows of the group at hand, and what the groups before it came to.
+/// The columns of a band: the rows of the current group, and the results of the groups before it.
 struct Band<K, P> {
     columns: Columns<K>,
     partials: Vec<P>,
@@ -568,7 +573,7 @@ impl<K, P: Partial> Band<K, P> {
         self.columns.restart(0);
     }
 
-    /// What the columns come to. It is as new then.
+    /// The results of the columns. Resets the band.
     fn finish<A: Element>(&mut self) -> Vec<P>
     where
         K: Lanes<A, Partial = P>,

@@ -1,11 +1,11 @@
-//! Half floats: converted to single ones, many at a time, which processors have instructions for.
+//! Half floats, converted to single floats many at a time, for which processors have instructions.
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::lanes::{Lanes, Partial, TILE, WIDTH};
 
-/// Reduces half floats as the single floats that they are.
+/// Reduces half floats as single floats.
 #[derive(Clone)]
 pub struct Widened<L>(L);
 

@@ -1,4 +1,5 @@
-//! The moves, of arrays whose dtype and rank are values: what each makes of the shape, and which bytes go where.
+//! The moves, of arrays whose dtype and rank are values: what each makes of the shape, and which
+//! bytes go where.
 
 use std::ops::Range;
 use std::path::Path;
@@ -25,7 +26,7 @@ pub(super) struct Moves<'a> {
 }
 
 /// What a move makes.
-struct New {
+struct NewArray {
     op: &'static str,
     shape: Vec<usize>,
     /// The order of its file, unless the options have another.
@@ -167,7 +168,7 @@ impl<'a> Moves<'a> {
             }
             pieces.push(Piece::of(other, other.shape[axis], &self.dtype));
         }
-        let new = New {
+        let new = NewArray {
             op,
             shape,
             order,
@@ -202,7 +203,7 @@ impl<'a> Moves<'a> {
         let len = *shape.first().unwrap_or(&self.dtype.itemsize());
         let mut of_one = Piece::of(&self.part, len, &self.dtype);
         of_one.strides = pick(&of_one.strides);
-        let new = New {
+        let new = NewArray {
             op,
             shape,
             order,
@@ -213,7 +214,7 @@ impl<'a> Moves<'a> {
     }
 
     /// Makes the new file.
-    fn make(mut self, new: New, others: Vec<Input<'_>>, path: &Path) -> Result<ArrayFile> {
+    fn make(mut self, new: NewArray, others: Vec<Input<'_>>, path: &Path) -> Result<ArrayFile> {
         let options = self.work.options().clone();
         let order = options.order.unwrap_or(new.order);
         let context = self.context(new.op);
@@ -248,7 +249,8 @@ impl<'a> Moves<'a> {
 }
 
 impl Piece {
-    /// All of a part of an array, which has so many indices along the axis along which pieces follow each other.
+    /// All of a part of an array, which has so many indices along the axis along which pieces
+    /// follow each other.
     fn of(part: &Part<'_>, len: usize, dtype: &DType) -> Piece {
         let itemsize = dtype.itemsize();
         let strides = part.strides();
