@@ -1,7 +1,7 @@
 //! The one error of the crate, and the refusals of the pure rooms that it wraps.
 //!
-//! Every message says what was asked, of which file, what stood in the way, and what to do about it. Dtypes and shapes
-//! appear as the text a user would write, so that this file depends on no other room.
+//! Every message names the operation, the file, the cause, and the way out. Dtypes and shapes
+//! appear as the text that a user would write, so this file depends on no other room.
 
 mod checksum;
 mod context;
@@ -30,22 +30,24 @@ pub use time::TimeError;
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an operation on a file, a stream or an archive was refused or failed.
+/// The error of an operation on a file, a stream or an archive that was refused or failed.
 ///
-/// [`kind`](Error::kind) says what stood in the way, as a value to match on; [`path`](Error::path),
-/// [`member`](Error::member) and [`operation`](Error::operation) say where and when. Unless the kind says otherwise, no
-/// file has changed.
+/// [`kind`](Error::kind) is the cause as a value to match on; [`path`](Error::path),
+/// [`member`](Error::member) and [`operation`](Error::operation) say where and when it occurred.
+/// Unless the kind says otherwise, no file has changed.
 ///
-/// **The message is whole.** It says what was asked, of which file, what stood in the way and the way out, and has the words of
-/// the cause in it. So [`source`](std::error::Error::source) is not that cause, which would then be said twice, but what
-/// the cause itself comes from: mostly nothing. The cause as a value is a field of the kind.
+/// **The message is complete.** It names the operation, the file, the cause and the way out, and
+/// contains the words of the cause. So that the cause is not reported twice,
+/// [`source`](std::error::Error::source) is not the cause itself but the error behind it, if there
+/// is one. The cause as a value is a field of the kind.
 ///
-/// `Debug` shows the message, so that a `fn main` that returns a [`Result`] ends with what a user can read. An error turns
-/// into an [`io::Error`](std::io::Error) of the fitting kind, which gives it back by [`downcast`](std::io::Error::downcast).
+/// `Debug` shows the message, so a `fn main` that returns a [`Result`] ends with a message that a
+/// user can read. An error converts to an [`io::Error`](std::io::Error) of the fitting kind, which
+/// gives it back by [`downcast`](std::io::Error::downcast).
 ///
 /// # Examples
 ///
-/// Match on the kind, and leave the rest to those who can do something about it:
+/// Match on the kind, and pass all other errors on:
 ///
 /// ```
 /// use ndarray::Ix2;
@@ -84,7 +86,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error about no file: about a stream, bytes in memory, or a text.
+    /// An error without a file: about a stream, bytes in memory, or a text.
     pub(crate) fn pathless(operation: &'static str, kind: ErrorKind) -> Error {
         Error(Box::new(Inner {
             path: None,
@@ -94,30 +96,32 @@ impl Error {
         }))
     }
 
-    /// The file, or the archive, that the operation was about. `None` for streams, for bytes in memory and for text.
+    /// The file or the archive of the operation. `None` for streams, for bytes in memory and for
+    /// text.
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
-    /// The array in the archive at [`path`](Error::path) that the operation was about, if it was about one that is there.
+    /// The array of the operation in the archive at [`path`](Error::path), if the archive has it.
     pub fn member(&self) -> Option<&str> {
         self.0.member.as_deref()
     }
 
-    /// What was asked, or the step that failed, as the message says it behind "cannot": `open`, `create`,
-    /// `read the header of`.
+    /// The operation, or the step of it that failed, in the words of the message behind "cannot":
+    /// `open`, `create`, `read the header of`.
     ///
     /// It is for people. A program decides by the [`kind`](Error::kind).
     pub fn operation(&self) -> &str {
         self.0.operation
     }
 
-    /// What stood in the way.
+    /// The cause.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// What stood in the way, with its values to keep: the cause of a [cancelled](ErrorKind::Cancelled) operation, say.
+    /// The cause as an owned value: for example the caller's error in a
+    /// [cancelled](ErrorKind::Cancelled) operation.
     pub fn into_kind(self) -> ErrorKind {
         self.0.kind
     }

@@ -1,17 +1,17 @@
-//! The refusals of checksums: why they cannot tell whether a file is damaged.
+//! The refusals of checksums that cannot tell whether a file is damaged.
 
 use thiserror::Error;
 
-/// Why the checksums of a file cannot tell whether it is damaged.
+/// The reason why the checksums of a file cannot tell whether it is damaged.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChecksumError {
     /// There are none.
     #[error("there is no such file; make it with `write_checksums`")]
     Missing,
-    /// The file is not one of checksums.
+    /// The file is not a checksum file.
     #[error(
-        "it is no file of checksums, for it begins with {found:?}; move it away, and make one with `write_checksums`"
+        "it is not a checksum file: it begins with {found:?}; move it away, and make one with `write_checksums`"
     )]
     Magic {
         /// Its first bytes, escaped.
@@ -23,13 +23,13 @@ pub enum ChecksumError {
         /// The version in the file.
         found: u8,
     },
-    /// The file of checksums is damaged itself, and so tells nothing of the array.
+    /// The checksum file itself is damaged, and tells nothing about the array.
     #[error("the checksums themselves are damaged: {reason}; take them from a copy")]
     Damaged {
         /// What is wrong with them.
         reason: &'static str,
     },
-    /// They are those of another array.
+    /// The checksums are those of another array.
     #[error(
         "they were made for {expected}, and the array is {found}; if that was changed on purpose make them anew with \
          `write_checksums`, else its header is damaged, or the checksums are those of another file"

@@ -1,11 +1,11 @@
-//! `Context`: how the rooms make an [`Error`] of what the operating system said, so that it says what to do about it.
+//! `Context`: turns errors of the operating system into an [`Error`] that names the way out.
 
 use std::io;
 use std::path::Path;
 
 use super::{Error, ErrorKind, Inner};
 
-/// What was asked, and of which file: the half of every error that the failing step does not know.
+/// The operation and the file: the half of every error that the failing step does not know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) path: &'a Path,
@@ -17,12 +17,12 @@ impl<'a> Context<'a> {
         Context { path, op }
     }
 
-    /// The error that something stood in the way.
+    /// The error of this kind.
     pub(crate) fn fail(self, kind: ErrorKind) -> Error {
         self.fail_in(None, kind)
     }
 
-    /// The error that something stood in the way of an array in the archive.
+    /// The error of this kind for an array in the archive.
     #[cfg(feature = "npz")]
     pub(crate) fn fail_at(self, member: &str, kind: ErrorKind) -> Error {
         self.fail_in(Some(member.to_owned()), kind)
@@ -42,7 +42,7 @@ impl<'a> Context<'a> {
         Context { op, ..self }
     }
 
-    /// Turns what the operating system said into the kind that says what to do about it.
+    /// Turns an error of the operating system into the kind that names the way out.
     pub(crate) fn io(self, cause: io::Error) -> Error {
         match cause.kind() {
             io::ErrorKind::NotFound => self.not_found(),
@@ -84,7 +84,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Says which part of the path is no directory, if one is found.
+    /// The error that names the part of the path that is not a directory, if one is found.
     fn not_a_directory(self) -> Option<Error> {
         let of_path = |dir: &&Path| std::fs::metadata(dir).is_ok_and(|found| !found.is_dir());
         let parent = self.path.ancestors().skip(1).find(of_path)?;
@@ -128,7 +128,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Whether a file system says by this that its files cannot be mapped.
+/// Whether a file system reports by this error that its files cannot be mapped.
 fn has_no_maps(error: &io::Error) -> bool {
     #[cfg(unix)]
     return rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::NODEV);

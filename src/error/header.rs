@@ -1,13 +1,14 @@
 //! The refusals of the two rooms that read foreign bytes: the header and the dtypes.
 //!
-//! Every reason is a variant of its own and carries what was found. Nothing here knows how the bytes were read.
+//! Every reason is a variant of its own and contains the offending value. Nothing here knows how
+//! the bytes were read.
 
 use thiserror::Error;
 
-/// Why a descr is refused.
+/// The reason why a descr is refused.
 ///
-/// The descr is the text that describes a dtype, as NumPy writes it into a header: `<f8`, or `[('x', '<i4')]` for a
-/// record.
+/// The descr is the text that describes a dtype, as NumPy writes it into a header: `<f8`, or
+/// `[('x', '<i4')]` for a record.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DescrError {
@@ -38,7 +39,8 @@ pub enum DescrError {
         /// The type string.
         code: String,
     },
-    /// A datetime or timedelta has a unit that NumPy does not have, or a multiple outside `1..=2147483647`.
+    /// A datetime or timedelta has a unit that NumPy does not have, or a multiple outside
+    /// `1..=2147483647`.
     #[error(
         "invalid time unit in {code:?}: expected one of Y M W D h m s ms us ns ps fs as, such as \"<M8[25s]\""
     )]
@@ -49,7 +51,7 @@ pub enum DescrError {
     /// One element is larger than NumPy allows.
     #[error("{descr} takes more than the 2147483647 bytes that NumPy allows for one element")]
     TooLarge {
-        /// What is too large: the type string, or the field or record.
+        /// The type string, or the field or record, that is too large.
         descr: String,
     },
     /// The literal is neither a type string nor a list of fields.
@@ -211,7 +213,7 @@ pub enum HeaderError {
         /// The key.
         key: &'static str,
     },
-    /// A key is none of the three.
+    /// A key is not one of the three.
     #[error(
         "unknown key at byte {offset} of the file: expected 'descr', 'fortran_order' or 'shape', found {found}"
     )]
@@ -312,7 +314,7 @@ impl HeaderError {
     }
 }
 
-/// What a file is that is not what was asked for, and the way out.
+/// The format of a file that has another than the expected one, and the way out.
 pub(super) fn foreign_text(found: &str, what: Option<&str>, remedy: Option<&str>) -> String {
     let what = what.map_or_else(|| format!("it starts with \"{found}\""), str::to_owned);
     match remedy {
@@ -321,7 +323,7 @@ pub(super) fn foreign_text(found: &str, what: Option<&str>, remedy: Option<&str>
     }
 }
 
-/// What stood where reading stopped, as a message shows it.
+/// The text at which reading stopped, as a message shows it.
 fn shown(found: Option<&str>) -> String {
     found.map_or_else(|| "the end".to_owned(), |found| format!("{found:?}"))
 }

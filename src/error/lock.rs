@@ -1,8 +1,8 @@
-//! Who has a lock that was refused, and how.
+//! The holder of a refused lock, and the kind of that lock.
 
 use std::fmt;
 
-/// Who holds a lock that was refused.
+/// The holder of a refused lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockHolder {
@@ -24,20 +24,20 @@ impl fmt::Display for LockHolder {
     }
 }
 
-/// How a lock that was refused is held.
+/// The way in which a refused lock is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockHold {
-    /// By a store that reads, in the way of writers alone.
+    /// By a store that reads; it excludes only writers.
     Shared,
     /// By a store that writes.
     Exclusive,
-    /// By a lease, as file servers take on behalf of other machines, and give back when they are
-    /// asked to.
+    /// By a lease, which file servers take for other machines, and give back on request.
     Lease,
-    /// Not yet: by a store that began to wait for it earlier.
+    /// Not yet held: a store waits for it that came earlier.
     Waiting,
-    /// By a store that reads some rows, or by a reader that has yet to see that it must make way.
+    /// By a store that reads some rows, or by a reader that has not yet noticed that it must give
+    /// way.
     ReadsRows,
     /// By a store that writes some rows.
     WritesRows,

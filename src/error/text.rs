@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-/// Why a string does not go into a [`Bytes`](crate::Bytes) or [`Text`](crate::Text), or does not come out of it.
+/// The reason why a string does not convert to or from a [`Bytes`](crate::Bytes) or
+/// [`Text`](crate::Text).
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TextError {
@@ -18,7 +19,7 @@ pub enum TextError {
         /// The length of the element.
         max: usize,
     },
-    /// The text holds a number that is no Unicode character.
+    /// The text holds a number that is not a Unicode character.
     #[error("character {index} of the text is {found:#x}, which is not a Unicode character")]
     CodePoint {
         /// The position in the text.
