@@ -8,6 +8,7 @@
 //! knows whether the data are there.
 
 mod format;
+mod mark;
 
 use std::borrow::Cow;
 
@@ -16,6 +17,7 @@ use crate::error::HeaderError;
 use crate::shape::{self, MAX_NDIM, Order};
 
 pub(crate) use format::{Format, recognise};
+pub(crate) use mark::{Mark, unmarked};
 
 /// The default limit of a header in characters: NumPy's own `max_header_size`.
 pub(crate) const DEFAULT_LIMIT: usize = 10_000;
@@ -193,14 +195,6 @@ impl Header {
     }
 }
 
-/// Whether `found` is a native header of an array, as this version writes it or as older ones did.
-pub(crate) fn is_native(found: &[u8], dtype: &DType, order: Order, shape: &[u64]) -> bool {
-    [Form::Native, Form::Unaligned].into_iter().any(|form| {
-        let ours = Header::encode(dtype, order, shape, form);
-        ours.is_ok_and(|ours| ours == found)
-    })
-}
-
 /// A device writes this many bytes whole or not at all. See docs/format.md.
 const SECTOR: usize = 512;
 
@@ -216,7 +210,7 @@ pub(crate) struct Change {
 
 /// The change that gives the header `old` another shape and moves nothing else. All of it lies
 /// inside one sector of the file, so one write replaces it whole. `None` if the header has no room
-/// for it.
+/// for it. A header that is marked stays marked.
 ///
 /// `order` is the order of the array. A compact header may call it C as long as both orders are the
 /// same.
@@ -228,17 +222,14 @@ pub(crate) fn with_shape(
     let header = Header::decode(old, usize::MAX)?;
     check_shape(shape, header.dtype.itemsize())?;
     let Claim { version, start, .. } = Claim::read(old)?;
-    let encode = |text: String| match version {
-        (3, 0) => Some(text.into_bytes()),
-        // An escape can stand for a character that Latin-1 lacks.
-        _ => text.chars().map(|char| u8::try_from(char).ok()).collect(),
-    };
+    let encode = |text: String| mark::encode(version, text);
+    let is_marked = Mark::find(old).is_some_and(|mark| mark.is_set);
     let is_native = encode(native_dict(
         &header.dtype,
         header.order == Order::F,
         &header.shape,
     ))
-    .is_some_and(|text| old[start..].starts_with(&text));
+    .is_some_and(|text| unmarked(old.to_vec())[start..].starts_with(&text));
     let fortran = order == Order::F;
     let text = match is_native {
         true => native_dict(&header.dtype, fortran, shape),
@@ -256,6 +247,9 @@ pub(crate) fn with_shape(
     let last = new.len() - 1;
     new[end..last].fill(b' ');
     new[last] = b'\n';
+    if let Some(mark) = Mark::find(&new) {
+        mark.put(&mut new, is_marked);
+    }
     let differs = |at: &usize| new[*at] != old[*at];
     let first = (0..new.len()).find(differs).unwrap_or(0);
     let end = (first..new.len())

@@ -135,9 +135,9 @@ pub use out_of_core::{
 pub use shape::Order;
 pub use store::{
     AccessMode, AnyFollow, AnyMapped, AnyStore, Append, Appender, Assembly, CopyOnWrite, Damage,
-    DowncastError, Follow, Growable, MapOptions, Mappable, Mapped, Mode, News, Opening, Options,
-    ReadOnly, ReadWrite, Refreshable, Rows, Shared, SharedRead, Slab, StopFollow, Store,
-    Verification, Watch, Writable,
+    DowncastError, Follow, Growable, HeaderKind, Inspection, MapOptions, Mappable, Mapped, Mode,
+    News, Opening, Options, ReadOnly, ReadWrite, Refreshable, Rows, Shared, SharedRead, Slab,
+    StopFollow, Store, Verification, Watch, Writable, inspect,
 };
 pub use sys::LockPolicy;
 

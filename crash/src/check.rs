@@ -15,6 +15,7 @@ use crate::mapped::mapped;
 use crate::model::{Image, OWN};
 use crate::numpy::Numpy;
 use crate::script::{State, TARGET, elements, rows_shape, slowest};
+use crate::toy::Flaw;
 
 /// What drafts have in their names.
 pub(crate) const DRAFT: &str = ".ndstore-";
@@ -48,6 +49,8 @@ pub(crate) struct Checker {
     numpy: Option<Numpy>,
     /// How many more images NumPy is to read.
     numpy_left: usize,
+    /// Whether rows that were never published stand behind a mark: those of the toy do not.
+    marks: bool,
 }
 
 impl Checker {
@@ -64,13 +67,15 @@ impl Checker {
             seen: HashSet::new(),
             numpy,
             numpy_left: 0,
+            marks: true,
         })
     }
 
-    /// Forgets the images of another run. NumPy reads the first `numpy` of this one.
-    pub(crate) fn start(&mut self, numpy: usize) {
+    /// Forgets the images of another run, of ndstore or of a toy with a `flaw`. NumPy reads the first `numpy` of this one.
+    pub(crate) fn start(&mut self, flaw: Option<Flaw>, numpy: usize) {
         self.seen.clear();
         self.numpy_left = numpy;
+        self.marks = flaw.is_none();
     }
 
     /// Opens the image, which must hold one of the `allowed` states.
@@ -221,7 +226,8 @@ impl Checker {
 
     fn append(&self) -> Result<(), Box<dyn std::error::Error>> {
         let target = self.target();
-        let options = Options::new().drop_trailing(true);
+        // Whatever stands behind the array was marked before it was written, so nobody has to say that it may go.
+        let options = Options::new().drop_trailing(!self.marks);
         let mut store = mapped(options.open_rw::<u64, Ix2>(&target)?);
         let order = store.order();
         let row = elements(

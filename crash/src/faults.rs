@@ -114,7 +114,7 @@ fn strike(
         synced: false,
         first_only: false,
     };
-    checker.start(0);
+    checker.start(flaw, 0);
     let oracle = Oracle::new(std::slice::from_ref(script));
     outcome.tally += cut(&recording.log, oracle, how, checker)?;
     Ok(true)

@@ -103,7 +103,7 @@ pub(crate) fn deaths(
     let foreign = [Foreign::Nothing, Foreign::Sync, Foreign::FailedSync];
     let mut outcome = Outcome::default();
     let mut turn = 0;
-    checker.start(how.numpy);
+    checker.start(flaw, how.numpy);
     for n in 1.. {
         for _ in 0..how.turns {
             // Numbers without a common divisor, so that each successor meets each stranger.
@@ -134,7 +134,7 @@ pub(crate) fn random(seed: u64, how: How, checker: &mut Checker) -> io::Result<O
     lives.push((&successors[rng.below(successors.len())].name, None));
     let foreign = [Foreign::Nothing, Foreign::Sync, Foreign::FailedSync][rng.below(3)];
     let mut outcome = Outcome::default();
-    checker.start(how.numpy);
+    checker.start(None, how.numpy);
     run(None, &lives, foreign, how, checker, &mut outcome)?;
     Ok(outcome)
 }

@@ -114,7 +114,7 @@ fn power_cuts(plan: Plan, checker: &mut Checker) -> io::Result<bool> {
             continue;
         }
         for &unit in script.units {
-            checker.start(plan.numpy);
+            checker.start(None, plan.numpy);
             let how = Cut {
                 unit,
                 family: family(plan),
@@ -205,7 +205,7 @@ fn flaws(checker: &mut Checker) -> io::Result<bool> {
         }
         if !flaw.needs_fault() && !flaw.needs_successor() {
             let recording = record(Some(flaw), &script, None)?;
-            checker.start(0);
+            checker.start(Some(flaw), 0);
             let how = Cut {
                 unit: 512,
                 family: family(Plan::SHORT),
@@ -250,7 +250,7 @@ fn lying_disks(plan: Plan, checker: &mut Checker) -> io::Result<bool> {
         let mut shows = |leave_out: &dyn Fn(usize, &Op) -> bool| {
             let kept = log.iter().enumerate();
             let kept = kept.filter(|&(at, op)| !leave_out(at, op));
-            checker.start(0);
+            checker.start(None, 0);
             let how = Cut {
                 unit: script.units[0],
                 family: family(Plan::SHORT),

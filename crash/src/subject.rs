@@ -38,10 +38,7 @@ impl<'a> Subject<'a> {
         mut acknowledge: impl FnMut(),
     ) -> io::Result<()> {
         let order = self.script.order;
-        let options = Options::new()
-            .order(order)
-            .compact(self.script.compact)
-            .drop_trailing(true);
+        let options = Options::new().order(order).compact(self.script.compact);
         match *step {
             Step::Foreign(rows, columns) => {
                 foreign::write(&self.path, &elements(index, (rows, columns)))?;

@@ -57,7 +57,7 @@ fn of_file(f: &mut Formatter<'_>, path: &Path, kind: &ErrorKind) -> fmt::Result 
         ErrorKind::Truncated { expected, found } => write!(
             f,
             " {path:?}: its array ends at byte {expected}, but the file has {found}; it was cut or never finished, take it \
-             from a copy"
+             from a copy, or open the rows that are there with `Options::allow_truncated`"
         ),
         ErrorKind::RowsOutOfBounds { start, end, rows } => {
             write!(f, " rows {start}..{end} of {path:?}: it has {rows}")

@@ -270,18 +270,73 @@ fn a_change_is_a_whole_aligned_block_unless_none_of_a_line_has_it_or_the_header_
 
 #[test]
 fn a_native_header_without_blanks_is_known_and_stays_without_them() {
-    let dtype = DType::parse("<f8").unwrap();
     let old = encode("<f8", Order::C, &[9, 4], Form::Unaligned);
     let dict = "{'descr': '<f8', 'fortran_order': False, 'shape': (9, 4), }";
     assert_eq!(text(&old), format!("{dict:4085}\n"));
     let new = changed(&old, Order::C, &[10, 4]).unwrap();
     assert_eq!(new, encode("<f8", Order::C, &[10, 4], Form::Unaligned));
-    for header in [new, encode("<f8", Order::C, &[10, 4], Form::Native)] {
-        assert!(is_native(&header, &dtype, Order::C, &[10, 4]));
-        assert!(!is_native(&header, &dtype, Order::C, &[11, 4]));
+}
+
+#[test]
+fn a_mark_is_one_byte_of_any_header_that_is_spelled_as_ours_or_as_by_numpy() {
+    let shapes: &[&[u64]] = &[&[9], &[9, 4], &[0, 3], &[7, 8, 9]];
+    for descr in [
+        "<f8",
+        "|S3",
+        "[('é', '<i4')]",
+        "[('数', '<i4'), ('b', '|u1')]",
+    ] {
+        for (order, &shape) in [Order::C, Order::F]
+            .into_iter()
+            .flat_map(|order| shapes.iter().map(move |shape| (order, shape)))
+        {
+            for form in [Form::Native, Form::Unaligned, Form::Compact] {
+                let plain = encode(descr, order, shape, form);
+                let mark = Mark::find(&plain).unwrap();
+                assert!(!mark.is_set);
+                let mut marked = plain.clone();
+                marked[mark.offset as usize] = Mark::byte(true);
+                assert_ne!(marked, plain);
+                assert_eq!(
+                    Mark::find(&marked),
+                    Some(Mark {
+                        is_set: true,
+                        ..mark
+                    })
+                );
+                assert_eq!(
+                    read(&marked, DEFAULT_LIMIT).unwrap(),
+                    read(&plain, DEFAULT_LIMIT).unwrap()
+                );
+                assert_eq!(unmarked(marked.clone()), plain);
+
+                // It stays while the array grows.
+                let mut grown = shape.to_vec();
+                let axis = shape::slowest_axis(shape.len(), order).unwrap();
+                grown[axis] = 1234;
+                let plain = changed(&plain, order, &grown);
+                let marked = changed(&marked, order, &grown);
+                assert_eq!(marked.clone().map(unmarked), plain);
+                let is_set = marked.map(|marked| Mark::find(&marked).unwrap().is_set);
+                assert_eq!(is_set, plain.map(|_| true));
+            }
+        }
     }
-    let compact = encode("<f8", Order::C, &[10, 4], Form::Compact);
-    assert!(!is_native(&compact, &dtype, Order::C, &[10, 4]));
+}
+
+#[test]
+fn a_header_that_lacks_the_comma_in_another_spelling_has_no_mark() {
+    for dict in [
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4) }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (3,4)  }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4),  }",
+        "{'fortran_order': False, 'descr': '<f8', 'shape': (3, 4), }",
+        "{\"descr\": '<f8', 'fortran_order': False, 'shape': (3, 4), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (3L, 4L), }",
+    ] {
+        assert_eq!(Mark::find(&v1(dict.as_bytes())), None, "{dict}");
+    }
 }
 
 #[test]

@@ -130,7 +130,7 @@ impl AnyStore {
     ///
     /// As [`flush`](AnyStore::flush). The file is closed all the same.
     pub fn close(self) -> Result<()> {
-        self.flush()
+        self.file.close()
     }
 
     /// The element at an index, to be printed. It takes the memory that an element takes, which in

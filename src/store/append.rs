@@ -1,7 +1,7 @@
 //! Growing and cutting along the slowest axis, in place: the rows first, then the bytes of the header that name them.
 //!
-//! What a crash leaves is the old array or the whole new one. Bytes behind what the header names are rows that were never
-//! published: opening leaves them alone, the next append drops them.
+//! What a crash leaves is the old array or the whole new one. Bytes behind a header that is marked are rows that were never
+//! published: opening leaves them alone, the next append drops them. Behind any other they may be somebody's, and stay.
 
 use std::io;
 
@@ -57,11 +57,19 @@ impl ArrayFile {
         let context = self.context(op);
         let len = self.file_len(op)?;
         let end = self.extent().end;
-        if len > end && !self.drop_trailing && !self.is_native(context)? {
+        if len > end && !self.drop_trailing && !self.is_cut && !self.is_marked(context)? {
             return Err(context.fail(ErrorKind::TrailingBytes {
                 offset: end,
                 found: len - end,
-                remedy: "allow them to be dropped with `Options::drop_trailing`, or copy the array into a new file",
+                remedy: match (len - end).checked_div(self.array.row_nbytes()) {
+                    Some(1..) if !self.array.raw => {
+                        "make rows of them with `Store::adopt_rows`, allow them to be dropped with `Options::drop_trailing`, \
+                         or copy the array into a new file"
+                    }
+                    _ => {
+                        "allow them to be dropped with `Options::drop_trailing`, or copy the array into a new file"
+                    }
+                },
             }));
         }
         Ok(())
@@ -102,8 +110,8 @@ impl ArrayFile {
         }
     }
 
-    /// Checks that rows may be written from `start` to `needed`, and cuts off what stands there: rows of another time that were
-    /// never published.
+    /// Checks that rows may be written from `start` to `needed`, marks them as not published, and cuts off what stands there:
+    /// rows of another time that were never published.
     fn make_ready(&mut self, start: u64, needed: u64) -> Result<()> {
         let op = "append to";
         self.check_opener(op)?;
@@ -122,12 +130,19 @@ impl ArrayFile {
                 found,
             }));
         }
-        // Only if there is something, for cutting a file where it ends gives back what is reserved behind it.
-        if found > start {
+        if self.is_cut {
+            // Or rows behind it would be taken for those that it lacks, published or not.
+            self.cut_to(op, self.rows())?;
+        }
+        let was_marked = self.mark_tail(op)?;
+        // Only if there is something, for cutting a file where it ends gives back what is reserved behind it. Behind a mark that
+        // was found there may be: whoever left it need not have been told that the disk lost a cut.
+        if found > start || was_marked {
             // Header before data: the disk may still have a header that names these rows, of a truncate that was killed.
             self.secure(op)?;
             let cut = self.file().set_len(start);
             cut.map_err(|error| self.context(op).io(error))?;
+            self.tail.note_cut();
             self.reserved = 0;
         }
         Ok(())
@@ -172,7 +187,7 @@ impl ArrayFile {
         published
     }
 
-    fn try_publish(&mut self, rows: usize) -> Result<()> {
+    pub(super) fn try_publish(&mut self, rows: usize) -> Result<()> {
         self.check_opener("append to")?;
         self.check_poison("append to")?;
         self.check_has_name("append to")?;
@@ -184,6 +199,7 @@ impl ArrayFile {
         let end = self.extent().end;
         // Data before header: a header must never name bytes that the disk lacks.
         sys::sync_data(self.file()).map_err(|error| self.poisoned_by(context, error))?;
+        self.tail.note_sync();
         self.change_shape(context, shape, nbytes, header)?;
         self.unpublished = 0;
         if self.opened == Opened::Append {
@@ -207,19 +223,30 @@ impl ArrayFile {
                     rows: found,
                 }));
         }
+        self.cut_to(context.op, rows)
+    }
+
+    /// Keeps the first `rows` rows, of which there are as many, durably.
+    fn cut_to(&mut self, op: &'static str, rows: usize) -> Result<()> {
+        let path = self.path.clone();
+        let context = Context::new(&path, op);
         let shape = self.shape_with_rows(rows);
         let nbytes = check_size(context, &shape, self.array.dtype.itemsize())?;
+        self.mark_tail(op)?;
         let header = self.header_with(context, &shape)?;
         // Should the header not be written it still names all the rows: then nothing may cut the file, not even to give
         // back what is reserved.
         self.reserved = 0;
-        // Header before data, the other way round: until the file is cut the bytes behind it are merely unpublished.
+        // Header before data, the other way round: until the file is cut the bytes behind it are merely unpublished, and the
+        // mark says so.
         self.change_shape(context, shape, nbytes, header)?;
         let end = self.extent().end;
         self.file()
             .set_len(end)
             .map_err(|error| self.poisoned_by(context, error))?;
-        sys::sync_data(self.file()).map_err(|error| self.poisoned_by(context, error))
+        sys::sync_data(self.file()).map_err(|error| self.poisoned_by(context, error))?;
+        self.is_cut = false;
+        Ok(())
     }
 
     /// Gives the array another shape: first the map, if there is one, then the header, durably. After a failure it has the old
@@ -262,14 +289,19 @@ impl ArrayFile {
         self.release_reserve(true);
     }
 
-    /// Leaves nothing behind the array in the file.
+    /// Leaves nothing behind the array in the file, and no mark.
     pub(super) fn settle(&mut self) {
         let unpublished = std::mem::take(&mut self.unpublished);
         self.release_reserve(unpublished > 0);
+        self.unmark_tail();
     }
 
     /// Gives back the blocks behind the array that nobody used.
     fn release_reserve(&mut self, rows_too: bool) {
+        if rows_too {
+            // Also where the file is no longer: a write that failed may have left something all the same.
+            self.tail.note_cut();
+        }
         if rows_too || std::mem::take(&mut self.reserved) > 0 {
             self.reserved = 0;
             // A forked child has a copy of this value, but what stands behind the array is its

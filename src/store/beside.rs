@@ -537,6 +537,9 @@ impl ArrayFile {
         };
         let mut new = old.clone();
         new.set_rows(rows);
-        Ok((rows >= old.rows()).then_some(new))
+        if self.allow_truncated {
+            new.clip(self.file_len(context.op)?);
+        }
+        Ok((new.rows() >= old.rows()).then_some(new))
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::array::Array;
 use super::mode::{Mode, Opened};
 use super::options::Options;
+use super::tail::Tail;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::mapping::{Access, Advice, Mapping};
 use crate::shape::{self};
@@ -43,6 +44,12 @@ pub(crate) struct ArrayFile {
     pub(super) drop_trailing: bool,
     /// Whether what stands behind the array of a raw file is none of its rows.
     pub(super) allow_trailing: bool,
+    /// Whether rows that the file has not are left out.
+    pub(super) allow_truncated: bool,
+    /// Whether the header names more rows than `array` has, because the file was cut.
+    pub(super) is_cut: bool,
+    /// Whether the header says whose the bytes behind the array are.
+    pub(super) tail: Tail,
     /// Bytes of rows behind the array that no header names yet.
     pub(super) unpublished: u64,
     /// Up to here blocks were reserved, or 0.
@@ -89,6 +96,9 @@ impl ArrayFile {
             sparse: options.sparse,
             drop_trailing: options.drop_trailing,
             allow_trailing: options.allow_trailing,
+            allow_truncated: options.allow_truncated,
+            is_cut: false,
+            tail: Tail::Unmarked,
             unpublished: 0,
             reserved: 0,
             inherited: AtomicBool::new(true),
@@ -308,6 +318,16 @@ impl ArrayFile {
 
     pub(super) fn flush(&self) -> Result<()> {
         self.flush_part(|| self.sync_elements())
+    }
+
+    /// Flushes, and drops what stands behind the array before that, so that the disk knows of it.
+    pub(super) fn close(mut self) -> Result<()> {
+        if self.unpublished > 0 {
+            self.drop_rows();
+        }
+        self.flush()?;
+        self.tail.note_sync();
+        Ok(())
     }
 
     /// Waits until the disk has all elements.

@@ -11,9 +11,9 @@
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::array::Array;
 use super::file::ArrayFile;
 use super::mode::Opened;
+use super::tail::Tail;
 use crate::error::{Context, ErrorKind, Result};
 use crate::header;
 use crate::shape;
@@ -42,18 +42,53 @@ impl ArrayFile {
         Ok(header)
     }
 
-    /// Whether the header is one that this crate writes, and the bytes behind the array so its own unpublished rows.
-    pub(super) fn is_native(&self, context: Context<'_>) -> Result<bool> {
-        let Array {
-            dtype,
-            order,
-            shape,
-            raw,
-            ..
-        } = &self.array;
-        let wide = shape::wide(shape);
-        let is_ours = |found: Vec<u8>| header::is_native(&found, dtype, *order, &wide);
-        Ok(!raw && self.read_header(context).is_ok_and(is_ours))
+    /// Whether the header says that what stands behind the array are rows of an append that was never published.
+    pub(super) fn is_marked(&self, context: Context<'_>) -> Result<bool> {
+        Ok(self.mark(context)?.is_some_and(|mark| mark.is_set))
+    }
+
+    /// The mark of the header, if it can have one.
+    fn mark(&self, context: Context<'_>) -> Result<Option<header::Mark>> {
+        match self.array.raw {
+            true => Ok(None),
+            false => Ok(header::Mark::find(&self.read_header(context)?)),
+        }
+    }
+
+    /// Marks what comes to stand behind the array as rows that were never published, durably. Once a store: the mark stays
+    /// until it is closed. Says whether somebody else had left one.
+    pub(super) fn mark_tail(&mut self, op: &'static str) -> Result<bool> {
+        if self.tail != Tail::Unmarked {
+            return Ok(false);
+        }
+        let Some(mark) = self.mark(self.context(op))? else {
+            self.tail = Tail::Unmarkable;
+            return Ok(false);
+        };
+        // One that is found set need not be on the disk either.
+        if !mark.is_set {
+            let written = self.overwrite(&[header::Mark::byte(true)], mark.offset);
+            let free = || sys::free_space(&self.path);
+            written.map_err(|error| self.context(op).growth(error, 1, free()))?;
+        }
+        // Mark before rows: without it they would be taken for somebody else's.
+        self.write_step(op, || match self.is_inherited() {
+            true => self.take_over(),
+            false => sys::sync_data(self.file()),
+        })?;
+        self.tail = Tail::Marked;
+        Ok(mark.is_set)
+    }
+
+    /// Takes the mark off, where nothing stands behind the array that a power cut could bring back. If that fails the next
+    /// append finds it set and nothing to cut off.
+    pub(super) fn unmark_tail(&mut self) {
+        let is_clean =
+            self.tail == Tail::Marked && self.file.is_ours() && self.check_poison("close").is_ok();
+        if is_clean && let Ok(Some(mark)) = self.mark(self.context("close")) {
+            let _ = self.overwrite(&[header::Mark::byte(false)], mark.offset);
+            self.tail = Tail::Unmarked;
+        }
     }
 
     /// What the header has to become, if it has room for it in place.

@@ -349,7 +349,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
     ///
     /// As [`flush`](Store::flush). The file is closed all the same.
     pub fn close(self) -> Result<()> {
-        self.flush()
+        self.store.file.close()
     }
 
     /// Writes a region past the map, which shows it then. See [`Store::write`].

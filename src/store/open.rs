@@ -1,5 +1,6 @@
 //! Opening: the file is locked, its header read and everything in it checked before an element is.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
@@ -29,13 +30,19 @@ pub(crate) fn open(
     let (write, exclusive) = (opened.access().writes_file(), opened == Opened::Alone);
     let patience = options.patience();
     let (file, metadata) = lock(context, &path, write, exclusive, patience)?;
+    let is_cut = Cell::new(false);
     let read = || {
-        let array = read_header(context, file.file(), &metadata, options, dtype.clone())?;
+        let mut array = read_header(context, file.file(), &metadata, options, dtype.clone())?;
         match check_length(context, &array, metadata.len()) {
             // Rows may have been appended since.
             Err(error) if matches!(error.kind(), ErrorKind::Truncated { .. }) => {
-                let metadata = file.file().metadata().map_err(|error| context.io(error))?;
-                check_length(context, &array, metadata.len())?;
+                let len = file_len(context, file.file())?;
+                let named = array.rows();
+                if options.allow_truncated {
+                    array.clip(len);
+                }
+                is_cut.set(array.rows() < named);
+                check_length(context, &array, len)?;
             }
             checked => checked?,
         }
@@ -59,6 +66,7 @@ pub(crate) fn open(
     }
     let mut file = ArrayFile::new(file, array, path, opened, options);
     file.is_whole = !is_part;
+    file.is_cut = is_cut.get();
     Ok(file)
 }
 

@@ -38,6 +38,7 @@ pub struct Options {
     pub(super) sparse: bool,
     pub(super) drop_trailing: bool,
     pub(super) allow_trailing: bool,
+    pub(super) allow_truncated: bool,
     pub(crate) max_header_size: usize,
     /// Of an array that comes by stream.
     pub(crate) max_nbytes: u64,
@@ -76,6 +77,7 @@ impl Default for Options {
             sparse: false,
             drop_trailing: false,
             allow_trailing: false,
+            allow_truncated: false,
             max_header_size: DEFAULT_LIMIT,
             max_nbytes: u64::MAX,
             expect_end: false,
@@ -208,8 +210,9 @@ impl Options {
     }
 
     /// Lets [`append`](super::Store::append), [`truncate`](super::Store::truncate) and [`resize`](super::Store::resize)
-    /// drop bytes that stand behind the array in a file which this crate did not write. In one that
-    /// it did, they are rows that were never published, and go anyway.
+    /// drop bytes that stand behind the array, whoever wrote them. Rows of an append that was killed
+    /// go anyway, where the header is marked: docs/format.md says how.
+    /// [`adopt_rows`](super::Store::adopt_rows) makes rows of them instead.
     pub fn drop_trailing(self, drop: bool) -> Options {
         Options {
             drop_trailing: drop,
@@ -222,6 +225,19 @@ impl Options {
     pub fn allow_trailing(self, allow: bool) -> Options {
         Options {
             allow_trailing: allow,
+            ..self
+        }
+    }
+
+    /// Opens also a file that ends before the array, with the rows that are there from their first to
+    /// their last byte, if there are fewer than the header names: what is left of a copy that was
+    /// broken off.
+    ///
+    /// The file stays as it is until the store [truncates](super::Store::truncate) it to the rows that
+    /// it has, or appends rows to it.
+    pub fn allow_truncated(self, allow: bool) -> Options {
+        Options {
+            allow_truncated: allow,
             ..self
         }
     }

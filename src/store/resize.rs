@@ -9,6 +9,7 @@ use super::array::Array;
 use super::file::ArrayFile;
 use super::layout::Layout;
 use super::place::{Existing, Place};
+use super::tail::Tail;
 use super::write::Writer;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::header::{BLOCK, Form};
@@ -38,7 +39,7 @@ impl ArrayFile {
                 remedy: "give a length for each axis".into(),
             }));
         }
-        if new_shape == &shape[..] {
+        if new_shape == &shape[..] && !self.is_cut {
             // Somebody else may have given it that shape, without a sync.
             return self.secure("resize");
         }
@@ -131,6 +132,8 @@ impl ArrayFile {
             settle(self.file(), &place);
         }
         self.reserved = 0;
+        self.tail = Tail::Unmarked;
+        self.is_cut = false;
         if !self.locked {
             self.file.release();
         }

@@ -72,11 +72,11 @@ use crate::shape::Order;
 /// | write | [`write`](Store::write), [`write_all`](Store::write_all), [`set`](Store::set) |
 /// | make it durable | [`flush`](Store::flush), [`flush_rows`](Store::flush_rows), [`flush_async`](Store::flush_async), [`close`](Store::close) |
 /// | lend views | [`map`](Store::map), then [`Mapped::view`](super::Mapped::view), [`Mapped::view_mut`](super::Mapped::view_mut) |
-/// | grow and cut in place | [`append`](Store::append), [`push`](Store::push), [`appender`](Store::appender), [`truncate`](Store::truncate) |
+/// | grow and cut in place | [`append`](Store::append), [`push`](Store::push), [`appender`](Store::appender), [`truncate`](Store::truncate), [`adopt_rows`](Store::adopt_rows) |
 /// | change the shape | [`resize`](Store::resize), [`resize_with`](Store::resize_with) |
 /// | work on more than memory holds | [`out_of_core`](Store::out_of_core), [`out_of_core_mut`](Store::out_of_core_mut) |
 /// | take it elsewhere | [`send`](Store::send), [`write_to`](Store::write_to), [`to_bytes`](Store::to_bytes) |
-/// | find damage | [`write_checksums`](Store::write_checksums), [`verify`](Store::verify) |
+/// | find damage | [`write_checksums`](Store::write_checksums), [`verify`](Store::verify), [`inspect`](crate::inspect), [`trailing_nbytes`](Store::trailing_nbytes) |
 /// | prepare for a full disk | [`is_allocated`](Store::is_allocated), [`allocate`](Store::allocate) |
 ///
 /// # Examples
@@ -295,7 +295,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// As [`flush`](Store::flush). The file is closed all the same.
     pub fn close(self) -> Result<()> {
-        self.flush()
+        self.file.close()
     }
 
     /// Whether every element has a block of its own on the disk, so that writing to it needs no
@@ -359,6 +359,16 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     /// The absolute path by which the file was opened.
     pub fn path(&self) -> &Path {
         &self.file.path
+    }
+
+    /// How many bytes follow the array in its file: rows of an append that is under way or was killed, or what somebody else wrote
+    /// there, which [`adopt_rows`](Store::adopt_rows) makes rows of. None in a store of some rows, or in an archive.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] if the file system does not answer.
+    pub fn trailing_nbytes(&self) -> Result<u64> {
+        self.file.trailing_nbytes()
     }
 
     /// The mode that the file is open in. A created one is open as `r+`, as in NumPy.

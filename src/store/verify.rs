@@ -23,7 +23,7 @@ use super::typed::Store;
 use super::write::Writer;
 use crate::element::Element;
 use crate::error::{ChecksumError, Context, Error, ErrorKind, Result};
-use crate::header::{DEFAULT_LIMIT, Form, Header};
+use crate::header::{self, DEFAULT_LIMIT, Form, Header};
 use crate::shape;
 use crate::sys::{self, Directory, FileId, Heir, LockedFile, Patience};
 
@@ -249,7 +249,8 @@ impl ArrayFile {
         if (header.len() as u64) < *offset {
             return Err(cut(context, self.extent().end, header.len() as u64));
         }
-        Ok(header)
+        // A mark is no damage.
+        Ok(header::unmarked(header))
     }
 }
 

@@ -20,8 +20,8 @@ use super::allocations::largest_during;
 use super::mapped::{mapped, mapped_with};
 use super::resize::{Form, assert_same, element, make, numbered, prefix};
 use super::support::{
-    Peer, Why, assert_no_drafts, bytes_of, end_fork, fork, give_away, open_dir, set_mode, trace,
-    wait_for,
+    Peer, Why, assert_no_drafts, bytes_of, end_fork, fork, give_away, open_dir, set_mark, set_mode,
+    trace, wait_for,
 };
 
 /// How the rows to append lie in memory.
@@ -688,6 +688,7 @@ fn a_native_file_of_an_older_version_grows_in_place_and_knows_its_own_rows() {
     let (_dir, path) = place();
     drop(Store::<f64, _>::create_from(&path, &Array::from_elem((9, 2), 1.0)).unwrap());
     write_as_of_old(&path);
+    set_mark(&path);
     let before = inode(&path);
     // Rows that were never published, as a crash leaves them: nobody else's bytes, so they go.
     fs::OpenOptions::new()
@@ -719,6 +720,7 @@ fn rows_that_were_never_published_are_ignored_and_then_dropped() {
     for garbage in [16, 160, 5, 5000] {
         let (_dir, path) = place();
         Store::<f64, _>::create_from(&path, &array![[1.0, 2.0]]).unwrap();
+        set_mark(&path);
         let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(&vec![0xee; garbage]).unwrap();
         drop(file);
@@ -744,6 +746,7 @@ fn rows_that_were_never_published_are_ignored_and_then_dropped() {
 fn truncate_drops_rows_that_were_never_published_too() {
     let (_dir, path) = place();
     Store::<f64, _>::create_from(&path, &array![1.0, 2.0]).unwrap();
+    set_mark(&path);
     let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
     file.write_all(&[0xee; 160]).unwrap();
     let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();

@@ -56,12 +56,16 @@ mod removed;
 #[cfg(unix)]
 mod replace;
 mod resize;
+#[cfg(unix)]
+mod salvage;
 mod stream;
 #[cfg(unix)]
 mod stress;
 mod support;
 mod support_numpy;
 mod table;
+#[cfg(unix)]
+mod tails;
 #[cfg(unix)]
 mod take_over;
 mod targets;

@@ -100,6 +100,14 @@ const WAYS: &[Way] = &[
         let options = Options::new().allow_trailing(true);
         (refused, options.from_file::<f64>(path, None, 0).map(drop))
     }),
+    ("Options::allow_truncated", |path| {
+        drop(new(path));
+        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+        file.set_len(4096 + 24).unwrap();
+        let refused = Store::<f64, Ix2>::open(path).unwrap_err();
+        let options = Options::new().allow_truncated(true);
+        (refused, options.open::<f64, Ix2>(path).map(drop))
+    }),
     ("Options::compact", |path| {
         let options = Options::new().compact(true);
         let refused = options.clone().raw(0).create::<u8, _>(path, 3).unwrap_err();
@@ -122,6 +130,15 @@ const WAYS: &[Way] = &[
         let append = |options: Options| options.open_rw::<f64, Ix1>(path)?.append(&array![2.0]);
         let refused = append(Options::new()).unwrap_err();
         (refused, append(Options::new().drop_trailing(true)))
+    }),
+    ("Store::adopt_rows", |path| {
+        drop(new(path));
+        let mut bytes = fs::read(path).unwrap();
+        bytes.extend([7; 16]);
+        fs::write(path, bytes).unwrap();
+        let mut store = Store::<f64, Ix2>::open_rw(path).unwrap();
+        let refused = store.append(&array![[5.0, 6.0]]).unwrap_err();
+        (refused, store.adopt_rows().map(drop))
     }),
     ("Options::expect_end", |_| {
         let two = [stream(), stream()].concat();

@@ -151,12 +151,6 @@ impl Job {
         Options::new().order(self.order).compact(self.compact)
     }
 
-    /// How a file that was left is opened to be written: what was not published is known as such
-    /// under a header with room.
-    fn options_after(&self) -> Options {
-        self.options().drop_trailing(self.compact)
-    }
-
     /// The file of a step.
     fn path(&self, dir: &Path, step: usize) -> PathBuf {
         match self.kind {
@@ -187,7 +181,7 @@ impl Job {
         if !path.exists() {
             return Ok(None);
         }
-        let store = self.options_after().open_any(path, mode);
+        let store = self.options().open_any(path, mode);
         let store = store.map_err(|error| format!("{path:?} does not open: {error:?}"))?;
         let [rows, columns] = *store.shape() else {
             return Err(format!("{path:?} has the shape {:?}", store.shape()));
@@ -273,7 +267,7 @@ impl Job {
         let expected = match self.find(&path, Mode::Read)? {
             // A file that is there is appended to and resized, or created over.
             Some(found) if self.seed.is_multiple_of(2) => {
-                let mut store = self.options_after().open_rw::<u64, Ix2>(&path);
+                let mut store = self.options().open_rw::<u64, Ix2>(&path);
                 let store = store.as_mut().map_err(|error| told(error))?;
                 let row = elements(done + 2, (1, found.ncols()));
                 let grown = ndarray::concatenate![Axis(0), found, row];
