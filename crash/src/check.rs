@@ -71,7 +71,8 @@ impl Checker {
         })
     }
 
-    /// Forgets the images of another run, of ndstore or of a toy with a `flaw`. NumPy reads the first `numpy` of this one.
+    /// Forgets the images of another run, of ndstore or of a toy with a `flaw`. NumPy reads the
+    /// first `numpy` of this one.
     pub(crate) fn start(&mut self, flaw: Option<Flaw>, numpy: usize) {
         self.seen.clear();
         self.numpy_left = numpy;
@@ -226,7 +227,8 @@ impl Checker {
 
     fn append(&self) -> Result<(), Box<dyn std::error::Error>> {
         let target = self.target();
-        // Whatever stands behind the array was marked before it was written, so nobody has to say that it may go.
+        // Whatever stands behind the array was marked before it was written, so nobody has to say
+        // that it may go.
         let options = Options::new().drop_trailing(!self.marks);
         let mut store = mapped(options.open_rw::<u64, Ix2>(&target)?);
         let order = store.order();

@@ -1,8 +1,9 @@
 //! The mark of a tail: one byte of a header that says whose the bytes behind the array are.
 //!
-//! A header ends with `, }`. While the comma is a blank, whatever follows the array is rows of an append that was never
-//! published, and may be cut off. With the comma it may be anybody's. Both are the same dict, so every reader of NPY files
-//! reads both; and the byte changes by itself, so no reader meets half of it.
+//! A header ends with `, }`. While the comma is a blank, whatever follows the array is rows of an
+//! append that was never published, and may be cut off. With the comma it may be anybody's. Both
+//! are the same dict, so every reader of NPY files reads both; and the byte changes by itself, so
+//! no reader meets half of it.
 
 use super::{BACK, Claim, Header, dict, native_dict, trim_blanks};
 use crate::shape::Order;
@@ -27,8 +28,8 @@ impl Mark {
         }
     }
 
-    /// The mark of a header: `None` of one that is not spelled as NumPy or this crate spells it. Then a comma that is missing
-    /// says nothing.
+    /// The mark of a header: `None` of one that is not spelled as NumPy or this crate spells it.
+    /// Then a comma that is missing says nothing.
     pub(crate) fn find(header: &[u8]) -> Option<Mark> {
         let decoded = Header::decode(header, usize::MAX).ok()?;
         let Claim { version, start, .. } = Claim::read(header).ok()?;

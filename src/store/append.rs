@@ -1,7 +1,8 @@
 //! Growing and cutting along the slowest axis, in place: the rows first, then the bytes of the header that name them.
 //!
-//! What a crash leaves is the old array or the whole new one. Bytes behind a header that is marked are rows that were never
-//! published: opening leaves them alone, the next append drops them. Behind any other they may be somebody's, and stay.
+//! What a crash leaves is the old array or the whole new one. Bytes behind a header that is marked
+//! are rows that were never published: opening leaves them alone, the next append drops them.
+//! Behind any other they may be somebody's, and stay.
 
 use std::io;
 
@@ -110,8 +111,8 @@ impl ArrayFile {
         }
     }
 
-    /// Checks that rows may be written from `start` to `needed`, marks them as not published, and cuts off what stands there:
-    /// rows of another time that were never published.
+    /// Checks that rows may be written from `start` to `needed`, marks them as not published, and
+    /// cuts off what stands there: rows of another time that were never published.
     fn make_ready(&mut self, start: u64, needed: u64) -> Result<()> {
         let op = "append to";
         self.check_opener(op)?;
@@ -135,8 +136,9 @@ impl ArrayFile {
             self.cut_to(op, self.rows())?;
         }
         let was_marked = self.mark_tail(op)?;
-        // Only if there is something, for cutting a file where it ends gives back what is reserved behind it. Behind a mark that
-        // was found there may be: whoever left it need not have been told that the disk lost a cut.
+        // Only if there is something, for cutting a file where it ends gives back what is reserved
+        // behind it. Behind a mark that was found there may be: whoever left it need not have been
+        // told that the disk lost a cut.
         if found > start || was_marked {
             // Header before data: the disk may still have a header that names these rows, of a truncate that was killed.
             self.secure(op)?;
@@ -237,8 +239,8 @@ impl ArrayFile {
         // Should the header not be written it still names all the rows: then nothing may cut the file, not even to give
         // back what is reserved.
         self.reserved = 0;
-        // Header before data, the other way round: until the file is cut the bytes behind it are merely unpublished, and the
-        // mark says so.
+        // Header before data, the other way round: until the file is cut the bytes behind it are
+        // merely unpublished, and the mark says so.
         self.change_shape(context, shape, nbytes, header)?;
         let end = self.extent().end;
         self.file()
@@ -299,7 +301,8 @@ impl ArrayFile {
     /// Gives back the blocks behind the array that nobody used.
     fn release_reserve(&mut self, rows_too: bool) {
         if rows_too {
-            // Also where the file is no longer: a write that failed may have left something all the same.
+            // Also where the file is no longer: a write that failed may have left something all the
+            // same.
             self.tail.note_cut();
         }
         if rows_too || std::mem::take(&mut self.reserved) > 0 {

@@ -510,7 +510,7 @@ impl ArrayFile {
     }
 
     /// The array as the header names it now; `None` if it is another one.
-    fn read_again(&self, context: Context<'_>) -> Result<Option<Array>> {
+    pub(super) fn read_again(&self, context: Context<'_>) -> Result<Option<Array>> {
         let old = &self.array;
         let rows = match old.raw {
             true if self.allow_trailing => old.rows(),

@@ -387,6 +387,42 @@ impl Claims<'_> {
     }
 }
 
+/// Makes sure that nobody writes to a file while it is replaced and others read it: as a reader of
+/// all rows, for as long as the file is open.
+pub(super) fn keep_unwritten(context: Context<'_>, file: &File, patience: Patience) -> Result<()> {
+    let claims = Claims {
+        context,
+        file,
+        opened: Opened::Read,
+        rows: None,
+    };
+    let mut pauses = Pauses::new(patience);
+    loop {
+        let other = match claims.claim_bytes(Claim::Read, 0..SENTINEL)? {
+            Some(other) => other,
+            None => match claims.shared_in_the_way()? {
+                Some(other) => other,
+                None => return Ok(()),
+            },
+        };
+        claims.release();
+        let Some(pause) = pauses.next() else {
+            let other = Some(other);
+            return Err(claims.refusal(Refused { other, array: None }));
+        };
+        std::thread::sleep(pause);
+    }
+}
+
+/// Leaves these bytes to be read by whoever had the file alone, and everything else to others.
+pub(super) fn keep_to_read(file: &File, rows: &Range<u64>) {
+    // A conversion to less than there was cannot be refused. Where there are no such locks there is
+    // nothing to give up.
+    let _ = ranges::claim(file, Claim::Read, rows);
+    let _ = ranges::release(file, &(0..rows.start));
+    let _ = ranges::release(file, &(rows.end.max(rows.start)..SHARED.end));
+}
+
 /// The tail of whoever appends to the file now.
 pub(super) fn tail(file: &File) -> std::io::Result<Option<Other>> {
     // Of all claims this one alone reaches so far.

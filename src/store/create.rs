@@ -51,7 +51,7 @@ pub(super) fn create_from<A: Element, D: Dimension>(
         made.and_then(|()| write::write_elements(&mut writer, array, order))
             .map_err(|error| place.growth(error, layout.len()))
     };
-    create(path, layout, Existing::Replace, options, fill)
+    create(path, layout, Existing::replaced(options), options, fill)
 }
 
 pub(super) fn create<E: From<Error>>(

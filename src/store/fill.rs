@@ -101,7 +101,7 @@ pub(crate) fn create_filled(
     fill: impl FnOnce(&mut Filler<'_>) -> Result<()>,
 ) -> Result<ArrayFile> {
     let fill = |place: &Place, file: &File, layout: &Layout| run(fill, place, file, layout);
-    create::create(path, layout, Existing::Replace, options, fill)
+    create::create(path, layout, Existing::replaced(options), options, fill)
 }
 
 /// As [`create_filled`], with the blocks reserved first, for who knows that there will be as many elements.
@@ -121,5 +121,5 @@ pub(crate) fn create_reserved<E: From<Error>>(
         fill(&target)?;
         Ok(target.end()?)
     };
-    create::create(path, layout, Existing::Replace, options, fill)
+    create::create(path, layout, Existing::replaced(options), options, fill)
 }

@@ -42,7 +42,8 @@ impl ArrayFile {
         Ok(header)
     }
 
-    /// Whether the header says that what stands behind the array are rows of an append that was never published.
+    /// Whether the header says that what stands behind the array are rows of an append that was
+    /// never published.
     pub(super) fn is_marked(&self, context: Context<'_>) -> Result<bool> {
         Ok(self.mark(context)?.is_some_and(|mark| mark.is_set))
     }
@@ -55,8 +56,8 @@ impl ArrayFile {
         }
     }
 
-    /// Marks what comes to stand behind the array as rows that were never published, durably. Once a store: the mark stays
-    /// until it is closed. Says whether somebody else had left one.
+    /// Marks what comes to stand behind the array as rows that were never published, durably. Once
+    /// a store: the mark stays until it is closed. Says whether somebody else had left one.
     pub(super) fn mark_tail(&mut self, op: &'static str) -> Result<bool> {
         if self.tail != Tail::Unmarked {
             return Ok(false);
@@ -80,8 +81,8 @@ impl ArrayFile {
         Ok(mark.is_set)
     }
 
-    /// Takes the mark off, where nothing stands behind the array that a power cut could bring back. If that fails the next
-    /// append finds it set and nothing to cut off.
+    /// Takes the mark off, where nothing stands behind the array that a power cut could bring back.
+    /// If that fails the next append finds it set and nothing to cut off.
     pub(super) fn unmark_tail(&mut self) {
         let is_clean =
             self.tail == Tail::Marked && self.file.is_ours() && self.check_poison("close").is_ok();

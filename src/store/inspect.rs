@@ -1,6 +1,8 @@
-//! Looking at a file without opening its array: what it says that it has, how much of that is there, and what follows.
+//! Looking at a file without opening its array: what it says that it has, how much of that is
+//! there, and what follows.
 //!
-//! It takes no lock and needs no whole array, so it works on a file that is damaged, or that others write to.
+//! It takes no lock and needs no whole array, so it works on a file that is damaged, or that others
+//! write to.
 
 use std::path::Path;
 
@@ -14,7 +16,8 @@ use crate::header::{self, Form, Header, Mark};
 use crate::shape::{self, Order};
 use crate::sys;
 
-/// What a file says that it has, and what of it is there. [`inspect`] and [`Options::inspect`] make one.
+/// What a file says that it has, and what of it is there. [`inspect`] and [`Options::inspect`] make
+/// one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Inspection {
@@ -57,10 +60,12 @@ impl HeaderKind {
     }
 }
 
-/// Looks at a file without opening its array: what it says that it has, how much of that is there, and what follows.
+/// Looks at a file without opening its array: what it says that it has, how much of that is there,
+/// and what follows.
 ///
-/// It takes no lock and heeds none, reads the header alone, and takes a file that was cut as it is. Where somebody writes to
-/// the file meanwhile, it says what was there at that moment. [`Options::inspect`] does so with options.
+/// It takes no lock and heeds none, reads the header alone, and takes a file that was cut as it is.
+/// Where somebody writes to the file meanwhile, it says what was there at that moment.
+/// [`Options::inspect`] does so with options.
 ///
 /// # Errors
 ///
@@ -93,8 +98,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// As [`inspect`]; [`ErrorKind::InvalidOption`](crate::ErrorKind::InvalidOption) for a raw file without
-    /// [`dtype`](Options::dtype).
+    /// As [`inspect`]; [`ErrorKind::InvalidOption`](crate::ErrorKind::InvalidOption) for a raw file
+    /// without [`dtype`](Options::dtype).
     pub fn inspect(&self, path: impl AsRef<Path>) -> Result<Inspection> {
         let path = absolute(path.as_ref(), "inspect")?;
         let context = Context::new(&path, "inspect");
@@ -160,8 +165,9 @@ impl Inspection {
         self.file_nbytes >= self.end()
     }
 
-    /// How many rows are there from their first to their last byte: of a file that was cut, fewer than the shape says. A row is
-    /// an index of the slowest axis, the first in C order and the last in Fortran order.
+    /// How many rows are there from their first to their last byte: of a file that was cut, fewer
+    /// than the shape says. A row is an index of the slowest axis, the first in C order and the
+    /// last in Fortran order.
     pub fn whole_rows(&self) -> usize {
         let mut there = self.array.clone();
         there.clip(self.file_nbytes);
@@ -179,8 +185,9 @@ impl Inspection {
         self.trailing_nbytes().checked_div(row).unwrap_or(0)
     }
 
-    /// Whether the header says that what follows the array are rows of an append that was never published: one that is under way,
-    /// or was killed. The next append drops them. What follows any other header stays, because it may be somebody's.
+    /// Whether the header says that what follows the array are rows of an append that was never
+    /// published: one that is under way, or was killed. The next append drops them. What follows
+    /// any other header stays, because it may be somebody's.
     pub fn is_unpublished(&self) -> bool {
         self.is_marked
     }

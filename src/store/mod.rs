@@ -11,6 +11,7 @@ mod claims;
 mod cow;
 mod create;
 mod describe;
+mod downgrade;
 mod file;
 mod fill;
 mod fit;

@@ -36,6 +36,7 @@ pub struct Options {
     pub(super) dtype: Option<DType>,
     pub(super) compact: bool,
     pub(super) sparse: bool,
+    pub(super) beside_readers: bool,
     pub(super) drop_trailing: bool,
     pub(super) allow_trailing: bool,
     pub(super) allow_truncated: bool,
@@ -75,6 +76,7 @@ impl Default for Options {
             dtype: None,
             compact: false,
             sparse: false,
+            beside_readers: false,
             drop_trailing: false,
             allow_trailing: false,
             allow_truncated: false,
@@ -209,9 +211,22 @@ impl Options {
         Options { sparse, ..self }
     }
 
+    /// Lets a new file take the place of one that others read, who keep the old one:
+    /// [`is_current`](super::Store::is_current) tells them, and [`refresh`](super::Store::refresh)
+    /// is [`ErrorKind::Moved`](crate::ErrorKind::Moved). One that anybody writes or appends to, or
+    /// shares, is [`Locked`](crate::ErrorKind::Locked) as ever.
+    ///
+    /// [`into_read_only`](super::Store::into_read_only) then lets readers in to the new one.
+    pub fn beside_readers(self, beside: bool) -> Options {
+        Options {
+            beside_readers: beside,
+            ..self
+        }
+    }
+
     /// Lets [`append`](super::Store::append), [`truncate`](super::Store::truncate) and [`resize`](super::Store::resize)
-    /// drop bytes that stand behind the array, whoever wrote them. Rows of an append that was killed
-    /// go anyway, where the header is marked: docs/format.md says how.
+    /// drop bytes that stand behind the array, whoever wrote them. Rows of an append that was
+    /// killed go anyway, where the header is marked: docs/format.md says how.
     /// [`adopt_rows`](super::Store::adopt_rows) makes rows of them instead.
     pub fn drop_trailing(self, drop: bool) -> Options {
         Options {
@@ -229,12 +244,12 @@ impl Options {
         }
     }
 
-    /// Opens also a file that ends before the array, with the rows that are there from their first to
-    /// their last byte, if there are fewer than the header names: what is left of a copy that was
-    /// broken off.
+    /// Opens also a file that ends before the array, with the rows that are there from their first
+    /// to their last byte, if there are fewer than the header names: what is left of a copy that
+    /// was broken off.
     ///
-    /// The file stays as it is until the store [truncates](super::Store::truncate) it to the rows that
-    /// it has, or appends rows to it.
+    /// The file stays as it is until the store [truncates](super::Store::truncate) it to the rows
+    /// that it has, or appends rows to it.
     pub fn allow_truncated(self, allow: bool) -> Options {
         Options {
             allow_truncated: allow,

@@ -7,8 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::claims;
 use super::layout::Layout;
 use super::lock::refusal;
+use super::options::Options;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys::{self, Directory, Draft, FileId, Heir, LockedFile, Patience, Unpublished};
 
@@ -16,7 +18,19 @@ use crate::sys::{self, Directory, Draft, FileId, Heir, LockedFile, Patience, Unp
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Existing {
     Replace,
+    /// As `Replace`, also where others read it.
+    ReplaceRead,
     Refuse,
+}
+
+impl Existing {
+    /// How these options have a file replaced.
+    pub(super) fn replaced(options: &Options) -> Existing {
+        match options.beside_readers {
+            true => Existing::ReplaceRead,
+            false => Existing::Replace,
+        }
+    }
 }
 
 /// Where a file is to be: the directory, which is open, and the name in it.
@@ -41,7 +55,7 @@ impl Place {
             return Err(context.not_a_file("a directory, by the separator at its end"));
         }
         let found = match existing {
-            Existing::Replace => Directory::find(context.path),
+            Existing::Replace | Existing::ReplaceRead => Directory::find(context.path),
             Existing::Refuse => Directory::find_here(context.path),
         };
         let (directory, name) = found.map_err(|error| context.io(error))?;
@@ -93,8 +107,13 @@ impl Place {
                 None => Ok(None),
             };
         }
-        let old = LockedFile::open_in(&self.directory, &self.name, true, patience);
-        old.map_err(|refused| refusal(context, true, true, refused))
+        let exclusive = existing == Existing::Replace;
+        let old = LockedFile::open_in(&self.directory, &self.name, true, exclusive, patience);
+        let old = old.map_err(|refused| refusal(context, true, exclusive, refused))?;
+        if let (Some(old), Some(patience), false) = (&old, patience, exclusive) {
+            claims::keep_unwritten(context, old.file(), patience)?;
+        }
+        Ok(old)
     }
 
     /// Makes a whole file beside the target: `fill` gives it blocks and data, then it gets its header.

@@ -71,12 +71,14 @@ impl ArrayFile {
 }
 
 impl<A: Element, D: Dimension> Store<A, D, ReadWrite> {
-    /// Makes rows of the bytes that follow the array, durably, and says how many: the header names them from then on.
+    /// Makes rows of the bytes that follow the array, durably, and says how many: the header names
+    /// them from then on.
     ///
-    /// For a file whose header names fewer rows than it has. What is left, less than a row, stays. Where the header says that the
-    /// rows are those of an append that was never published ([`Inspection::is_unpublished`](super::Inspection::is_unpublished)),
-    /// they are what was in the file when that was killed: after a power cut some may read as zeros, or in part as what they were
-    /// to become.
+    /// For a file whose header names fewer rows than it has. What is left, less than a row, stays.
+    /// Where the header says that the rows are those of an append that was never published
+    /// ([`Inspection::is_unpublished`](super::Inspection::is_unpublished)), they are what was in
+    /// the file when that was killed: after a power cut some may read as zeros, or in part as what
+    /// they were to become.
     ///
     /// # Errors
     ///

@@ -65,8 +65,8 @@ use crate::shape::Order;
 /// |---|---|
 /// | open | [`open`](Store::open), [`open_rw`](Store::open_rw), [`map_cow`](Store::map_cow); [`Options`] |
 /// | open beside others | [`open_append`](Store::open_append), [`open_rows`](Store::open_rows), [`open_rows_read`](Store::open_rows_read), [`open_watch`](Store::open_watch), [`open_shared`](Store::open_shared), [`open_shared_read`](Store::open_shared_read) |
-/// | see rows that others append | [`refresh`](Store::refresh), [`follow`](Store::follow) |
-/// | create | [`create`](Store::create), [`create_new`](Store::create_new), [`create_from`](Store::create_from), [`create_with`](Store::create_with), [`assemble`](Store::assemble), [`receive`](Store::receive) |
+/// | see rows that others append | [`refresh`](Store::refresh), [`follow`](Store::follow), [`is_current`](Store::is_current) |
+/// | create | [`create`](Store::create), [`create_new`](Store::create_new), [`create_from`](Store::create_from), [`create_with`](Store::create_with), [`into_read_only`](Store::into_read_only), [`assemble`](Store::assemble), [`receive`](Store::receive) |
 /// | ask what it is | [`shape`](Store::shape), [`dtype`](Store::dtype), [`len`](Store::len), [`nbytes`](Store::nbytes), [`ndim`](Store::ndim), [`order`](Store::order), [`offset`](Store::offset), [`path`](Store::path), [`mode`](Store::mode) |
 /// | read | [`read`](Store::read), [`read_into`](Store::read_into), [`read_all`](Store::read_all), [`get`](Store::get) |
 /// | write | [`write`](Store::write), [`write_all`](Store::write_all), [`set`](Store::set) |
@@ -361,8 +361,20 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         &self.file.path
     }
 
-    /// How many bytes follow the array in its file: rows of an append that is under way or was killed, or what somebody else wrote
-    /// there, which [`adopt_rows`](Store::adopt_rows) makes rows of. None in a store of some rows, or in an archive.
+    /// Whether the path still names the file that this store has open. Whoever replaces a file
+    /// leaves the old one to those who have it open, so a reader that wants the new one asks, and
+    /// opens it again.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] if the file system does not answer.
+    pub fn is_current(&self) -> Result<bool> {
+        self.file.is_current()
+    }
+
+    /// How many bytes follow the array in its file: rows of an append that is under way or was
+    /// killed, or what somebody else wrote there, which [`adopt_rows`](Store::adopt_rows) makes
+    /// rows of. None in a store of some rows, or in an archive.
     ///
     /// # Errors
     ///

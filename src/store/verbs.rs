@@ -85,7 +85,7 @@ impl Options {
         path: impl AsRef<Path>,
         shape: impl ShapeBuilder<Dim = D>,
     ) -> Result<Store<A, D>> {
-        self.create_zeros(path.as_ref(), shape, Existing::Replace)
+        self.create_zeros(path.as_ref(), shape, Existing::replaced(self))
     }
 
     /// Creates a file that must not exist. See [`Store::create_new`].

@@ -290,7 +290,7 @@ impl<'a> Known<'a> {
         let damaged = |reason| refused(ChecksumError::Damaged { reason });
         let reading = Context::new(&path, "read");
         // No lock: they are never changed, only replaced.
-        let opened = LockedFile::open_in(&directory, &name, false, None);
+        let opened = LockedFile::open_in(&directory, &name, false, false, None);
         let opened = opened.map_err(|error| lock::refusal(reading, false, false, error))?;
         let file = opened.ok_or_else(|| refused(ChecksumError::Missing))?;
         let metadata = file.file().metadata();

@@ -145,6 +145,7 @@ impl LockedFile {
         directory: &Directory,
         name: &OsStr,
         write: bool,
+        exclusive: bool,
         patience: Option<Patience>,
     ) -> Result<Option<LockedFile>, NotLocked> {
         for _ in 0..file::MAX_ROUNDS {
@@ -168,7 +169,7 @@ impl LockedFile {
             let Some(patience) = patience else {
                 return Ok(Some(LockedFile::unlocked(file)));
             };
-            let file = LockedFile::lock(file, write, patience)?;
+            let file = LockedFile::lock(file, exclusive, patience)?;
             if directory.names(name, entry.id).map_err(NotLocked::Io)? {
                 return Ok(Some(file));
             }
@@ -227,6 +228,28 @@ impl LockedFile {
 
     pub(crate) fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Makes the exclusive lock a shared one. False if somebody else had the file for longer than
+    /// there was patience: the lock is lost then. In any case somebody may have had it in between.
+    pub(crate) fn share(&self, patience: Patience) -> io::Result<bool> {
+        let mut pauses = Pauses::new(patience);
+        loop {
+            match super::retry::retry(|| fs2::FileExt::try_lock_shared(&self.file)) {
+                Ok(()) => return Ok(true),
+                Err(error) => match refusal(error) {
+                    None => {}
+                    Some(NotLocked::Unsupported(error) | NotLocked::Io(error)) => {
+                        return Err(error);
+                    }
+                    Some(_) => return Err(io::ErrorKind::Other.into()),
+                },
+            }
+            let Some(pause) = pauses.next() else {
+                return Ok(false);
+            };
+            std::thread::sleep(pause);
+        }
     }
 
     /// Leaves the lock and the claims to a copy of the descriptor: they end with the last

@@ -6,6 +6,8 @@ mod append;
 mod assemble;
 #[cfg(target_os = "linux")]
 mod beside;
+#[cfg(target_os = "linux")]
+mod beside_readers;
 mod blocks;
 mod closures;
 mod create;

@@ -528,7 +528,8 @@ pub(crate) fn trace(path: &Path) -> Trace {
     }
 }
 
-/// Marks a file as an appender does that is about to write rows: the comma behind the shape becomes a blank.
+/// Marks a file as an appender does that is about to write rows: the comma behind the shape becomes
+/// a blank.
 pub(crate) fn set_mark(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let comma = bytes.windows(3).position(|found| found == b", }");

@@ -1,4 +1,5 @@
-//! Whose the bytes behind an array are: somebody's, which stay, or those of an append that was never published, which go.
+//! Whose the bytes behind an array are: somebody's, which stay, or those of an append that was
+//! never published, which go.
 
 use std::fs;
 use std::io::Write;
