@@ -4,9 +4,9 @@
 //! the page cache; cold, that it was dropped from it before each pass (a disk that is virtual may
 //! still have it in a cache of its own).
 //!
-//! What a side pays for tells them apart: a first pass over a new map takes its page faults, a
-//! second one none; `read` copies every byte, into a buffer that stays in the processor's cache or
-//! into memory that first has to be given by the kernel.
+//! The sides differ in their costs: a first pass over a new map takes its page faults, a second
+//! pass takes none; `read` copies every byte, into a buffer that stays in the processor's cache or
+//! into memory that the kernel first has to provide.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! A logger: rows through an appender, durable whenever it flushes, in a file that grows in place.
+//! A logger: an appender writes rows to a file that grows in place, durable after each flush.
 //!
 //! `cargo run --release --example append_log [DIRECTORY]`; run it again and the log goes on. NumPy
 //! reads it when it is closed: `np.load('log.npy', mmap_mode='r')[-1]`.

@@ -1,5 +1,5 @@
-//! An array as bytes and back, with what the bytes do not tell kept beside them: dtype, shape and
-//! order.
+//! An array as bytes and back. The bytes state neither dtype nor shape nor order, so these are kept
+//! beside them.
 //!
 //! `cargo run --example bytes_roundtrip`. In Python:
 //! `np.frombuffer(bytes, dtype).reshape(shape, order=order)`.

@@ -1,5 +1,5 @@
-//! Arrays through zlib, gzip and whatever else wraps a stream: NPY inside, so that dtype and shape
-//! come back, too.
+//! Arrays through zlib, gzip and other wrappers of a stream, as NPY, so that dtype and shape come
+//! back, too.
 //!
 //! `cargo run --release --example compress [DIRECTORY]` leaves two files behind, which Python
 //! reads:
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     write_npy(&mut encoder, &array)?;
     encoder.finish()?.flush()?;
 
-    // The sum of the stream is checked at its end, so the end is a part of what is expected.
+    // The checksum of the stream is checked at its end, so the reader expects the end.
     let decoder = read::GzDecoder::new(BufReader::new(File::open(&gz)?));
     let options = Options::new().expect_end(true).max_nbytes(1 << 30);
     let back = options.read_npy::<f64, Ix2>(decoder)?;

@@ -1,4 +1,4 @@
-//! An array of 1 TiB in a file that takes a few pages of disk: only what is touched is ever there.
+//! An array of 1 TiB in a file that takes a few pages of disk: only pages that are touched exist.
 //!
 //! `cargo run --release --example larger_than_memory [DIRECTORY]`
 

@@ -1,5 +1,4 @@
-//! The whole of it in one go: create, read, map, flush, reopen, bytes, resize, and a lock that is
-//! refused.
+//! A quick tour: create, read, map, flush, reopen, bytes, resize, and a lock that is refused.
 //!
 //! `cargo run --release --example quickstart [DIRECTORY]` leaves `temp.dat` behind, which NumPy
 //! opens: `np.load('temp.dat', mmap_mode='r')`.
@@ -25,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     fp.write(s![0, 1..], &array![20.0, 30.0])?;
     println!("wrote    {fp:?}");
 
-    // While it is open for writing nobody else gets it, not even this process.
+    // While a store is open for writing, no other opens the file, not even in this process.
     match Store::<f64, Ix2>::open(&path) {
         Err(error) if matches!(error.kind(), ErrorKind::Locked { .. }) => {
             println!("locked   as it should be, while a writer has it");
@@ -33,8 +32,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         other => return Err(format!("expected a refusal, got {other:?}").into()),
     }
 
-    // Mapped, it is a view like any other, and what is written to it is on the disk when `flush`
-    // returns. SAFETY: nobody writes to temp.dat or cuts it without its lock while it is mapped.
+    // Mapped, it is a view like any other, and changes are on the disk when `flush` returns.
+    // SAFETY: nobody writes to temp.dat or cuts it without its lock while it is mapped.
     let mut map = unsafe { fp.map()? };
     map.view_mut()[(1, 1)] = 50.0;
     map.close()?;

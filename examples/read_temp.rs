@@ -14,7 +14,7 @@ fn main() -> Result<()> {
         .map_or_else(PathBuf::new, PathBuf::from);
     let path = directory.join("temp.dat");
 
-    // What is in the file decides the type, not the other way round.
+    // The file decides the type, not the other way round.
     let any = AnyStore::open(&path)?;
     println!("shape  {:?}, {:?} order", any.shape(), any.order());
     println!("dtype  {} ({})", any.dtype(), any.dtype().name());

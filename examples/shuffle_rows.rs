@@ -1,5 +1,5 @@
-//! Shuffles the rows of a file into a new one, within a memory budget: what a training set needs
-//! before each epoch.
+//! Shuffles the rows of a file into a new one, within a memory budget, as for a training set before
+//! each epoch.
 //!
 //! `cargo run --release --example shuffle_rows [DIRECTORY]`. NumPy's
 //! `np.save(new, m[rng.permutation(len(m))])` holds all of it in memory.

@@ -1,5 +1,4 @@
-//! A matrix of 1 GiB transposed into a new file with 64 MiB of memory, while a line says how far it
-//! is.
+//! Transposes a matrix of 1 GiB into a new file with 64 MiB of memory, and prints its progress.
 //!
 //! `cargo run --release --example transpose_big [DIRECTORY]`
 

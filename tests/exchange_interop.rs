@@ -1,5 +1,4 @@
-//! The exchange with real Python and NumPy at the other end: bytes, raw files, sockets,
-//! compression, archives.
+//! Exchanges arrays with real Python and NumPy: bytes, raw files, sockets, compression, archives.
 //!
 //! Needs `python3` with NumPy, and fails where they are missing:
 //! `cargo test --all-features --test exchange_interop -- --ignored`. Each script is a few lines of
@@ -87,7 +86,7 @@ fn layouts<A: Element>(element: impl Fn(usize) -> A) -> Vec<(ArrayD<A>, Cut<A>, 
     ]
 }
 
-/// Holds bytes, raw files and NPY of one element type against NumPy's.
+/// Compares bytes, raw files and NPY of one element type with NumPy's.
 fn agrees<A: Element + PartialEq + std::fmt::Debug>(element: impl Fn(usize) -> A) {
     let directory = TempDir::new().unwrap();
     let (source, raw) = (
@@ -383,7 +382,8 @@ fn every_member_that_numpy_reads_is_read_wherever_it_lies() {
     use ndstore::{AnyStore, Npz};
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("a.npz");
-    // Names of every length, so that members lie at every offset; then what only other tools write.
+    // Names of every length, so that members lie at every offset; then members that only other
+    // tools write.
     let script = "import io, zipfile
 names = {'n' * (1 + i): np.arange(10 + i).astype(d).reshape(-1, 1)
     for i, d in enumerate(['<f8', '>f4', '<i2', '|u1', '<c16', '<M8[ns]', '|S3', '<U2'] * 3)}

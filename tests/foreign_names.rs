@@ -1,17 +1,17 @@
 //! `record!` in a crate whose own names are those that a macro might reach for: `core`, `std`,
 //! `Clone`, `size_of`.
 //!
-//! A crate of its own, because `extern crate .. as ..` holds for all of one. The macro must get all
-//! that it needs from ndstore: these names would decide whether a struct has padding, and without
-//! padding it is `Pod`.
+//! This is a crate of its own, because `extern crate .. as ..` applies to a whole crate. The macro
+//! must get all names that it needs from ndstore: these here would decide whether a struct has
+//! padding, and without padding it is `Pod`.
 
 extern crate self as core;
 extern crate self as std;
 
-/// What `::core::mem` would be if the macro asked for it.
+/// The `::core::mem` that the macro would get if it asked for one.
 #[allow(dead_code, reason = "that nobody calls it is what is tested")]
 pub mod mem {
-    /// As much as makes any struct look as if it had no padding.
+    /// A size that makes any struct look as if it had no padding.
     pub const fn size_of<T>() -> usize {
         0
     }

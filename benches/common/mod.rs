@@ -1,9 +1,9 @@
-//! What the benchmarks share: sizes, files, and the measurement of one side against another.
+//! Shared by the benchmarks: sizes, files, and the measurement of one side against another.
 //!
 //! On a machine that does other things as well, two figures taken one after the other prove
 //! nothing. So sides are compared in pairs: A B, B A, A B, ... in one run, the ratio of their times
-//! taken within each pair, and the median of those given. How much such ratios scatter by
-//! themselves is measured first, with the same side on both ends:
+//! taken within each pair, and the median of those given. The scatter of such ratios is measured
+//! first, with the same side on both ends:
 //!
 //! ```text
 //! open 4 KiB: ratio ndstore / memmap2: 1.12 (11 pairs 1.08..1.17; same against same 0.97..1.04) [9.31µs / 8.30µs]
@@ -42,14 +42,14 @@ pub(crate) const HEADER: usize = 4096;
 #[cfg(target_os = "linux")]
 const PAGE: usize = 4096;
 
-/// One way to do a job: it does so many in a row and says how long they took.
+/// One way to do a job: it does a number of them in a row and returns the time that they took.
 pub(crate) struct Side<'a> {
     name: &'static str,
     run: Box<dyn FnMut(u64) -> Duration + 'a>,
 }
 
 impl<'a> Side<'a> {
-    /// A job all of which counts, up to the drop of what it returns.
+    /// A job that is timed as a whole, including the drop of its result.
     pub(crate) fn new<T>(name: &'static str, mut job: impl FnMut() -> T + 'a) -> Side<'a> {
         let run = move |times| {
             let start = Instant::now();
@@ -64,7 +64,7 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// A job that takes its own time, so that what it prepares and clears away does not count.
+    /// A job that times itself, so that its preparation and cleanup do not count.
     pub(crate) fn timed(name: &'static str, mut job: impl FnMut() -> Duration + 'a) -> Side<'a> {
         Side {
             name,
@@ -191,7 +191,7 @@ impl Bench {
         if !self.wants(question) {
             return;
         }
-        // Nobody's first sample counts: it finds caches cold and memory untouched.
+        // First samples do not count, because they find caches cold and memory untouched.
         for side in &mut *sides {
             (side.run)(times);
         }
@@ -285,7 +285,7 @@ pub(crate) fn sum_in_two(elements: ArrayView1<'_, f64>) -> f64 {
     })
 }
 
-/// What bare `memmap2` maps of a file of ours: all of it.
+/// A bare `memmap2` map of a whole file.
 #[allow(unsafe_code)]
 pub(crate) fn map(file: &File) -> Mmap {
     // SAFETY: the files of a run are its own, and none is written or cut while it is mapped for
@@ -330,7 +330,7 @@ pub(crate) fn evict(path: &Path) {
     );
 }
 
-/// How much of a file is in the page cache: 1 is all of it.
+/// The part of a file that is in the page cache: 1 is all of it.
 #[cfg(target_os = "linux")]
 pub(crate) fn cached(path: &Path) -> f64 {
     let pages = resident(&map(&File::open(path).unwrap()));

@@ -1,5 +1,5 @@
-//! NumPy as a side: `numpy_baseline.py` beside this process, which does a job when it is told to
-//! and says how long it took.
+//! NumPy as a side: `numpy_baseline.py` beside this process, which does a job on request and
+//! reports the time.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};

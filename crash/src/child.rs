@@ -1,5 +1,5 @@
 //! The process in which a workload runs: it goes through a script on the mounted disk, and
-//! acknowledges.
+//! acknowledges its steps.
 //!
 //! A process of its own, so that a signal or an abort is an exit status and not the end of the rig.
 
@@ -27,7 +27,7 @@ pub(crate) const POISONED: u8 = 11;
 /// After a step that failed the store does not do as it promises.
 const BROKEN: u8 = 12;
 
-/// A process as the next one is told of it: its script, the state that it found, and its last
+/// The life of an earlier process: its script, the state that it found, and its last
 /// acknowledgement.
 #[derive(Clone, Debug)]
 pub(crate) struct Past {
@@ -134,7 +134,7 @@ pub(crate) fn run(
     ExitCode::from(code)
 }
 
-/// What those before the last of these lives may have left.
+/// The states that the lives before the last may have left.
 fn left(lives: &[Past], scripts: &[Script]) -> Vec<State> {
     let mut oracle = Oracle::new(scripts);
     for (position, life) in lives[..lives.len() - 1].iter().enumerate() {
@@ -146,7 +146,7 @@ fn left(lives: &[Past], scripts: &[Script]) -> Vec<State> {
     oracle.allowed().to_vec()
 }
 
-/// Whether this is what is at `path`.
+/// Whether `path` has this state.
 fn is_at(path: &Path, state: &State) -> bool {
     match (AnyStore::open(path), state) {
         (Ok(store), Some(expected)) => store.downcast::<u64, Ix2, ReadOnly>().is_ok_and(|store| {
@@ -188,7 +188,8 @@ fn store(script: &Script, found: State, path: &Path, done: &mut Acknowledgements
 }
 
 /// A step has failed. If there is still a store, it must show the array as before the step or as
-/// after it, and its flush must be refused, or true: then what it shows counts as acknowledged.
+/// after it, and its flush must fail, or be true: then the array that it shows counts as
+/// acknowledged.
 fn after_error(
     subject: &Subject<'_>,
     step: &Step,

@@ -16,7 +16,7 @@ pub(crate) const ACK: &str = "ack-";
 /// A lookup of this and a number says which state a process found that takes over.
 pub(crate) const FOUND: &str = "found-";
 
-/// What the file system can do beyond the common calls. A store gets by without either.
+/// Calls of the file system beyond the common ones. A store can do without them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Abilities {
     pub(crate) fallocate: bool,
@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     Name,
 }
 
-/// What goes wrong, once and for good respectively.
+/// The fault of a disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     /// The `n`th call of a kind, counted from 1, is answered with EIO.
@@ -72,7 +72,7 @@ pub(crate) struct Disk {
     pub(crate) peak: u64,
     /// How long the log was when the fault struck first.
     pub(crate) struck: Option<usize>,
-    /// Whom to kill.
+    /// The process to kill.
     victim: Option<Pid>,
     fault: Option<Fault>,
     calls: u32,

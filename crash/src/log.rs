@@ -1,12 +1,12 @@
-//! What reached the file system, in the order in which it did: the one thing that all images of a
-//! power cut are made from.
+//! The operations that reached the file system, in their order. All images of a power cut are made
+//! from this log.
 
 use std::fmt;
 
 /// The number of a file, whatever it is called.
 pub(crate) type Ino = u64;
 
-/// What a file has beside its bytes.
+/// The attributes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Attributes {
     /// The permission bits.

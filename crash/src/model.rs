@@ -1,5 +1,5 @@
-//! What a power cut can leave: at every prefix of the log, which effects are durable, which are
-//! pending, and the images that some of the pending ones make.
+//! The images that a power cut can leave: at every prefix of the log, the durable effects with some
+//! of the pending ones.
 //!
 //! Durable are the effects on a file before its last sync, and the names before the last sync of
 //! the directory. A write is cut in units, of which any subset may have reached the disk, in any
@@ -14,7 +14,7 @@ use std::rc::Rc;
 use crate::log::{Attributes, Ino, Op};
 use crate::rng::Rng;
 
-/// What a file is.
+/// The content of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Content {
     pub(crate) bytes: Vec<u8>,
@@ -106,7 +106,7 @@ struct FileState {
 }
 
 impl FileState {
-    /// Moves what is durable, and stands behind nothing doubtful, out of the way.
+    /// Applies the durable changes that no doubtful change precedes.
     fn settle(&mut self) {
         let mut blocked = false;
         self.pending.retain(|pending| {

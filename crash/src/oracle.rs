@@ -1,5 +1,5 @@
-//! What may be found: the oracle follows a log through the lives of the processes that work on the
-//! file, one after the other.
+//! The states that may be found: the oracle follows a log through the lives of the processes that
+//! work on the file, one after the other.
 //!
 //! A process that takes over finds one of the states that the one before it may have left. The disk
 //! may still hold any of them, until the process is told of something that is certain to be on it.

@@ -24,7 +24,7 @@ pub(crate) struct Cut {
     pub(crate) first_only: bool,
 }
 
-/// What was found.
+/// The result of the cuts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) points: u64,

@@ -1,5 +1,5 @@
 //! One run of one workload, or of several in a row: a fresh disk is mounted, processes work on it,
-//! and what they did is recorded.
+//! and their operations are recorded.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -27,7 +27,7 @@ pub(crate) enum Ending {
     Poisoned,
     /// As the fault asked for.
     Killed,
-    /// What must not happen: a signal, a panic, a broken promise, no end.
+    /// A failure of the rig's promises: a signal, a panic, a broken promise, no end.
     Failed(String),
 }
 

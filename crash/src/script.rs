@@ -1,5 +1,4 @@
-//! What a workload does, and which arrays it may leave behind: a script of steps, and the oracle
-//! that knows the array after each of them.
+//! Workloads as scripts of steps, and the arrays that may be found after each step.
 
 use std::ops::Range;
 
@@ -95,10 +94,10 @@ pub(crate) struct Expected {
     pub(crate) attributes: Option<Attributes>,
 }
 
-/// What may be found; `None` is no file.
+/// The state that may be found; `None` is no file.
 pub(crate) type State = Option<Expected>;
 
-/// What a script makes of a state.
+/// The states that a script makes of a state.
 #[derive(Clone, Debug)]
 pub(crate) struct Chain {
     /// What may be found after each acknowledgement, before the next step begins: the first is what

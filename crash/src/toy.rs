@@ -1,7 +1,7 @@
 //! A toy store that does what ndstore does, in the same order, by plain calls on the file; and the
 //! flaws that the rig has to find.
 //!
-//! Without a flaw it passes, so what a flawed one is caught at is its flaw.
+//! Without a flaw it passes, so the rig catches a flawed toy by its flaw.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -14,7 +14,7 @@ use ndarray::{Array2, Axis, concatenate, s};
 use crate::foreign::{bytes, header, sync_directory};
 use crate::script::{Step, elements};
 
-/// What is wrong with a toy store.
+/// The flaw of a toy store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
     Nothing,
@@ -36,14 +36,14 @@ pub(crate) enum Flaw {
     DeafToErrors,
     /// A sync that failed is tried again.
     RetriedSync,
-    /// Who opens a file cuts it behind a header that need not be on the disk.
+    /// Opening a file cuts it behind a header that need not be on the disk.
     CutBehindCache,
-    /// Who opens a file syncs the header before it cuts, but does not write it again: a sync that
+    /// Opening a file syncs the header before the cut, but does not write it again: a sync that
     /// failed may have left it clean.
     CutBehindCleanPage,
-    /// Who opens a file and flushes takes the header that it reads for durable.
+    /// A flush takes the header that was read for durable.
     InheritedHeader,
-    /// Who opens a file takes its name for durable.
+    /// Opening a file takes its name for durable.
     InheritedName,
 }
 

@@ -296,7 +296,7 @@ pub(crate) fn toy() -> Script {
     script("toy", steps)
 }
 
-/// What a process does that takes over a file which another one left.
+/// The scripts of a process that takes over a file that another process left.
 pub(crate) fn successors() -> Vec<Script> {
     use Step::*;
     vec![

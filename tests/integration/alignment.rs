@@ -9,7 +9,7 @@ use ndstore::{Element, ErrorKind, Le, Mapped, Options, Result, Store};
 
 use super::mapped::mapped;
 
-/// An NPY file of shape (0, 4) whose header has so many bytes.
+/// An NPY file of shape (0, 4) whose header has `len` bytes.
 fn with_header_of(len: u8, path: &Path) {
     let text = len as usize - 10;
     let dict = "{'descr': '<f8', 'fortran_order': False, 'shape': (0, 4), }";
@@ -95,7 +95,7 @@ fn rows_that_a_refresh_finds_behind_an_empty_map_must_be_aligned_like_any() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a");
     with_header_of(89, &path);
-    // By whoever asks for no lock: beside readers only aligned files grow.
+    // Opened without a lock, because beside readers only aligned files grow.
     let options = Options::new().no_lock();
     let mut map = mapped(options.open::<f64, Ix2>(&path).unwrap());
     let mut free = mapped(options.open::<Le<f64>, Ix2>(&path).unwrap());

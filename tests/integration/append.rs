@@ -1,4 +1,4 @@
-//! Growing and cutting in place: append, push, truncate and the appender, held against an array in
+//! Growing and cutting in place: append, push, truncate and the appender, compared with an array in
 //! memory.
 
 use std::fs;
@@ -327,7 +327,7 @@ fn small_shapes() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(0..5_usize, 1..4)
 }
 
-/// Shapes whose rows are longer than a page, and some longer than what an appender gathers.
+/// Shapes whose rows are longer than a page, and some longer than an appender's buffer.
 fn large_shapes() -> impl Strategy<Value = Vec<usize>> {
     let long = prop::sample::select(vec![1000_usize, 4096, 40_000, 140_000]);
     (0..3_usize, long).prop_map(|(rows, len)| vec![rows, len])

@@ -35,7 +35,7 @@ fn assemble(path: &Path) -> Assembly<u64, Ix2> {
     Store::assemble(path, (ROWS, 3), SLAB).unwrap()
 }
 
-/// Fills slabs until there is none, with the number of the row and who it was.
+/// Fills slabs until there is none, with the number of the row and that of the process.
 fn fill(assembly: &mut Assembly<u64, Ix2>, who: u64, pause: Duration) -> usize {
     let mut filled = 0;
     while let Some(mut slab) = assembly.next_slab().unwrap() {
@@ -122,7 +122,7 @@ fn an_array_has_no_name_before_it_is_whole_and_keeps_the_slabs_that_are_done() {
     assert_eq!(slab.rows(), 0..SLAB);
     slab.write_all(&arr0(9)).unwrap();
     slab.done().unwrap();
-    // It is not done, so it is lost with whoever had it.
+    // It is not done, so it is lost with the process that had it.
     let slab = assembly.next_slab().unwrap().unwrap();
     assert_eq!(slab.rows(), SLAB..2 * SLAB);
     drop(slab);
@@ -145,7 +145,7 @@ fn an_array_has_no_name_before_it_is_whole_and_keeps_the_slabs_that_are_done() {
         [9, 9, 9, 9, 9, 9, 9, 5]
     );
 
-    // Whoever comes now has nothing to do.
+    // A process that comes now has nothing to do.
     let mut late = assemble(&path);
     assert!(late.next_slab().unwrap().is_none());
     late.finish().unwrap();

@@ -1,4 +1,4 @@
-//! Who may have an array open beside whom, and what they see of each other: docs/locks.md.
+//! Openers that may be beside each other, and what each sees of the others: docs/locks.md.
 
 use std::any::Any;
 use std::fs::{self, File};
@@ -621,7 +621,7 @@ fn a_file_that_was_replaced_or_is_another_array_now_is_moved() {
     assert_eq!(reader.read_all().unwrap(), array![0.0, 1.0, 2.0, 3.0]);
 
     let mut reader = Store::<f64, Ix1>::open(&path).unwrap();
-    // Who takes no lock may do anything.
+    // An opener without a lock may do anything.
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     for shape in [(3, 3), (1, 9)] {
         Store::<f64, _>::create(&other, shape).unwrap();
@@ -687,7 +687,7 @@ fn a_shared_writer_leaves_the_bytes_between_its_elements_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");
     Store::<u8, _>::create(&path, (64, 512)).unwrap();
-    // Whoever is alone reads what lies between the elements of a column, and writes it back.
+    // An exclusive opener reads the bytes between the elements of a column, and writes them back.
     let mut alone = Store::<u8, Ix2>::open_rw(&path).unwrap();
     assert!(reads_during(|| alone.write(s![.., 3], &arr0(1)).unwrap()) > 0);
     drop(alone);

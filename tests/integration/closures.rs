@@ -1,4 +1,4 @@
-//! Closures of the caller fail with errors of the caller's own, which come back as they were.
+//! Closures fail with errors of the caller's own type, which come back unchanged.
 
 use std::fmt;
 use std::io;

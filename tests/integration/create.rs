@@ -1,5 +1,5 @@
-//! A new file is whole and durable before it has its name; what stood there before stays until
-//! then, every byte of it.
+//! A new file is whole and durable before it gets its name; until then the old file keeps every
+//! byte.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -572,8 +572,7 @@ fn a_store_of_no_elements_is_a_header() {
     );
 }
 
-/// How to look at an array: for each axis where to start, the step, and whether it is one element
-/// repeated.
+/// A view of an array: for each axis the start, the step, and whether one element is repeated.
 #[derive(Clone, Debug)]
 struct Look {
     shape: Vec<usize>,

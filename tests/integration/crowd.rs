@@ -1,8 +1,8 @@
 //! A crowd at one array: processes of every kind that may be beside each other, killed at random.
 //!
 //! An appender, a reader that claims its rows, two that follow, two that write rows, one that
-//! replaces the file and one that reads it as `np.load` does. Rows check themselves. What was
-//! published is noted in a file beside the array, which has nothing to do with locks.
+//! replaces the file and one that reads it as `np.load` does. Rows check themselves. Published rows
+//! are noted in a file beside the array, which uses no locks.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -383,7 +383,7 @@ fn crowd(place: &Path, seconds: f64, locks: bool) -> Result<Vec<(usize, usize)>,
         }
         let at = random.below(KINDS.len());
         killed[at] += 1;
-        // Whoever is killed before it got anything done did not starve.
+        // A process that is killed before it got anything done did not starve.
         last[at].1 = Instant::now();
         // The old one is gone before the new one comes.
         crowd.remove(at);
@@ -415,7 +415,7 @@ fn a_crowd_of_every_kind_sees_whole_rows_and_loses_none() {
     }
 }
 
-/// That the check catches what it is for.
+/// Shows that the check catches the fault that it is for.
 #[test]
 fn a_crowd_without_locks_is_caught() {
     crowd(&std::env::temp_dir(), 10.0, false).expect_err("nobody got in the way of another");

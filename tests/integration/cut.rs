@@ -1,5 +1,5 @@
-//! A file that somebody cuts in the middle of a pass: an error of every operation, without a guard,
-//! and no signal.
+//! A file that is cut in the middle of a pass is an error of every operation, without a guard, and
+//! no signal.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Every element type: which files it opens, what values it has, and what it refuses.
+//! Every element type: the files that it opens, its values, and its refusals.
 #![forbid(unsafe_code)]
 
 use std::fmt::Debug;

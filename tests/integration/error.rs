@@ -1,4 +1,4 @@
-//! What an error says to a program: its kind, where it happened, and its cause once.
+//! The face of an error for programs: its kind, its place, and its cause, once.
 
 use std::error::Error as _;
 use std::io::{self, ErrorKind as Io, Read};

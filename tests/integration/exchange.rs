@@ -26,8 +26,8 @@ fn naive(view: &ArrayViewD<'_, u16>, order: Order) -> Vec<u8> {
         .collect()
 }
 
-/// NumPy's flags, from strides alone: dense in the order, neighbours one element apart. Axes of one
-/// element do not count.
+/// NumPy's flags, computed from strides: dense in the order, neighbours one element apart. Axes of
+/// one element do not count.
 fn is_dense(view: &ArrayViewD<'_, u16>, order: Order) -> bool {
     let mut axes: Vec<_> = view
         .shape()

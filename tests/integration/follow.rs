@@ -210,7 +210,7 @@ fn whoever_waits_takes_no_processor() {
     assert!(took * 20 < waited, "{took:?} of {waited:?}");
 }
 
-/// How long it takes from a publish until it is seen.
+/// The time from a publish until it is seen.
 fn latencies(path: &Path, rounds: usize) -> Vec<Duration> {
     let mut log = Store::<f64, Ix1>::open_append(path).unwrap();
     let mut store = Store::<f64, Ix1>::open(path).unwrap();

@@ -1,7 +1,7 @@
-//! Somebody who takes no lock cuts or overwrites the file of an open store: errors, or elements as
-//! they were before or after.
+//! A program without a lock cuts or overwrites the file of an open store: errors, or old or new
+//! elements.
 //!
-//! No guard, no map and no `unsafe`: what a store does is sound whatever anybody does to its file.
+//! No guard, no map and no `unsafe`: a store is sound whatever anybody does to its file.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -162,8 +162,7 @@ fn what_is_written_between_the_rows_of_somebody_without_a_lock_stays() {
     let mut one = unlocked.open_rw::<f64, Ix2>(&path).unwrap();
     let mut other = unlocked.open_rw::<f64, Ix2>(&path).unwrap();
     std::thread::scope(|scope| {
-        // Columns side by side: whoever wrote back what lies between them would undo the other's
-        // work.
+        // Columns side by side: writing the bytes between them back would undo the other's work.
         scope.spawn(|| {
             for round in 1..=5 {
                 one.write(s![.., ..;2], &arr0(round as f64)).unwrap();

@@ -1,5 +1,5 @@
-//! A process that was forked without exec has copies of its parent's stores. What changes the
-//! length of a file, or puts another in its place, is left to the process that opened it.
+//! A process that was forked without exec has copies of its parent's stores. Only the process that
+//! opened a file may change its length or replace it.
 
 use std::fs;
 use std::io::{self, Read};

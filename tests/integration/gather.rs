@@ -1,4 +1,4 @@
-//! Rows by index: gathered into memory, gathered into a new file, and scattered, held against
+//! Rows by index: gathered into memory, gathered into a new file, and scattered, compared with
 //! ndarray's `select`.
 
 use std::fs;
@@ -39,7 +39,7 @@ impl Case {
         })
     }
 
-    /// The memory that `nbytes` of result, and the budget, make.
+    /// The memory for `nbytes` of result and the budget.
     fn memory(&self, nbytes: usize) -> usize {
         nbytes + self.memory
     }
@@ -600,7 +600,7 @@ fn a_large_row_that_the_file_lost_is_an_error_and_no_signal() {
     let path = dir.path().join("array.npy");
     drop(Store::<f64, _>::create(&path, (10, 1000)).unwrap());
     let store = Store::<f64, Ix2>::open(&path).unwrap();
-    // By somebody who knows of no lock.
+    // By a program without a lock.
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len(4096 + 50_000).unwrap();
     assert!(store.out_of_core().gather(&[0, 5]).is_ok());

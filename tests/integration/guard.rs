@@ -1,8 +1,7 @@
-//! Files that are cut under a map: with a guard an error, without it, and for all that is not
-//! guarded, death by SIGBUS.
+//! Files that are cut under a map: an error with a guard, and death by SIGBUS without one.
 //!
-//! Each test runs in a process of its own, for a failure kills, and the handlers of signals are the
-//! process's.
+//! Each test runs in a process of its own, because a failure kills, and signal handlers belong to
+//! the process.
 #![allow(
     unsafe_code,
     reason = "handlers, signals and maps at given addresses are made by bare system calls"
@@ -64,7 +63,7 @@ fn survives(test: &str, body: impl FnOnce()) {
     }
 }
 
-/// What a process says right before it does what is to kill it.
+/// The line that a process prints right before the step that kills it.
 const LAST_WORDS: &str = "and now the end";
 
 #[track_caller]
@@ -123,7 +122,7 @@ fn open_cow(path: &Path) -> CopyOnWrite<f64, Ix1> {
     unsafe { MapOptions::new().guard(true).map_cow(store) }.unwrap()
 }
 
-/// What lends views.
+/// The types that lend views.
 trait Shows {
     fn view(&self) -> ArrayView1<'_, f64>;
 }

@@ -1,6 +1,5 @@
-//! Bytes that nobody would write on purpose, or that somebody did: the vectors, cut, flipped and
-//! spliced at random. The fuzzer in `fuzz/` goes on from here, with the same
-//! [targets](super::targets).
+//! Damaged and hostile bytes: the vectors, cut, flipped and spliced at random. The fuzzer in
+//! `fuzz/` continues from here, with the same [targets](super::targets).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -193,7 +192,7 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
     }
 }
 
-/// What the fuzzer found worth keeping, where it is at hand.
+/// The corpus of the fuzzer, if it is there.
 fn found(name: &str) -> Vec<Vec<u8>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     files(&directory.join(name), |_| true)

@@ -6,8 +6,8 @@ use ndstore::Mode;
 use super::worker::{Moment, Worker};
 use super::workload::{Job, Kind, Random};
 
-/// Kills whoever does a job at a random moment, and checks what is left. Says how many drafts that
-/// were.
+/// Kills the worker of a job at a random moment, and checks what is left. Returns the number of
+/// drafts.
 fn kill(job: &Job, seed: u64) -> Result<usize, String> {
     let dir = tempfile::tempdir().unwrap();
     let moment = Moment::random(&mut Random::new(seed));
@@ -28,7 +28,7 @@ fn kill(job: &Job, seed: u64) -> Result<usize, String> {
     job.go_on(dir.path(), done)
 }
 
-/// Kills so many writers, of every kind in turn, and says how many drafts they left.
+/// Kills `count` writers, of every kind in turn, and returns the number of drafts that they left.
 #[track_caller]
 fn kill_writers(count: u64) -> usize {
     let killed = (0..count).map(|seed| {
@@ -43,7 +43,7 @@ fn a_killed_writer_leaves_a_free_lock_and_a_whole_array() {
     kill_writers(40);
 }
 
-/// That the check catches what it is for.
+/// Shows that the check catches the fault that it is for.
 #[test]
 fn a_killed_writer_that_acknowledged_too_early_is_caught() {
     let caught = (0..40).any(|seed| kill(&Job::hasty(Kind::in_turn(seed), seed), seed).is_err());

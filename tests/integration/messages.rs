@@ -1,4 +1,4 @@
-//! What errors say: what was asked, of which file, what stood in the way, and the way out.
+//! The messages of errors: the operation, the file, the cause, and the way out.
 
 use std::fs;
 use std::path::{Path, PathBuf};

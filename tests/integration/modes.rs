@@ -1,5 +1,5 @@
-//! What the modes `r`, `r+`, `w+` and `c` mean while a store lives and after it, for every type,
-//! rank and order.
+//! The modes `r`, `r+`, `w+` and `c`, while a store lives and after it, for every type, rank and
+//! order.
 
 use std::fmt::Debug;
 use std::fs;

@@ -1,5 +1,4 @@
-//! Moves into new files: what NumPy would have made of the array, within any budget, or no file at
-//! all.
+//! Moves into new files: NumPy's result, within any budget, or no file at all.
 
 use std::fs;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Reductions that leave NaN out, held against plain loops over what is left.
+//! Reductions that leave NaN out, compared with plain loops over the other elements.
 
 use ndarray::prelude::*;
 use ndstore::{ErrorKind, Options, Order, Store};

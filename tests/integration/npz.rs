@@ -1,5 +1,4 @@
-//! NumPy's archives: in place and unpacked, whole or not there, and nothing in a hostile one
-//! believed.
+//! NumPy's archives: in place and unpacked, whole or not there, and hostile ones.
 
 use std::fs;
 use std::io::Write;

@@ -1,7 +1,7 @@
-//! Eight processes that work at one place for a time, and what they say of it.
+//! Eight processes that work at one place for a time, and their reports.
 //!
-//! The processes are this binary once more: they run the one test `party` of the module that starts
-//! them. A flawed party does what must be caught.
+//! The processes run this binary again: the test `party` of the module that starts them. The rig
+//! must catch a flawed party.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Parts of an array, taken for the whole before whatever is done with it: rows and regions.
+//! Operations on parts of an array: rows and regions.
 
 use ndarray::prelude::*;
 use ndarray::{SliceInfo, SliceInfoElem};

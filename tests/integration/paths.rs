@@ -1,5 +1,4 @@
-//! What a path may name: links, names of all kinds, and what is not a regular file or must not be
-//! touched.
+//! Paths: links, names of all kinds, and files that are not regular or must not be touched.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,4 +1,4 @@
-//! After a write to the disk that failed: nothing that the file holds is given up.
+//! After a failed write to the disk, no byte of the file is given up.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,5 +1,4 @@
-//! Raw files: what is given of the shape accounts for every byte, or the caller says that it need
-//! not.
+//! Raw files: the given shape accounts for every byte, unless the caller allows more.
 
 use std::fs;
 use std::path::PathBuf;

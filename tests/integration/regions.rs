@@ -1,5 +1,5 @@
-//! Regions and elements by system calls: what ndarray's slicing shows of the same array, in every
-//! order and form of file, and what a map shows of them.
+//! Regions and elements by system calls, compared with ndarray's slices of the same array and with
+//! a map, in every order and form of file.
 
 use std::path::{Path, PathBuf};
 

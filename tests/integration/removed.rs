@@ -1,5 +1,5 @@
-//! Files that lose their last name while a store is open: nothing that is written to them is
-//! acknowledged any more.
+//! Files that lose their last name while a store is open: writes to them are not acknowledged any
+//! more.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Whose file is replaced, removed or handed on: only what is locked, only what is left by a
-//! process that died, and never more rights than there were.
+//! Replacing and removing files: only a locked file is replaced, only a dead process's draft is
+//! removed, and nobody gets more rights than before.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, symlink};

@@ -1,4 +1,4 @@
-//! Arrays over streams: several in one, broken ones, hostile ones, and sockets of every temper.
+//! Arrays over streams: several in one, broken ones, hostile ones, and all kinds of sockets.
 
 use std::fs;
 use std::io::{self, Cursor, Read};

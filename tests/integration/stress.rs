@@ -1,7 +1,7 @@
-//! Many processes at one path, each doing whatever it likes: the lock alone keeps them apart.
+//! Many processes at one path, each with random operations: only the lock keeps them apart.
 //!
-//! What is written checks itself, and whoever has the lock says so by a marker file, which is
-//! independent of it.
+//! Elements check themselves, and the holder of the lock makes a marker file, which is independent
+//! of the lock.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -356,7 +356,7 @@ fn eight_processes_at_one_path_see_whole_arrays_and_one_writer_at_a_time() {
     assert!(read > 0 && written > 0, "{read} {written}");
 }
 
-/// That the check catches what it is for.
+/// Shows that the check catches the fault that it is for.
 #[test]
 fn processes_without_a_lock_are_caught() {
     stress(&places()[0], 1.0, false).expect_err("nobody got in the way of another");

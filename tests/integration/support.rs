@@ -1,9 +1,7 @@
-//! What the tests share: a second process that does as it is told, and what can be seen of a file
-//! from outside.
+//! Shared by the tests: a second process that follows orders, and a file as seen from outside.
 //!
-//! The second process is this binary once more. It runs the one test [`peer`], which takes its
-//! orders from its standard input; so a lock, a limit, a umask, a user and a death by signal are
-//! real.
+//! The second process runs this binary again: the test [`peer`], which takes its orders from its
+//! standard input. So a lock, a limit, a umask, a user and a death by signal are real.
 
 use std::any::Any;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What the modules that hold the crate against NumPy share: what is to be seen of a file and of a
+//! Shared by the modules that compare the crate with NumPy: the observable state of a file and of a
 //! store.
 
 use std::collections::BTreeSet;
@@ -13,8 +13,7 @@ use ndstore::{AccessMode, Element, Mappable, MemoryOrder, Mode, Options, Order, 
 use super::mapped::{copy_on_write, mapped};
 use super::support::bytes_of;
 
-/// All there is to see of a file and of the directory around it: what a call that is refused must
-/// leave alone.
+/// The observable state of a file and its directory, which a refused call must leave alone.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Snapshot {
     /// `None` where the path names no file.
@@ -60,7 +59,7 @@ fn identity(metadata: &Metadata) -> (u64, u32) {
     (0, metadata.permissions().readonly().into())
 }
 
-/// What a store says of itself, whatever its types.
+/// The description of a store, whatever its types.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) descr: String,

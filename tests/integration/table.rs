@@ -1,10 +1,10 @@
-//! What `np.memmap` and `np.lib.format.open_memmap` do with a file, an offset and a shape: row by
-//! row, mode by mode.
+//! A table of what `np.memmap` and `np.lib.format.open_memmap` do with a file, an offset and a
+//! shape, for each mode.
 //!
-//! Where NumPy takes a call, so does the crate, and gives an array of the same shape. Where NumPy
-//! raises, the crate refuses and says of which file and by which numbers. Where NumPy lengthens a
-//! short file, or empties one before it has looked at the arguments, the crate refuses and the file
-//! keeps every byte, its length and its mode.
+//! If NumPy accepts a call, so does the crate, and gives an array of the same shape. If NumPy
+//! raises, the crate refuses and names the file and the numbers. If NumPy lengthens a short file,
+//! or empties one before it checks the arguments, the crate refuses and the file keeps every byte,
+//! its length and its mode.
 
 use std::fs;
 use std::path::{Path, PathBuf};

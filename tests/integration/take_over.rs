@@ -1,4 +1,4 @@
-//! The first flush of a store that opened its file, which writes the header again and syncs the
+//! The first flush of a store that opened its file: it writes the header again and syncs the
 //! directory.
 
 use std::fs;

@@ -1,6 +1,6 @@
-//! Hostile bytes: what must hold whatever they are. Each function takes bytes that anybody may have
-//! made up, and a directory to itself; it panics if a promise is broken, and so does the crate if
-//! it panics.
+//! The promises that must hold for hostile bytes. Each function takes bytes that anybody may have
+//! made up, and a directory to itself. It panics if a promise is broken; a panic of the crate is
+//! such a case.
 //!
 //! The fuzzer in `fuzz/` and the tests in `hostile.rs` run these same functions.
 

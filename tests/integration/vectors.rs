@@ -1,5 +1,5 @@
-//! The files in `tests/data/npy-vectors`, and what its manifest says of each: opened alike, or
-//! refused, in every mode.
+//! The files in `tests/data/npy-vectors` and their manifest: each is opened as the manifest says,
+//! or refused, in every mode.
 //!
 //! Nothing in a file makes the crate panic, or ask for memory that the file only claims to need.
 

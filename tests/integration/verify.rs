@@ -1,5 +1,5 @@
-//! Checksums: every flipped bit is found and named, what cannot be told is said, and nothing that
-//! is wrong with a checksum file does harm.
+//! Checksums: every flipped bit is found and named, and a bad checksum file is reported and does no
+//! harm.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -291,7 +291,7 @@ fn checksums_that_are_cut_or_too_long_are_refused() {
     }
 }
 
-/// Gives checksums the sum that they ought to have, as somebody does who means it.
+/// Gives a checksum file the right sum of itself, as an attacker would.
 fn seal(bytes: &mut [u8]) {
     let sum = crc32fast::hash(&bytes[12..]);
     bytes[8..12].copy_from_slice(&sum.to_le_bytes());

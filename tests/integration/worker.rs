@@ -1,6 +1,6 @@
-//! A process at work, which says what is done until it is killed.
+//! A process at work, which reports each step until it is killed.
 //!
-//! It is this binary once more, which runs the one test [`worker`].
+//! It runs this binary again: the test [`worker`].
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;

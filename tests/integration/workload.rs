@@ -1,6 +1,6 @@
-//! Work on an array, step after step, and what may be found of it after a sudden end.
+//! Work on an array, step after step, and the states that may be found after a sudden end.
 //!
-//! Each step of a [`Job`] follows from its seed. So whoever knows how many steps were done knows
+//! Each step of a [`Job`] follows from its seed. The number of completed steps therefore determines
 //! the array that must be there, and the one that may be there because the next step was under way.
 
 use std::collections::BTreeMap;
@@ -124,7 +124,7 @@ impl Job {
         }
     }
 
-    /// A job done by somebody who breaks the promise, whom a rig must catch.
+    /// A job that breaks the promise, which a rig must catch.
     pub(crate) fn hasty(kind: Kind, seed: u64) -> Job {
         Job {
             hasty: true,

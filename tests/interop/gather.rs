@@ -1,5 +1,4 @@
-//! Rows by index: what the crate picks and overwrites is what NumPy does by `m[rows]` and
-//! `np.take`.
+//! Rows by index: the crate picks and overwrites the same rows as NumPy's `m[rows]` and `np.take`.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Moves into new files, against what NumPy makes of the same file.
+//! Moves into new files, compared with NumPy's results for the same file.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Reductions against NumPy's: the same integers, extremes and places, the same types, and floats
-//! within the promise.
+//! Reductions compared with NumPy's: the same integers, extremes and places, the same types, and
+//! floats within the promised error.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! Budgets where they are hard to keep: blocks that end within pages, tiles of short rows, holes
 //! larger than any memory.
 //!
-//! What these took was never the elements themselves: neighbours that the kernel mapped, a list of
-//! runs, page tables.
+//! The memory that broke such budgets was never that of the elements: neighbours that the kernel
+//! mapped, a list of runs, page tables.
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -107,8 +107,8 @@ const GROWTH: [(&str, bool); 6] = [
     ("receive", false),
 ];
 
-/// What a process gets that asks for `len` elements where there is no room for them: the name of
-/// the error, once it is certain that the old file is what it was, of use, and alone.
+/// The name of the error that a process gets if it asks for `len` elements without room for them,
+/// once it is certain that the old file is unchanged, usable, and alone.
 fn refusal(mut peer: Peer, path: &Path, (verb, needs_open): (&str, bool), len: u64) -> String {
     let before = fs::read(path).unwrap();
     let asked = catch_unwind(AssertUnwindSafe(|| {
@@ -262,7 +262,7 @@ fn an_allocated_array_can_be_written_on_a_full_disk() {
 
 /// `sudo -E cargo test --test rigs -- --ignored full_disk`
 ///
-/// That the rig catches what it is for: this store has no blocks of its own.
+/// Shows that the rig catches the fault that it is for: this store has no blocks of its own.
 #[test]
 #[ignore = "needs root and mkfs"]
 fn a_sparse_array_dies_of_a_full_disk() {

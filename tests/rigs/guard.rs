@@ -1,5 +1,5 @@
-//! With a guard, what would be a SIGBUS is an error also where no file is cut: the disk is full, or
-//! cannot be read.
+//! With a guard, a SIGBUS becomes an error even if no file is cut: the disk is full, or cannot be
+//! read.
 //!
 //! Each store is in a process of its own, which must live.
 

@@ -1,8 +1,8 @@
-//! What takes root to see: disks that are full, fail or lose their power, blocks that are shared,
-//! the calls of a commit, another user in the same directory, and many processes at one name.
+//! Tests that need root: disks that are full, fail or lose their power, shared blocks, the system
+//! calls of a commit, another user in the same directory, and many processes at one name.
 //!
-//! Every rig is ignored by `cargo test`. They need root, loop devices, `mkfs.ext4`, `mkfs.xfs`,
-//! `mkfs.btrfs` and `strace`, and fail where something is missing:
+//! `cargo test` ignores all rigs. They need root, loop devices, `mkfs.ext4`, `mkfs.xfs`,
+//! `mkfs.btrfs` and `strace`, and fail if something is missing:
 //!
 //! ```sh
 //! sudo -E cargo test --test rigs -- --ignored

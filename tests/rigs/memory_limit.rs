@@ -1,7 +1,7 @@
-//! Work on arrays four times larger than the memory there is: right to the last byte, and within
-//! the budget.
+//! Work on arrays four times larger than the memory limit: right to the last byte, and within the
+//! budget.
 //!
-//! The work is done by this program once more, in a control group of its own.
+//! This program runs again in a control group of its own to do the work.
 
 use std::fs;
 use std::path::Path;

@@ -7,7 +7,7 @@ use ndstore::{ErrorKind, Store};
 
 use super::support::{end_fork_after, fork, program, trace, wait_for};
 
-/// Says that this is the process that is the first of its namespace.
+/// Marks the first process of its namespace.
 const FIRST: &str = "NDSTORE_TEST_FIRST";
 
 /// `sudo -E cargo test --test rigs -- --ignored namespaces`

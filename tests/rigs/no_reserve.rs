@@ -1,4 +1,4 @@
-//! A file system on which no blocks can be reserved: the same files, at the price of a write.
+//! A file system that reserves no blocks: the same files, at the cost of a write.
 
 use std::fs;
 

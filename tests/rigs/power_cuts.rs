@@ -110,8 +110,8 @@ fn careless(job: &Job, disk: &Disk) -> Worker {
 
 /// `sudo -E cargo test --test rigs -- --ignored --nocapture power_cuts`
 ///
-/// That the rig catches what it is for: this is the very library, but its syncs do not reach the
-/// disk.
+/// Shows that the rig catches the fault that it is for: this is the very library, but its syncs do
+/// not reach the disk.
 #[test]
 #[ignore = "needs root, mkfs and strace"]
 fn a_power_cut_is_caught_where_syncs_are_ignored() {

@@ -1,5 +1,5 @@
-//! Where files can share blocks, a resize along the slowest axis shares them, and nobody is left
-//! sharing.
+//! On file systems that share blocks, a resize along the slowest axis shares them, and no file
+//! keeps sharing them.
 
 use std::fs;
 use std::path::Path;

@@ -1,10 +1,10 @@
 //! Eight processes create, resize, rename away, move back, remove and reopen one name, and whoever
 //! holds the lock of a file keeps it.
 //!
-//! Nobody here removes a file but under its lock, and moving it is no removal. So a file that loses
-//! its last name while a store holds it was replaced by somebody who had not locked it. What was
-//! flushed is written down beside the file before the lock is given back, and whoever opens the
-//! file next must find exactly that.
+//! The parties remove a file only under its lock, and moving a file does not remove it. So a file
+//! that loses its last name while a store holds it was replaced by a process that had not locked
+//! it. Flushed elements are noted beside the file before the lock is given back, and the next
+//! opener of the file must find exactly those.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -279,8 +279,8 @@ impl Party {
         entries.nth(skipped).map(|entry| entry.unwrap().path())
     }
 
-    /// The flaw that must be caught: it locks the old file, and then gives the new one a name that
-    /// may be another's by now.
+    /// The flaw that must be caught: it locks the old file, and then gives the new file a name that
+    /// may belong to another file by now.
     fn replace_carelessly(&mut self) -> Result<(), Refused> {
         let Ok(old) = fs::File::options().read(true).write(true).open(&self.path) else {
             return Ok(());
@@ -406,7 +406,7 @@ fn no_store_that_is_locked_is_ever_replaced() {
     }
 }
 
-/// That the check catches what it is for.
+/// Shows that the check catches the fault that it is for.
 #[test]
 #[ignore = "takes a while"]
 fn a_careless_replacement_is_caught() {

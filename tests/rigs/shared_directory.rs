@@ -1,12 +1,12 @@
-//! Root makes arrays in a directory that an unprivileged user may write to as well, and that user
-//! does what it can: links to root's files, FIFOs, set-id files, rooms of its own, again and again,
-//! under every name that root is going to use.
+//! Root makes arrays in a directory that an unprivileged user may write to as well. That user makes
+//! links to root's files, FIFOs, set-id files and rooms of its own, again and again, under every
+//! name that root will use.
 //!
-//! Nothing of root's that lies elsewhere may be opened, changed or removed, nothing of the other
-//! user's but the very file that root was asked to replace, and no file of root's may become one
-//! that runs as root. docs/security.md has the list.
+//! Root must not open, change or remove any of its files elsewhere, nor any file of the other user
+//! except the one that it was asked to replace, and no file of root's may become one that runs as
+//! root. docs/security.md has the list.
 //!
-//! The other user is this binary once more, which runs the one test [`intruder`].
+//! The other user runs this binary again: the test [`intruder`].
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -45,7 +45,7 @@ fn rooms() -> impl Iterator<Item = String> {
     FILES.into_iter().flat_map(rooms)
 }
 
-/// One who may only do what everybody may.
+/// A user without privileges.
 struct Intruder {
     dir: PathBuf,
     /// A file of root's that nobody is to open, and one that nobody is to change.

@@ -1,4 +1,4 @@
-//! What a commit asks of the kernel, and in which order, as `strace` sees it.
+//! The system calls of a commit and their order, as `strace` sees them.
 
 use std::fs;
 use std::path::Path;
@@ -9,11 +9,11 @@ use ndstore::Store;
 
 use super::support::Peer;
 
-/// What writes, syncs and names files.
+/// The calls that write, sync and name files.
 const COMMITTING: &str = "trace=read,pread64,write,pwrite64,writev,pwritev,copy_file_range,sendfile,\
                           fsync,fdatasync,rename,renameat,renameat2,link,linkat";
 
-/// What opening a file might take.
+/// The calls that opening a file might take.
 const OPENING: &str = "trace=%file,%desc,%memory";
 
 const DRAFT: &str = ".ndstore-";
@@ -192,9 +192,9 @@ fn a_reader_opens_an_array_by_seven_calls() {
         .filter_map(|line| line.split_whitespace().nth(1)?.split_once('('))
         .map(|(call, _)| call)
         .collect();
-    // Nobody looks the path up again: a reader that does not wait may have come before whoever
-    // replaces the file. It asks whether somebody waits for the file, claims its rows, and asks for
-    // those who share all of it.
+    // The path is not looked up again, because a reader that did not wait counts as one that came
+    // before a replacement. The reader asks whether somebody waits for the file, claims its rows,
+    // and looks for openers that share all of it.
     let expected = [
         "openat", "fcntl", "flock", "statx", "pread64", "fcntl", "fcntl",
     ];

@@ -1,4 +1,4 @@
-//! Where the system starts no thread, all work is done by the one there is.
+//! If the system starts no thread, the calling thread does all work.
 
 use ndarray::prelude::*;
 use ndstore::{Chunk, Error, Order, Store};

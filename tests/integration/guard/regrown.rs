@@ -1,4 +1,4 @@
-//! Files that are cut and made as long again before anybody touches what was gone.
+//! Files that are cut and made as long again before anybody touches the missing pages.
 
 use super::*;
 
