@@ -53,6 +53,7 @@ fn io_kind(kind: &ErrorKind) -> io::ErrorKind {
         | ErrorKind::RowsOutOfBounds { .. }
         | ErrorKind::OverBudget { .. }
         | ErrorKind::Empty
+        | ErrorKind::AllNan { .. }
         | ErrorKind::AxisOutOfBounds { .. }
         | ErrorKind::RangeOutOfBounds { .. }
         | ErrorKind::OutOfBounds { .. }

@@ -423,6 +423,16 @@ pub enum ErrorKind {
     #[error("it has no elements there; check the shape")]
     Empty,
 
+    /// All elements that a result is of are NaN, so none of them has the place of an extreme.
+    #[error(
+        "all elements are NaN at {index:?} of the result; leave such lanes out, which `count_nan_axis` tells of, or take `nanmin` or `nanmax`"
+    )]
+    #[non_exhaustive]
+    AllNan {
+        /// The index of the result: of the lane along the axis, or none for the whole array.
+        index: Vec<usize>,
+    },
+
     /// An exact sum of integers is more than its type holds.
     #[error(
         "the sum {sum} is more than {dtype} holds; take the mean, or make floats of it with `OutOfCore::astype`"

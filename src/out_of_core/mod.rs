@@ -20,5 +20,5 @@ mod work;
 pub use blocks::{Block, BlockArray, Blocks};
 pub use grid::Chunk;
 pub use map::Zip;
-pub use reduce::{FloatNumber, Number, RealNumber};
+pub use reduce::{Description, FloatNumber, Number, RealNumber};
 pub use work::{OutOfCore, OutOfCoreAny, OutOfCoreMut, Progress};

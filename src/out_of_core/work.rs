@@ -143,7 +143,8 @@ impl Meter<'_> {
 /// | bring it into another shape | [`transpose`](OutOfCore::transpose), [`permute`](OutOfCore::permute), [`concatenate`](OutOfCore::concatenate), [`copy_region`](OutOfCore::copy_region) |
 /// | bring it into another order | [`to_order`](OutOfCore::to_order), [`to_byte_order`](OutOfCore::to_byte_order) |
 /// | reduce it | [`sum`](OutOfCore::sum), [`mean`](OutOfCore::mean), [`var`](OutOfCore::var), [`std`](OutOfCore::std), [`min`](OutOfCore::min), [`max`](OutOfCore::max), [`argmin`](OutOfCore::argmin), [`argmax`](OutOfCore::argmax), [`count_nonzero`](OutOfCore::count_nonzero) |
-/// | see how it is spread | [`quantile`](OutOfCore::quantile), [`median`](OutOfCore::median), [`histogram`](OutOfCore::histogram), [`histogram_bins`](OutOfCore::histogram_bins) |
+/// | leave NaN out | [`nansum`](OutOfCore::nansum), [`nanmean`](OutOfCore::nanmean), [`nanvar`](OutOfCore::nanvar), [`nanargmin`](OutOfCore::nanargmin) and their like, [`count_nan`](OutOfCore::count_nan) |
+/// | see how it is spread | [`describe`](OutOfCore::describe), [`describe_axis`](OutOfCore::describe_axis), [`quantile`](OutOfCore::quantile), [`median`](OutOfCore::median), [`histogram`](OutOfCore::histogram), [`histogram_bins`](OutOfCore::histogram_bins) |
 /// | reduce one axis | [`sum_axis`](OutOfCore::sum_axis) and the others |
 ///
 /// Each of them reads into buffers of its own, never through a map, and keeps to the budget whatever the size of the array:

@@ -104,6 +104,11 @@ fn reads() -> Vec<(&'static str, Reads)> {
         ("argmax", |work, _| work.argmax().map(drop)),
         ("sum_axis(0)", |work, _| work.sum_axis(Axis(0)).map(drop)),
         ("mean_axis(1)", |work, _| work.mean_axis(Axis(1)).map(drop)),
+        ("nanvar_axis(0)", |work, _| {
+            work.nanvar_axis(Axis(0), 1).map(drop)
+        }),
+        ("nanargmax", |work, _| work.nanargmax().map(drop)),
+        ("describe", |work, _| work.describe().map(drop)),
         ("gather", |work, _| {
             work.memory(28 << 20).gather(&rows()).map(drop)
         }),

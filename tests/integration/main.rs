@@ -15,6 +15,7 @@ mod create_with;
 #[cfg(target_os = "linux")]
 mod crowd;
 mod cut;
+mod describe;
 mod elements;
 mod error;
 mod exchange;

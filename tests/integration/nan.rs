@@ -31,6 +31,25 @@ fn greatest(numbers: &[f64]) -> f64 {
     numbers.iter().copied().fold(f64::NAN, f64::max)
 }
 
+fn variance(numbers: &[f64], ddof: usize) -> f64 {
+    let mean = mean(numbers);
+    let squares: f64 = numbers.iter().map(|x| (x - mean) * (x - mean)).sum();
+    match numbers.len() > ddof {
+        true => squares / (numbers.len() - ddof) as f64,
+        false => f64::NAN,
+    }
+}
+
+/// Asserts that variances are the same but for the rounding of so many sums.
+#[track_caller]
+fn assert_near(found: f64, expected: f64) {
+    let near = (found - expected).abs() <= 1e-12 * expected;
+    assert!(
+        near || found.is_nan() && expected.is_nan(),
+        "{found}, {expected}"
+    );
+}
+
 /// Asserts that all are the same, NaN included.
 #[track_caller]
 fn assert_same(
@@ -114,4 +133,109 @@ fn of_no_element_the_sum_is_zero_and_there_is_no_extreme() {
     assert!(matches!(empty.kind(), ErrorKind::Empty), "{empty}");
     let empty = work().nanmax_axis(Axis(0)).unwrap_err();
     assert!(matches!(empty.kind(), ErrorKind::Empty), "{empty}");
+}
+
+#[test]
+fn variances_are_those_of_what_is_not_nan() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.npy");
+    for (shape, far) in [
+        ((7, 3), 0.0),
+        ((300, 130), 1e9),
+        ((11, 40_000), 0.0),
+        ((30_000, 3), -1e9),
+        ((1, 9), 0.0),
+    ] {
+        let array = Array2::from_shape_fn(shape, |(row, column)| match row {
+            // Nothing but NaN where the first rows say where the others lie, then numbers.
+            0..20 if column % 4 == 1 => f64::NAN,
+            _ => element(row, column) + far,
+        });
+        for order in [Order::C, Order::F] {
+            let options = Options::new().order(order);
+            let store = options.create_from(&path, &array).unwrap();
+            let work = || store.out_of_core();
+            for ddof in [0, 1, 2] {
+                let all = variance(&numbers(&array), ddof);
+                assert_near(work().nanvar(ddof).unwrap(), all);
+                assert_near(work().nanstd(ddof).unwrap(), all.sqrt());
+                for axis in [Axis(0), Axis(1)] {
+                    let found = work().nanvar_axis(axis, ddof).unwrap();
+                    let roots = work().nanstd_axis(axis, ddof).unwrap();
+                    for (index, lane) in array.lanes(axis).into_iter().enumerate() {
+                        let expected = variance(&numbers(lane), ddof);
+                        assert_near(found[index], expected);
+                        assert_near(roots[index], expected.sqrt());
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_place_of_the_extreme_number_is_its_first_one_in_c_order() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.npy");
+    for shape in [(40, 5), (300, 130), (11, 40_000), (30_000, 3)] {
+        // A number at the end of each lane at least.
+        let array = Array2::from_shape_fn(shape, |(row, column)| {
+            match row + 1 == shape.0 || column + 1 == shape.1 {
+                true => 0.0,
+                false => element(row, column),
+            }
+        });
+        let first = |lane: &[f64], end: fn(&[f64]) -> f64| {
+            let extreme = end(&numbers(lane));
+            lane.iter().position(|&x| x == extreme).unwrap()
+        };
+        for order in [Order::C, Order::F] {
+            let options = Options::new().order(order);
+            let store = options.create_from(&path, &array).unwrap();
+            let work = || store.out_of_core();
+            let all: Vec<f64> = array.iter().copied().collect();
+            assert_eq!(work().nanargmin().unwrap(), first(&all, least));
+            assert_eq!(work().nanargmax().unwrap(), first(&all, greatest));
+            for axis in [Axis(0), Axis(1)] {
+                let (low, high) = (work().nanargmin_axis(axis), work().nanargmax_axis(axis));
+                let (low, high) = (low.unwrap(), high.unwrap());
+                for (index, lane) in array.lanes(axis).into_iter().enumerate() {
+                    assert_eq!(low[index], first(&lane.to_vec(), least));
+                    assert_eq!(high[index], first(&lane.to_vec(), greatest));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_first_lane_without_a_number_is_named() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.npy");
+    let mut array = Array3::<f32>::ones((4, 5, 6));
+    array.slice_mut(s![.., 2, 4]).fill(f32::NAN);
+    array.slice_mut(s![.., 3, 1]).fill(f32::NAN);
+    for order in [Order::C, Order::F] {
+        let options = Options::new().order(order);
+        let store = options.create_from(&path, &array).unwrap();
+        let work = || store.out_of_core();
+        for refused in [
+            work().nanargmin_axis(Axis(0)),
+            work().nanargmax_axis(Axis(0)),
+        ] {
+            let refused = refused.unwrap_err();
+            assert!(
+                matches!(refused.kind(), ErrorKind::AllNan { index, .. } if index == &[2, 4]),
+                "{refused}"
+            );
+            assert!(refused.to_string().contains("[2, 4]"), "{refused}");
+        }
+        assert!(work().nanargmin_axis(Axis(1)).is_ok());
+        let lane = work().region(s![.., 2..3, 4..5]).unwrap();
+        let refused = lane.nanargmax().unwrap_err();
+        assert!(
+            matches!(refused.kind(), ErrorKind::AllNan { index, .. } if index.is_empty()),
+            "{refused}"
+        );
+    }
 }

@@ -691,6 +691,17 @@ fn bits(store: &Store<f64, Ix2, ReadWrite>, memory: usize) -> Vec<u64> {
                 .map(|x| x.to_bits()),
         );
     }
+    let described = work().describe().unwrap();
+    bits.extend([described.mean, described.std].map(f64::to_bits));
+    bits.push(work().nanvar(1).unwrap().to_bits());
+    for axis in [Axis(0), Axis(1)] {
+        let variances = work().nanvar_axis(axis, 1).unwrap();
+        bits.extend(variances.iter().map(|x| x.to_bits()));
+        // A description takes more than a number.
+        let described = work().memory(memory.max(8 << 20)).describe_axis(axis);
+        let described = described.unwrap();
+        bits.extend(described.iter().map(|lane| lane.std.to_bits()));
+    }
     bits
 }
 

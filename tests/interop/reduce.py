@@ -116,6 +116,40 @@ def check_without_nan(name, op, array, axis, ours):
             assert too_large or abs(found - expected) <= error, (name, op, found, expected)
 
 
+def check_var_without_nan(name, op, array, axis, ours):
+    epsilon = float(np.finfo(ours.dtype).eps)
+    for lane, found in zip(lanes(array.astype("f8"), axis), ours.ravel().astype("f8")):
+        kept = lane[~np.isnan(lane)]
+        if len(kept) < 2 or not np.isfinite(kept).all():
+            assert np.isnan(found), (name, op, found)
+            continue
+        mean = math.fsum(kept) / len(kept)
+        expected = math.fsum((kept - mean) ** 2) / (len(kept) - 1)
+        expected = math.sqrt(expected) if op == "nanstd" else expected
+        error = (2 * epsilon + 64 * 2.0**-52) * expected + 6e-8 * (epsilon > 1e-4)
+        too_large = np.isinf(found) and expected > float(np.finfo(ours.dtype).max)
+        assert too_large or abs(found - expected) <= error, (name, op, found, expected)
+
+
+def check_description(name, array, axis, ours):
+    """Each statistic, within the promise of its own method."""
+    for lane, found in zip(lanes(array.astype("f8"), axis), ours.reshape(-1, 7)):
+        count, nan, zeros, mean, std, least, greatest = found
+        kept = lane[~np.isnan(lane)]
+        assert (count, nan, zeros) == (len(lane), len(lane) - len(kept), (kept == 0).sum()), (name, found)
+        if len(kept) == 0:
+            assert np.isnan(found[3:]).all(), (name, found)
+            continue
+        assert (least, greatest) == (kept.min(), kept.max()), (name, found)
+        if not np.isfinite(kept).all():
+            assert same(np.array(mean), np.mean(kept)) and np.isnan(std), (name, found)
+            continue
+        expected = math.fsum(kept) / len(kept)
+        assert abs(mean - expected) <= 4 * 2.0**-52 * math.fsum(abs(kept)) / len(kept), (name, mean, expected)
+        expected = math.sqrt(math.fsum((kept - expected) ** 2) / len(kept))
+        assert abs(std - expected) <= 64 * 2.0**-52 * expected, (name, std, expected)
+
+
 def compare(entry):
     name, op, axis = entry["name"], entry["op"], entry["axis"]
     array = np.load(entry["path"])
@@ -128,11 +162,16 @@ def compare(entry):
     if op == "count_nan":
         assert same(ours, np.isnan(array).sum(axis=axis)), (name, op, axis)
         return
+    if op == "describe":
+        return check_description((name, axis), array, axis, ours)
     theirs = np.asarray(getattr(np, op)(array, axis=axis))
     assert ours.dtype == theirs.dtype, (name, op, ours.dtype, theirs.dtype)
     assert ours.shape == theirs.shape, (name, op, ours.shape, theirs.shape)
     if op in ("nansum", "nanmean"):
         check_without_nan((name, axis), op, array, axis, ours)
+        return
+    if op in ("nanvar", "nanstd"):
+        check_var_without_nan((name, axis), op, array, axis, ours)
         return
     rounded = op in ("mean", "var", "std") or op == "sum" and array.dtype.kind in "fc"
     count = array.size if axis is None else array.shape[axis]

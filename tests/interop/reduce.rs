@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use ndarray::prelude::*;
-use ndstore::{Bool8, Element, FloatNumber, Number, Options, Order, RealNumber, Store};
+use ndstore::{
+    AsType, Bool8, Description, Element, FloatNumber, Number, Options, Order, RealNumber, Store,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -162,14 +164,44 @@ impl Case<'_> {
         }
     }
 
+    /// Saves what descriptions say: count, NaN, zeros, mean, deviation, and the extremes as NaN where there are none.
+    fn described<A: RealNumber>(&mut self, store: &Store<A, IxDyn>)
+    where
+        A: AsType<f64>,
+    {
+        let fields = |all: &Description<A>| {
+            let extremes = [all.min, all.max].map(|x| x.map_or(f64::NAN, A::as_type));
+            let counts = [all.count, all.nan, all.zeros].map(|count| count as f64);
+            [&counts[..], &[all.mean, all.std], &extremes].concat()
+        };
+        let work = || store.out_of_core();
+        let all = work().describe().unwrap();
+        self.save("describe", None, Array::from(fields(&all)));
+        for k in 0..self.shape.len() {
+            let lanes = work().describe_axis(Axis(k)).unwrap();
+            let fields: Vec<_> = lanes.iter().flat_map(fields).collect();
+            let fields = Array::from_shape_vec((lanes.len(), 7), fields).unwrap();
+            self.save("describe", Some(k), fields);
+        }
+    }
+
     fn without_nan<A: FloatNumber>(&mut self, store: &Store<A, IxDyn>)
     where
         A::Sum: Element,
         A::Mean: Element,
+        A::Var: Element,
     {
         let work = || store.out_of_core();
         self.save("nansum", None, arr0(work().nansum().unwrap()));
         self.save("nanmean", None, arr0(work().nanmean().unwrap()));
+        self.save("nanvar", None, arr0(work().nanvar(1).unwrap()));
+        self.save("nanstd", None, arr0(work().nanstd(1).unwrap()));
+        if let Ok(place) = work().nanargmin() {
+            self.save("nanargmin", None, arr0(place as i64));
+        }
+        if let Ok(place) = work().nanargmax() {
+            self.save("nanargmax", None, arr0(place as i64));
+        }
         let count = work().count_nan().unwrap();
         self.save("count_nan", None, arr0(count as i64));
         if !store.is_empty() {
@@ -180,6 +212,14 @@ impl Case<'_> {
             let axis = Axis(k);
             self.save("nansum", Some(k), work().nansum_axis(axis).unwrap());
             self.save("nanmean", Some(k), work().nanmean_axis(axis).unwrap());
+            self.save("nanvar", Some(k), work().nanvar_axis(axis, 1).unwrap());
+            self.save("nanstd", Some(k), work().nanstd_axis(axis, 1).unwrap());
+            if let Ok(places) = work().nanargmin_axis(axis) {
+                self.save("nanargmin", Some(k), places.mapv(|place| place as i64));
+            }
+            if let Ok(places) = work().nanargmax_axis(axis) {
+                self.save("nanargmax", Some(k), places.mapv(|place| place as i64));
+            }
             let counts = work().count_nan_axis(axis).unwrap();
             self.save("count_nan", Some(k), counts.mapv(|count| count as i64));
             if self.shape[k] > 0 {
@@ -251,20 +291,20 @@ fn reductions_are_those_of_numpy() {
         )*};
     }
     compare! {
-        i8: numbers extremes;
-        i16: numbers extremes;
-        i32: numbers extremes;
-        i64: numbers extremes;
-        u8: numbers extremes;
-        u16: numbers extremes;
-        u32: numbers extremes;
-        u64: numbers extremes;
-        Bool8: numbers extremes;
-        f32: numbers extremes without_nan;
-        f64: numbers extremes without_nan;
+        i8: numbers extremes described;
+        i16: numbers extremes described;
+        i32: numbers extremes described;
+        i64: numbers extremes described;
+        u8: numbers extremes described;
+        u16: numbers extremes described;
+        u32: numbers extremes described;
+        u64: numbers extremes described;
+        Bool8: numbers extremes described;
+        f32: numbers extremes described without_nan;
+        f64: numbers extremes described without_nan;
     }
     #[cfg(feature = "half")]
-    compare! { half::f16: numbers extremes without_nan; }
+    compare! { half::f16: numbers extremes described without_nan; }
     #[cfg(feature = "num-complex")]
     compare! {
         num_complex::Complex<f32>: numbers;

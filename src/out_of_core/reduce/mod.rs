@@ -1,11 +1,13 @@
 //! Reductions: an array, or one axis of it, to what its elements come to: sum, mean, variance, extremes, counts.
 //!
 //! `lanes` says what a reduction is, `sum`, `moments`, `extreme` and `skipping` are the reductions, `number` gives each type its
-//! own. They know slices only. `walk` takes the array apart and puts the results together, `whole`, `axis` and `nan` are the face.
+//! own. They know slices only. `walk` takes the array apart and puts the results together, `whole`, `axis`,
+//! `nan` and `describe` are the face.
 //! `quantile` and `histogram` go over the array by themselves; `rank` is what selection goes by.
 //! Nothing that comes out depends on the number of threads or on the budget: the array is always taken apart in the same way.
 
 mod axis;
+mod describe;
 mod extreme;
 mod histogram;
 mod lanes;
@@ -30,6 +32,7 @@ use self::moments::Moments;
 use self::number::kernels::Overflow;
 use crate::error::{Context, Error, ErrorKind};
 
+pub use describe::Description;
 pub use number::{FloatNumber, Number, RealNumber};
 
 /// The variance that moments of `len` elements come to.

@@ -5,6 +5,8 @@
 //! distances and of their squares come to is corrected for what the shift misses the mean by, and such moments are merged
 //! by the formula of Chan, Golub and LeVeque. The means are kept in twice the precision of a double: a variance far
 //! below the square of the mean would otherwise be lost in their differences.
+//!
+//! Where NaN is left out it lies at no distance from the shift, and is not counted.
 
 use super::lanes::{Lanes, Partial, TILE, WIDTH, array, halve};
 use super::scalar::{Real, Scalar};
@@ -27,11 +29,24 @@ impl Moments {
     pub(super) fn squares(&self) -> f64 {
         self.squares.value()
     }
+
+    /// How many elements there are.
+    pub(super) fn len(&self) -> usize {
+        self.len as usize
+    }
 }
 
 impl Partial for Moments {
     #[inline(always)]
     fn merge(&mut self, later: &Moments) {
+        // Of no numbers there is no mean.
+        if later.len == 0.0 {
+            return;
+        }
+        if self.len == 0.0 {
+            *self = *later;
+            return;
+        }
         let len = self.len + later.len;
         let mut square = 0.0;
         for (mean, later_mean) in self.mean.iter_mut().zip(later.mean) {
@@ -175,6 +190,108 @@ impl<A: Scalar> Lanes<A> for Distances {
         let mut moments = Distances::cached(A::reals(first), A::PARTS);
         for chunk in chunks {
             moments.merge(&Distances::cached(A::reals(chunk), A::PARTS));
+        }
+        moments
+    }
+}
+
+/// Adds the distances of what is not NaN from a shift, and their squares.
+#[derive(Clone)]
+pub struct NumberDistances {
+    distances: Distances,
+    count: [f64; WIDTH],
+}
+
+impl NumberDistances {
+    #[inline(always)]
+    fn from_shift(shift: [f64; WIDTH]) -> NumberDistances {
+        NumberDistances {
+            distances: Distances::from_shift(shift),
+            count: [0.0; WIDTH],
+        }
+    }
+
+    #[inline(always)]
+    fn add_real(&mut self, lane: usize, real: impl Real) {
+        let Distances {
+            shift,
+            sum,
+            squares,
+        } = &mut self.distances;
+        let (value, is_number) = (real.to_f64(), !real.is_nan());
+        // The first number is the shift where those that it was to be made of are NaN.
+        let is_first = is_number & shift[lane].is_nan() & (self.count[lane] == 0.0);
+        shift[lane] = if is_first { value } else { shift[lane] };
+        let distance = if is_number { value - shift[lane] } else { 0.0 };
+        sum[lane] += distance;
+        squares[lane] += distance * distance;
+        self.count[lane] += f64::from(u8::from(is_number));
+    }
+
+    /// The moments of the numbers among some elements, which lie in the cache.
+    #[inline(always)]
+    fn cached<R: Real>(reals: &[R]) -> Moments {
+        let [mut sum, mut count] = sums_and_counts(reals.chunks(WIDTH));
+        halve(1, |lane, other| {
+            sum[lane] += sum[other];
+            count[lane] += count[other];
+        });
+        let mut numbers = NumberDistances::from_shift([sum[0] / count[0]; WIDTH]);
+        for row in reals.chunks(WIDTH) {
+            for (lane, &real) in row.iter().enumerate() {
+                numbers.add_real(lane, real);
+            }
+        }
+        numbers.distances.all(1, count[0] as usize)
+    }
+}
+
+/// The sum of the numbers in each lane, and how many they are.
+#[inline(always)]
+fn sums_and_counts<'r, R: Real>(rows: impl Iterator<Item = &'r [R]>) -> [[f64; WIDTH]; 2] {
+    let [mut sum, mut count] = [[0.0; WIDTH]; 2];
+    for row in rows {
+        for ((sum, count), &real) in sum.iter_mut().zip(&mut count).zip(row) {
+            let is_number = !real.is_nan();
+            *sum += if is_number { real.to_f64() } else { 0.0 };
+            *count += f64::from(u8::from(is_number));
+        }
+    }
+    [sum, count]
+}
+
+impl<A: Scalar<Real = A> + Real> Lanes<A> for NumberDistances {
+    const WIDTH: usize = WIDTH;
+
+    const AHEAD: usize = TILE;
+
+    type Partial = Moments;
+
+    #[inline(always)]
+    fn start(rows: &[[A; WIDTH]]) -> NumberDistances {
+        let [sum, count] = sums_and_counts(rows.iter().map(|row| &row[..]));
+        NumberDistances::from_shift(std::array::from_fn(|lane| sum[lane] / count[lane]))
+    }
+
+    #[inline(always)]
+    fn add(&mut self, row: &[A]) {
+        let row: &[A; WIDTH] = array(row);
+        for (lane, &real) in row.iter().enumerate() {
+            self.add_real(lane, real);
+        }
+    }
+
+    #[inline(always)]
+    fn partial(&self, lane: usize, _len: usize) -> Moments {
+        self.distances.moments(lane, 1, self.count[lane] as usize)
+    }
+
+    #[inline(always)]
+    fn run(run: &[A]) -> Moments {
+        let mut chunks = run.chunks(CACHED / size_of::<A>());
+        let mut moments = NumberDistances::cached(chunks.next().unwrap_or_default());
+        for chunk in chunks {
+            moments.merge(&NumberDistances::cached(chunk));
         }
         moments
     }

@@ -1,18 +1,48 @@
 //! Reductions of what is not NaN, of a whole array and along one axis.
 
-use ndarray::{Array, Axis, Dimension, RemoveAxis};
+use ndarray::{Array, Array0, Axis, Dimension, IntoDimension, RemoveAxis, arr0};
 
+use super::moments::Moments;
 use super::number::FloatNumber;
-use super::skipping::Counted;
+use super::scalar::Real;
+use super::skipping::{Counted, GreatestNumber, LeastNumber};
 use super::sum::FloatSum;
-use super::{empty, overflow};
-use crate::error::Result;
+use super::{empty, overflow, place, variance};
+use crate::error::{Context, ErrorKind, Result};
 use crate::out_of_core::work::OutOfCore;
 
 /// What is added of the elements, and how many of them are numbers.
 fn parts(counted: Option<&Counted<FloatSum>>) -> (Option<&FloatSum>, usize) {
     let count = counted.map_or(0, |counted| counted.count as usize);
     (counted.map(|counted| &counted.partial), count)
+}
+
+/// The variance of the numbers: NaN where there are no more than `ddof` of them, as in NumPy, whose `var` has infinities there.
+fn variance_of_numbers(moments: Option<&Moments>, ddof: usize) -> f64 {
+    match moments {
+        Some(moments) if moments.len() > ddof => variance(Some(moments), moments.len(), ddof),
+        _ => f64::NAN,
+    }
+}
+
+/// The place of an extreme, or `usize::MAX` where all is NaN.
+fn place_of(value: impl Real, index: usize) -> usize {
+    if value.is_nan() { usize::MAX } else { index }
+}
+
+/// Refuses places of which one was not found.
+fn all_found<D: Dimension>(
+    context: Context<'_>,
+    places: Array<usize, D>,
+) -> Result<Array<usize, D>> {
+    let lost = places
+        .indexed_iter()
+        .find(|(_, place)| **place == usize::MAX);
+    let lost = lost.map(|(index, _)| index.into_dimension().slice().to_vec());
+    match lost {
+        Some(index) => Err(context.fail(ErrorKind::AllNan { index })),
+        None => Ok(places),
+    }
 }
 
 /// Reductions of the elements that are not NaN, under the same terms as those of all.
@@ -77,6 +107,76 @@ impl<A: FloatNumber, D: Dimension> OutOfCore<'_, A, D> {
         })
     }
 
+    /// Returns the variance of all elements that are not NaN. See [`var`](OutOfCore::var); it is NaN if there are no more than
+    /// `ddof` of them.
+    pub fn nanvar(self, ddof: usize) -> Result<A::Var> {
+        self.reduce::<A::NanMomentLanes, _>("take the variance of", |moments| {
+            Ok(A::var_of(variance_of_numbers(moments, ddof)))
+        })
+    }
+
+    /// Returns the standard deviation of all elements that are not NaN: the square root of their
+    /// [variance](OutOfCore::nanvar).
+    pub fn nanstd(self, ddof: usize) -> Result<A::Var> {
+        self.reduce::<A::NanMomentLanes, _>("take the standard deviation of", |moments| {
+            Ok(A::var_of(variance_of_numbers(moments, ddof).sqrt()))
+        })
+    }
+
+    /// Returns the index of the least number: of the first one in C order if there are several. See
+    /// [`argmin`](OutOfCore::argmin).
+    ///
+    /// # Errors
+    ///
+    /// [`Empty`](ErrorKind::Empty) if there is no element, [`AllNan`](ErrorKind::AllNan) if there is no number.
+    pub fn nanargmin(mut self) -> Result<usize> {
+        let op = "find the minimum of";
+        let context = self.source.context(op);
+        let place = if self.is_reordered() {
+            let shape = self.dim.slice();
+            let found = place::first_in_c_order::<A, LeastNumber, A::NanMinLanes>(
+                &self.source,
+                &mut self.work,
+                op,
+                shape,
+            )?;
+            place_of(found.value, found.index)
+        } else {
+            self.reduce::<A::NanArgMinLanes, _>(op, |least| {
+                let least = least.ok_or_else(|| empty(context))?;
+                Ok(place_of(least.value, least.index as usize))
+            })?
+        };
+        all_found(context, arr0(place)).map(Array0::into_scalar)
+    }
+
+    /// Returns the index of the greatest number: of the first one in C order if there are several. See
+    /// [`argmin`](OutOfCore::argmin).
+    ///
+    /// # Errors
+    ///
+    /// [`Empty`](ErrorKind::Empty) if there is no element, [`AllNan`](ErrorKind::AllNan) if there is no number.
+    pub fn nanargmax(mut self) -> Result<usize> {
+        let op = "find the maximum of";
+        let context = self.source.context(op);
+        let place = if self.is_reordered() {
+            let shape = self.dim.slice();
+            let found = place::first_in_c_order::<A, GreatestNumber, A::NanMaxLanes>(
+                &self.source,
+                &mut self.work,
+                op,
+                shape,
+            )?;
+            place_of(found.value, found.index)
+        } else {
+            self.reduce::<A::NanArgMaxLanes, _>(op, |greatest| {
+                let greatest = greatest.ok_or_else(|| empty(context))?;
+                Ok(place_of(greatest.value, greatest.index as usize))
+            })?
+        };
+        all_found(context, arr0(place)).map(Array0::into_scalar)
+    }
+
     /// Counts the elements that are NaN.
     pub fn count_nan(self) -> Result<usize> {
         self.reduce::<A::NanLanes, _>("count the NaN of", |count| {
@@ -130,6 +230,51 @@ impl<A: FloatNumber, D: RemoveAxis> OutOfCore<'_, A, D> {
             let greatest = greatest.ok_or_else(|| empty(context))?;
             Ok(A::from_key(greatest.value))
         })
+    }
+
+    /// Returns the variances along an axis of what is not NaN. See [`nanvar`](OutOfCore::nanvar).
+    pub fn nanvar_axis(self, axis: Axis, ddof: usize) -> Result<Array<A::Var, D::Smaller>> {
+        self.along::<A::NanMomentLanes, _>("take the variance of", axis, |moments, _| {
+            Ok(A::var_of(variance_of_numbers(moments, ddof)))
+        })
+    }
+
+    /// Returns the standard deviations along an axis of what is not NaN. See [`nanstd`](OutOfCore::nanstd).
+    pub fn nanstd_axis(self, axis: Axis, ddof: usize) -> Result<Array<A::Var, D::Smaller>> {
+        self.along::<A::NanMomentLanes, _>("take the standard deviation of", axis, |moments, _| {
+            Ok(A::var_of(variance_of_numbers(moments, ddof).sqrt()))
+        })
+    }
+
+    /// Returns the indices along an axis of the least numbers. See [`nanargmin`](OutOfCore::nanargmin).
+    ///
+    /// # Errors
+    ///
+    /// [`Empty`](ErrorKind::Empty) if the axis has no length; [`AllNan`](ErrorKind::AllNan) says which lane has no number, the
+    /// first in C order if there are several.
+    pub fn nanargmin_axis(self, axis: Axis) -> Result<Array<usize, D::Smaller>> {
+        let op = "find the minimum of";
+        let context = self.source.context(op);
+        let places = self.along::<A::NanArgMinLanes, _>(op, axis, |least, _| {
+            let least = least.ok_or_else(|| empty(context))?;
+            Ok(place_of(least.value, least.index as usize))
+        })?;
+        all_found(context, places)
+    }
+
+    /// Returns the indices along an axis of the greatest numbers. See [`nanargmin_axis`](OutOfCore::nanargmin_axis).
+    ///
+    /// # Errors
+    ///
+    /// As [`nanargmin_axis`](OutOfCore::nanargmin_axis).
+    pub fn nanargmax_axis(self, axis: Axis) -> Result<Array<usize, D::Smaller>> {
+        let op = "find the maximum of";
+        let context = self.source.context(op);
+        let places = self.along::<A::NanArgMaxLanes, _>(op, axis, |greatest, _| {
+            let greatest = greatest.ok_or_else(|| empty(context))?;
+            Ok(place_of(greatest.value, greatest.index as usize))
+        })?;
+        all_found(context, places)
     }
 
     /// Counts the NaN along an axis.

@@ -6,8 +6,9 @@ use std::fmt::Debug;
 use num_complex::Complex;
 
 use self::kernels::Overflow;
+use super::describe::Describing;
 use super::extreme::{Extremes, Greatest, Least, Places, first_same};
-use super::moments::Distances;
+use super::moments::{Distances, NumberDistances};
 use super::skipping::{Cleared, GreatestNumber, LeastNumber, Nans};
 use super::sum::{Doubles, FloatSum, IntSum, Narrow, Nonzeros, Singles, Wide};
 #[cfg(feature = "num-complex")]
@@ -47,7 +48,7 @@ pub trait Number: Element + kernels::Kernels {
 }
 
 /// A [`Number`] that has an order: all but complex ones.
-pub trait RealNumber: Number + kernels::Ordered + kernels::Ranked {}
+pub trait RealNumber: Number + kernels::Ordered + kernels::Ranked + kernels::Describable {}
 
 /// A [`RealNumber`] that may be NaN: `half::f16`, `f32` and `f64`.
 pub trait FloatNumber: RealNumber + kernels::Skipping {}
@@ -56,15 +57,16 @@ pub(super) mod kernels {
     //! The lanes of each type. Public in name only, which seals the traits that stand on it.
 
     use crate::element::Element;
+    use crate::out_of_core::reduce::describe::Described;
     use crate::out_of_core::reduce::extreme::{Extreme, Greatest, Least, Place};
     use crate::out_of_core::reduce::lanes::{Lanes, Partial};
     use crate::out_of_core::reduce::moments::Moments;
     use crate::out_of_core::reduce::scalar::{Real, Scalar};
     use crate::out_of_core::reduce::skipping::{Counted, GreatestNumber, LeastNumber};
-    use crate::out_of_core::reduce::sum::{FloatSum, IntSum};
+    use crate::out_of_core::reduce::sum::{FloatSum, IntSum, Total};
 
     pub trait Kernels: Element {
-        type SumPartial: Partial;
+        type SumPartial: Partial + Total;
         type SumLanes: Lanes<Self, Partial = Self::SumPartial>;
         type MomentLanes: Lanes<Self, Partial = Moments>;
         type NonzeroLanes: Lanes<Self, Partial = IntSum>;
@@ -103,6 +105,13 @@ pub(super) mod kernels {
         type NanMinLanes: Lanes<Self, Partial = Extreme<Self::Key, LeastNumber>>;
         type NanMaxLanes: Lanes<Self, Partial = Extreme<Self::Key, GreatestNumber>>;
         type NanLanes: Lanes<Self, Partial = IntSum>;
+        type NanMomentLanes: Lanes<Self, Partial = Moments>;
+        type NanArgMinLanes: Lanes<Self, Partial = Place<Self::Key, LeastNumber>>;
+        type NanArgMaxLanes: Lanes<Self, Partial = Place<Self::Key, GreatestNumber>>;
+    }
+
+    pub trait Describable: Kernels + Ordered {
+        type DescribeLanes: Lanes<Self, Partial = Described<Self::SumPartial, Self::Key>>;
     }
 
     /// An exact sum that its type cannot hold.
@@ -278,12 +287,15 @@ impl kernels::Ordered for half::f16 {
 impl RealNumber for half::f16 {}
 
 macro_rules! skipping {
-    ($($type:ty: $sum:ty, $min:ty, $max:ty, $nans:ty;)*) => {$(
+    ($($type:ty: $sum:ty, $min:ty, $max:ty, $nans:ty, $moments:ty, $argmin:ty, $argmax:ty;)*) => {$(
         impl kernels::Skipping for $type {
             type NanSumLanes = $sum;
             type NanMinLanes = $min;
             type NanMaxLanes = $max;
             type NanLanes = $nans;
+            type NanMomentLanes = $moments;
+            type NanArgMinLanes = $argmin;
+            type NanArgMaxLanes = $argmax;
         }
 
         impl FloatNumber for $type {}
@@ -291,12 +303,40 @@ macro_rules! skipping {
 }
 
 skipping! {
-    f32: Cleared<Singles, u32>, Extremes<f32, LeastNumber>, Extremes<f32, GreatestNumber>, Nans<u32>;
-    f64: Cleared<Doubles, u64>, Extremes<f64, LeastNumber>, Extremes<f64, GreatestNumber>, Nans<u64>;
+    f32: Cleared<Singles, u32>, Extremes<f32, LeastNumber>, Extremes<f32, GreatestNumber>, Nans<u32>,
+        NumberDistances, Places<f32, LeastNumber>, Places<f32, GreatestNumber>;
+    f64: Cleared<Doubles, u64>, Extremes<f64, LeastNumber>, Extremes<f64, GreatestNumber>, Nans<u64>,
+        NumberDistances, Places<f64, LeastNumber>, Places<f64, GreatestNumber>;
 }
 
 #[cfg(feature = "half")]
 skipping! {
     half::f16: Widened<Cleared<Singles, u32>>, Widened<Extremes<f32, LeastNumber>>,
-        Widened<Extremes<f32, GreatestNumber>>, Widened<Nans<u32>>;
+        Widened<Extremes<f32, GreatestNumber>>, Widened<Nans<u32>>, Widened<NumberDistances>,
+        Widened<Places<f32, LeastNumber>>, Widened<Places<f32, GreatestNumber>>;
 }
+
+macro_rules! describable {
+    ($($type:ty: $lanes:ty;)*) => {$(
+        impl kernels::Describable for $type {
+            type DescribeLanes = $lanes;
+        }
+    )*};
+}
+
+describable! {
+    i8: Describing<i8, Narrow<i32>, u32>;
+    i16: Describing<i16, Narrow<i32>, u32>;
+    i32: Describing<i32, Narrow<i64>, u32>;
+    i64: Describing<i64, Wide<i64>, u64>;
+    u8: Describing<u8, Narrow<u32>, u32>;
+    u16: Describing<u16, Narrow<u32>, u32>;
+    u32: Describing<u32, Narrow<u64>, u32>;
+    u64: Describing<u64, Wide<u64>, u64>;
+    Bool8: Describing<Bool8, Nonzeros<u32>, u32>;
+    f32: Describing<f32, Singles, u32>;
+    f64: Describing<f64, Doubles, u64>;
+}
+
+#[cfg(feature = "half")]
+describable! { half::f16: Widened<Describing<f32, Singles, u32>>; }

@@ -16,9 +16,9 @@ const CACHED: usize = 16 << 10;
 
 /// The best element so far, and its index in C order.
 #[derive(Clone, Copy)]
-struct Best<R> {
-    value: R,
-    index: usize,
+pub(super) struct Best<R> {
+    pub(super) value: R,
+    pub(super) index: usize,
 }
 
 /// Finds the extreme of an array of this shape, which has elements and is in Fortran order.
@@ -27,7 +27,7 @@ pub(super) fn first_in_c_order<'a, A: Ordered, E: End, K>(
     work: &mut Work<'a>,
     op: &'static str,
     shape: &[usize],
-) -> Result<usize>
+) -> Result<Best<A::Key>>
 where
     K: Lanes<A, Partial = Extreme<A::Key, E>>,
 {
@@ -54,7 +54,7 @@ where
             Ok(())
         },
     )?;
-    Ok(best.map_or(0, |best| best.index))
+    Ok(best.expect("the array has elements"))
 }
 
 /// The best of some elements, of which the first is at `start` in the file.

@@ -27,6 +27,23 @@ impl Partial for FloatSum {
     }
 }
 
+/// What was added up, as the nearest float.
+pub trait Total {
+    fn total(&self) -> f64;
+}
+
+impl Total for FloatSum {
+    fn total(&self) -> f64 {
+        self.0[0].value()
+    }
+}
+
+impl Total for IntSum {
+    fn total(&self) -> f64 {
+        self.0 as f64
+    }
+}
+
 /// Adds doubles, each lane with what its additions lost.
 #[derive(Clone)]
 pub struct Doubles {

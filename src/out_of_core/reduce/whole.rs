@@ -124,7 +124,8 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
                 &mut self.work,
                 op,
                 shape,
-            );
+            )
+            .map(|found| found.index);
         }
         let context = self.source.context(op);
         self.reduce::<A::ArgMinLanes, _>(op, |least| {
@@ -150,7 +151,8 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
                 &mut self.work,
                 op,
                 shape,
-            );
+            )
+            .map(|found| found.index);
         }
         let context = self.source.context(op);
         self.reduce::<A::ArgMaxLanes, _>(op, |greatest| {
@@ -160,7 +162,7 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
     }
 
     /// Whether the elements are in another order in the file than in C order.
-    fn is_reordered(&self) -> bool {
+    pub(super) fn is_reordered(&self) -> bool {
         let several = self.dim.slice().iter().filter(|len| **len > 1).count() > 1;
         self.source.order() == Order::F && several && self.source.len() > 0
     }
