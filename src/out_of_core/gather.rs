@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array, ArrayRef, ArrayViewMut, Axis, Dimension, IxDyn, ShapeBuilder, Slice};
 
+use super::cast::Cast;
 use super::pass::{self, Pieces};
 use super::source::{Part, Source};
 use super::work::{Meter, OutOfCore, OutOfCoreMut};
@@ -81,6 +82,9 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
     pub fn gather(mut self, rows: &[usize]) -> Result<Array<A, D>> {
         let context = self.source.context("gather rows of");
         let Selection { shape, row, nbytes } = Selection::new(self.source.part(), context, rows)?;
+        let mut meter = self.work.meter(context, nbytes as u64);
+        // Converted elements may have more bytes than those in the file.
+        let nbytes = store::check_size(context, &shape, size_of::<A>())?;
         let budget = self.work.memory_for(nbytes);
         let over_budget = || {
             context.fail(ErrorKind::OverBudget {
@@ -92,7 +96,6 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
         let dim = self.dim_of(&shape);
         let elements = sys::zeroed_vec::<A>(dim.size());
         let mut elements = elements.ok_or_else(over_budget)?;
-        let mut meter = self.work.meter(context, nbytes as u64);
         read_rows(&self.source, rows, row, &mut elements, spare, &mut meter)?;
         let shape = dim.set_f(self.source.order() == Order::F);
         Ok(Array::from_shape_vec(shape, elements).expect("they are as many as the shape has"))
@@ -189,13 +192,13 @@ impl<A: Element, D: Dimension> OutOfCore<'_, A, D> {
         self.work.check_order(context, order, reason)?;
         let budget = self.work.memory();
         let mut meter = self.work.meter(context, nbytes as u64);
-        let batch = (budget / 2 / row.max(1)).max(1);
+        let batch = (budget / 2 / (row / self.source.itemsize() * size_of::<A>()).max(1)).max(1);
         let piece = (budget / 2).max(PIECE);
         let fill = |filler: &mut store::Filler<'_>| {
             if row > piece {
                 return copy_rows(&self.source, rows, row, piece, filler, &mut meter);
             }
-            let len = row / size_of::<A>();
+            let len = row / self.source.itemsize();
             let mut buffer = bytemuck::zeroed_vec::<A>(batch.min(rows.len()) * len);
             for rows in rows.chunks(batch) {
                 let part = &mut buffer[..rows.len() * len];
@@ -337,10 +340,18 @@ fn read_rows<A: Element>(
     meter: &mut Meter<'_>,
 ) -> Result<()> {
     let context = source.context("gather rows of");
-    let into = bytemuck::cast_slice_mut(into);
     if row == 0 {
         return Ok(());
     }
+    if let Some(cast) = source.as_cast() {
+        return match cast.itemsize {
+            1 => read_cast::<u8, A>(source, cast, rows, row, into, spare, meter),
+            2 => read_cast::<u16, A>(source, cast, rows, row, into, spare, meter),
+            4 => read_cast::<u32, A>(source, cast, rows, row, into, spare, meter),
+            _ => read_cast::<u64, A>(source, cast, rows, row, into, spare, meter),
+        };
+    }
+    let into = bytemuck::cast_slice_mut(into);
     let places = Rows::new(source.part(), row);
     let batch = batch(spare);
     for (rows, into) in rows
@@ -364,6 +375,36 @@ fn read_rows<A: Element>(
         }
     }
     source.convert(into);
+    Ok(())
+}
+
+/// As [`read_rows`], of numbers that have as many bytes as an `U` and become elements of type `A`.
+fn read_cast<U: Element, A: Element>(
+    source: &Source<'_, A>,
+    cast: &Cast<A>,
+    rows: &[usize],
+    row: usize,
+    into: &mut [A],
+    spare: usize,
+    meter: &mut Meter<'_>,
+) -> Result<()> {
+    let len = row / size_of::<U>();
+    let context = source.context("gather rows of");
+    if row > PIECE {
+        for (row, into) in rows.iter().zip(into.chunks_mut(len)) {
+            source.read(context, row * len..(row + 1) * len, into)?;
+            meter.add((len * size_of::<U>()) as u64)?;
+        }
+        return Ok(());
+    }
+    let bits = source.bits::<U>();
+    let at_once = ((spare / 2).min(WINDOW) / row).max(1);
+    let mut buffer = bytemuck::zeroed_vec::<U>(at_once.min(rows.len()) * len);
+    for (rows, into) in rows.chunks(at_once).zip(into.chunks_mut(at_once * len)) {
+        let numbers = &mut buffer[..rows.len() * len];
+        read_rows(&bits, rows, row, numbers, spare / 2, meter)?;
+        (cast.make)(bytemuck::cast_slice(numbers), into);
+    }
     Ok(())
 }
 
@@ -436,7 +477,7 @@ fn copy_rows<A: Element>(
     filler: &mut store::Filler<'_>,
     meter: &mut Meter<'_>,
 ) -> Result<()> {
-    let len = row / size_of::<A>();
+    let len = row / source.itemsize();
     let piece_len = (piece / size_of::<A>()).max(1);
     let mut buffer = bytemuck::zeroed_vec::<A>(piece_len.min(len));
     for row in rows {
@@ -446,7 +487,7 @@ fn copy_rows<A: Element>(
             let range = first..first + elements.len();
             source.read(source.context("gather rows of"), range, elements)?;
             filler.write(bytemuck::cast_slice(elements))?;
-            meter.add(size_of_val(elements) as u64)?;
+            meter.add((elements.len() * source.itemsize()) as u64)?;
         }
     }
     Ok(())

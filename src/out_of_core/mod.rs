@@ -5,6 +5,7 @@
 
 mod behind;
 mod blocks;
+mod cast;
 mod create;
 mod gather;
 mod grid;
@@ -18,6 +19,7 @@ mod source;
 mod work;
 
 pub use blocks::{Block, BlockArray, Blocks};
+pub use cast::FromNumber;
 pub use grid::Chunk;
 pub use map::Zip;
 pub use reduce::{Description, FloatNumber, Number, RealNumber};

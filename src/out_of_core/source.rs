@@ -1,10 +1,10 @@
 //! `Source`: where the elements of an operation come from: read from the file, past any map, and converted.
 
-use std::marker::PhantomData;
 use std::ops::{Range, RangeBounds};
 
 use ndarray::{ArrayViewMut, Dimension, IxDyn, SliceInfoElem};
 
+use super::cast::Cast;
 use crate::dtype::Swap;
 use crate::element::{Element, assert_element};
 use crate::error::{Context, ErrorKind, Result};
@@ -32,11 +32,6 @@ impl<'a> Part<'a> {
 
     pub(super) fn order(&self) -> Order {
         self.file.array.order
-    }
-
-    /// How many bytes the elements are.
-    pub(super) fn nbytes(&self) -> usize {
-        self.lattice.len() * self.file.array.dtype.itemsize()
     }
 
     /// Some of its rows.
@@ -94,7 +89,8 @@ pub struct Source<'a, A> {
     part: Part<'a>,
     /// What makes the bytes of the file those of an `A`.
     swap: Option<Swap>,
-    marker: PhantomData<A>,
+    /// What makes each of them of another number, if the file holds others.
+    cast: Option<Cast<A>>,
 }
 
 impl<'a, A: Element> Source<'a, A> {
@@ -103,7 +99,31 @@ impl<'a, A: Element> Source<'a, A> {
         Source {
             part: Part::whole(file),
             swap: None,
-            marker: PhantomData,
+            cast: None,
+        }
+    }
+
+    /// The elements that numbers of another type become.
+    pub(super) fn cast(file: &'a ArrayFile, cast: Cast<A>) -> Source<'a, A> {
+        Source {
+            part: Part::whole(file),
+            swap: None,
+            cast: Some(cast),
+        }
+    }
+
+    /// What makes elements of the numbers in the file, if these are of another type.
+    pub(super) fn as_cast(&self) -> Option<&Cast<A>> {
+        self.cast.as_ref()
+    }
+
+    /// The numbers in the file as the bits that they are, of as many bytes as an `U` has.
+    pub(super) fn bits<U: Element>(&self) -> Source<'a, U> {
+        let cast = self.cast.as_ref();
+        Source {
+            part: self.part.clone(),
+            swap: cast.and_then(|cast| cast.swap.clone()),
+            cast: None,
         }
     }
 
@@ -118,8 +138,8 @@ impl<'a, A: Element> Source<'a, A> {
         };
         let dim = store::dimension(context, &file.array)?;
         let part = Part::whole(file);
-        let marker = PhantomData;
-        Ok((Source { part, swap, marker }, dim))
+        let cast = None;
+        Ok((Source { part, swap, cast }, dim))
     }
 
     /// The elements of a part of the part.
@@ -135,8 +155,12 @@ impl<'a, A: Element> Source<'a, A> {
         &self.part
     }
 
-    pub(super) fn into_part(self) -> (Part<'a>, Option<Swap>) {
-        (self.part, self.swap)
+    /// What is moved as it is.
+    pub(super) fn movable(&self, op: &'static str) -> Result<(Part<'a>, Option<Swap>)> {
+        match self.cast {
+            Some(_) => Err(Cast::<A>::refuse_move(self.context(op))),
+            None => Ok((self.part.clone(), self.swap.clone())),
+        }
     }
 
     pub(super) fn file(&self) -> &'a ArrayFile {
@@ -156,13 +180,9 @@ impl<'a, A: Element> Source<'a, A> {
         self.part.lattice.len()
     }
 
+    /// How many bytes the elements are.
     pub(super) fn nbytes(&self) -> usize {
-        self.part.nbytes()
-    }
-
-    /// What turns the bytes of the file into those of an `A`, if that takes anything.
-    pub(super) fn swap(&self) -> Option<&Swap> {
-        self.swap.as_ref()
+        self.len() * size_of::<A>()
     }
 
     /// Reads elements, by their place among all.
@@ -174,11 +194,7 @@ impl<'a, A: Element> Source<'a, A> {
     ) -> Result<()> {
         let lattice = &self.part.lattice;
         if lattice.is_run() {
-            let start = (lattice.hull().start + elements.start) * size_of::<A>();
-            let into = bytemuck::cast_slice_mut(into);
-            self.file().read_at(context.op, start, into)?;
-            self.convert(into);
-            return Ok(());
+            return self.read_run(context, lattice.hull().start + elements.start, into);
         }
         let mut done = 0;
         for lattice in lattice.range(elements) {
@@ -199,9 +215,41 @@ impl<'a, A: Element> Source<'a, A> {
         let lens: Vec<_> = lattice.axes().map(|(len, _)| len).collect();
         let view = ArrayViewMut::from_shape(IxDyn(&lens), &mut *into);
         let view = view.expect("there is room for each element");
-        self.file().read_lattice(context.op, lattice, view)?;
-        self.convert(bytemuck::cast_slice_mut(into));
+        let read = |start, into: &mut [A]| self.read_run(context, start, into);
+        self.file()
+            .read_lattice_by(self.itemsize(), lattice, view, read)
+    }
+
+    /// Reads elements that lie together, from a place in the file on.
+    fn read_run(&self, context: Context<'_>, start: usize, into: &mut [A]) -> Result<()> {
+        let itemsize = self.itemsize();
+        let Some(cast) = &self.cast else {
+            let into = bytemuck::cast_slice_mut(into);
+            self.file().read_at(context.op, start * itemsize, into)?;
+            self.convert(into);
+            return Ok(());
+        };
+        // Not larger than what stays in the innermost cache, nor than any stack.
+        let mut buffer = [0_u64; 2048];
+        let buffer: &mut [u8] = bytemuck::cast_slice_mut(&mut buffer);
+        let mut position = start * itemsize;
+        for into in into.chunks_mut(buffer.len() / itemsize) {
+            let bytes = &mut buffer[..into.len() * itemsize];
+            self.file().read_at(context.op, position, bytes)?;
+            if let Some(swap) = &cast.swap {
+                swap.apply(bytes);
+            }
+            (cast.make)(bytes, into);
+            position += bytes.len();
+        }
         Ok(())
+    }
+
+    /// The bytes of an element in the file.
+    pub(super) fn itemsize(&self) -> usize {
+        self.cast
+            .as_ref()
+            .map_or(size_of::<A>(), |cast| cast.itemsize)
     }
 
     /// Makes elements of what was read.

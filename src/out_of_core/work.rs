@@ -134,7 +134,8 @@ impl Meter<'_> {
 /// memory, or not in the page cache.
 ///
 /// [`Store::out_of_core`] makes one of any store, [`AnyStore::out_of_core`] also of an array that cannot be viewed in place:
-/// its elements are converted while they are read. Set what is needed, then call the one operation:
+/// its elements are converted while they are read; [`AnyStore::out_of_core_as`] takes whatever numbers a file holds for floats.
+/// Set what is needed, then call the one operation:
 ///
 /// | work | operations |
 /// |---|---|
@@ -183,7 +184,7 @@ pub struct OutOfCore<'a, A, D> {
 }
 
 impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
-    fn new(source: Source<'a, A>, dim: D) -> Self {
+    pub(super) fn new(source: Source<'a, A>, dim: D) -> Self {
         OutOfCore {
             source,
             dim,

@@ -116,21 +116,31 @@ impl ArrayFile {
         lattice: &Lattice,
         into: ArrayViewMutD<'_, A>,
     ) -> Result<()> {
-        let hole = match self.is_cold::<A>(lattice) {
-            true => COLD_HOLE / size_of::<A>(),
-            false => HOLE / size_of::<A>(),
-        };
-        let most = (BUFFER / size_of::<A>()).max(1);
-        region::read(lattice, into, most, hole, |at, elements: &mut [A]| {
+        self.read_lattice_by(size_of::<A>(), lattice, into, |at, elements| {
             let bytes = bytemuck::cast_slice_mut(elements);
             self.read_at(op, at * size_of::<A>(), bytes)
         })
     }
 
+    /// The same by way of `fetch`, which reads elements from a place in the file, where each has so many bytes.
+    pub(crate) fn read_lattice_by<A: Element>(
+        &self,
+        itemsize: usize,
+        lattice: &Lattice,
+        into: ArrayViewMutD<'_, A>,
+        fetch: impl FnMut(usize, &mut [A]) -> Result<()>,
+    ) -> Result<()> {
+        let hole = match self.is_cold(itemsize, lattice) {
+            true => COLD_HOLE / itemsize,
+            false => HOLE / itemsize,
+        };
+        let most = (BUFFER / size_of::<A>()).max(1);
+        region::read(lattice, into, most, hole, fetch)
+    }
+
     /// Whether there are holes of a width that makes it worth to ask whether the page cache has the
     /// elements, and it has not.
-    fn is_cold<A>(&self, lattice: &Lattice) -> bool {
-        let size = size_of::<A>();
+    fn is_cold(&self, size: usize, lattice: &Lattice) -> bool {
         let is_worth_it = lattice
             .holes()
             .any(|hole| (HOLE / size + 1..=COLD_HOLE / size).contains(&hole));

@@ -163,6 +163,23 @@ fn a_file_that_is_cut_while_its_elements_are_converted_is_an_error_and_no_signal
 }
 
 #[test]
+fn a_file_that_is_cut_while_its_integers_become_floats_is_an_error_and_no_signal() {
+    let place = Place(TempDir::new().unwrap());
+    let moves = ["transpose", "to_byte_order", "copy_region", "concatenate"];
+    for (name, read) in reads() {
+        if moves.contains(&name) {
+            continue;
+        }
+        let array = Array2::<i64>::from_elem((ROWS, COLUMNS), 3);
+        drop(Store::create_from(place.path(), &array).unwrap());
+        let any = AnyStore::open(place.path()).unwrap();
+        let work = any.out_of_core_as::<f64, Ix2>().unwrap().memory(2 << 20);
+        let work = work.progress(cut_meanwhile(place.path()));
+        assert_truncated(read(work, &place.new_path()), name);
+    }
+}
+
+#[test]
 fn a_file_that_is_cut_while_it_is_moved_as_any_dtype_is_an_error_and_no_signal() {
     let place = Place(TempDir::new().unwrap());
     let any = AnyStore::open_mode(place.fresh(), Mode::Read).unwrap();

@@ -9,6 +9,7 @@ mod beside;
 #[cfg(target_os = "linux")]
 mod beside_readers;
 mod blocks;
+mod cast;
 mod closures;
 mod create;
 mod create_with;

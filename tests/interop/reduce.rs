@@ -165,10 +165,7 @@ impl Case<'_> {
     }
 
     /// Saves what descriptions say: count, NaN, zeros, mean, deviation, and the extremes as NaN where there are none.
-    fn described<A: RealNumber>(&mut self, store: &Store<A, IxDyn>)
-    where
-        A: AsType<f64>,
-    {
+    fn described<A: RealNumber + AsType<f64>>(&mut self, store: &Store<A, IxDyn>) {
         let fields = |all: &Description<A>| {
             let extremes = [all.min, all.max].map(|x| x.map_or(f64::NAN, A::as_type));
             let counts = [all.count, all.nan, all.zeros].map(|count| count as f64);

@@ -50,7 +50,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn transpose(self, path: impl AsRef<Path>) -> Result<Store<A, D>> {
-        let moves = self.moves();
+        let moves = self.moves()?;
         Ok(Store::from_file(moves.transpose(path.as_ref())?)?)
     }
 
@@ -81,7 +81,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn permute(self, axes: &[usize], path: impl AsRef<Path>) -> Result<Store<A, D>> {
-        let moves = self.moves();
+        let moves = self.moves()?;
         Ok(Store::from_file(moves.permute(axes, path.as_ref())?)?)
     }
 
@@ -95,7 +95,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// Those of [`transpose`](OutOfCore::transpose); [`InvalidOption`](crate::ErrorKind::InvalidOption) if
     /// [`output`](OutOfCore::output) asks for the other order.
     pub fn to_order(self, order: Order, path: impl AsRef<Path>) -> Result<Store<A, D>> {
-        let moves = self.moves();
+        let moves = self.moves()?;
         Ok(Store::from_file(moves.in_order(order, path.as_ref())?)?)
     }
 
@@ -127,7 +127,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
     /// # Ok::<(), ndstore::Error>(())
     /// ```
     pub fn to_byte_order(self, order: ByteOrder, path: impl AsRef<Path>) -> Result<AnyStore> {
-        let mut moves = self.moves();
+        let mut moves = self.moves()?;
         moves.check = |_, _| Ok(());
         any(moves.in_byte_order(order, path.as_ref()))
     }
@@ -163,10 +163,9 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         axis: usize,
         path: impl AsRef<Path>,
     ) -> Result<Store<A, D>> {
-        let others = others.iter().map(|other| &other.source);
-        let others = others.map(|source| (source.part().clone(), source.swap().cloned()));
-        let others = others.collect();
-        let moves = self.moves();
+        let others = others.iter().map(|other| other.source.movable("join"));
+        let others = others.collect::<Result<_>>()?;
+        let moves = self.moves()?;
         let file = moves.concatenate(others, axis, path.as_ref())?;
         Ok(Store::from_file(file)?)
     }
@@ -200,21 +199,21 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         ranges: &[Range<usize>],
         path: impl AsRef<Path>,
     ) -> Result<Store<A, D>> {
-        let moves = self.moves();
+        let moves = self.moves()?;
         Ok(Store::from_file(moves.copy_region(ranges, path.as_ref())?)?)
     }
 }
 
 impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
-    fn moves(self) -> Moves<'a> {
-        let (part, swap) = self.source.into_part();
-        Moves {
+    fn moves(self) -> Result<Moves<'a>> {
+        let (part, swap) = self.source.movable("move")?;
+        Ok(Moves {
             part,
             swap,
             dtype: A::dtype(),
             work: self.work,
             check: |context, array| crate::store::check_fit::<A, D>(context, array).map(drop),
-        }
+        })
     }
 }
 
