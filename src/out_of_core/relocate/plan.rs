@@ -17,7 +17,10 @@ use super::layout::{Odometer, Part, Relocation, packed};
 const LONG: usize = 64 << 10;
 
 /// What a disk is read and written by.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
+
+/// So many boxes that follow each other along their runs are written at once, so runs of the new array are that much longer.
+pub(super) const JOINED: usize = 2;
 
 /// Runs of this many bytes are read straight to where they belong.
 const DIRECT: usize = 4096;
@@ -100,8 +103,21 @@ impl<'a> Plan<'a> {
             plan.align(&part.nearest, &part.strides, start);
         }
         let axes: Vec<_> = (0..relocation.lens.len()).rev().collect();
+        plan.fill(&axes, buffer);
         plan.align(&axes, &relocation.steps(), data.0);
         Some(plan)
+    }
+
+    /// Lets the side whose axes are these have what the others left of the buffer.
+    fn fill(&mut self, axes: &[usize], buffer: usize) {
+        let whole = &self.relocation.lens;
+        let Some(&axis) = axes.iter().find(|&&axis| self.lens[axis] < whole[axis]) else {
+            return;
+        };
+        let grain = self.grain_of(axis);
+        let fits = buffer / (self.box_size() / self.lens[axis]) / grain * grain;
+        self.lens[axis] = fits.clamp(self.lens[axis], whole[axis]);
+        self.first[axis] = self.lens[axis];
     }
 
     /// Lets the boxes end where pages do, on the side whose axes are these, and be of one size, as far as that goes.
@@ -111,7 +127,10 @@ impl<'a> Plan<'a> {
             return;
         };
         let (len, stride) = (self.lens[axis], strides[axis]);
-        let mut unit = PAGE / gcd(PAGE, stride);
+        // Runs start so far apart: where that is no whole number of pages, not all of them can start on one.
+        let others = (0..whole.len()).filter(|&other| other != axis && strides[other] > stride);
+        let page = others.fold(PAGE, |page, other| gcd(page, strides[other]));
+        let mut unit = page / gcd(page, stride);
         if axis == whole.len() - 1 {
             unit = unit / gcd(unit, self.grain) * self.grain;
         }
@@ -121,7 +140,7 @@ impl<'a> Plan<'a> {
         let boxes = whole[axis].div_ceil(len / unit * unit);
         self.lens[axis] = whole[axis].div_ceil(boxes).next_multiple_of(unit);
         // Data that do not start on a page: the first box ends on one.
-        let before = (start % PAGE as u64) as usize;
+        let before = (start % page as u64) as usize;
         self.first[axis] = self.lens[axis];
         if before.is_multiple_of(stride) && (before / stride).is_multiple_of(self.grain_of(axis)) {
             self.first[axis] -= before / stride % unit;
@@ -134,6 +153,10 @@ impl<'a> Plan<'a> {
             true => self.grain,
             false => 1,
         }
+    }
+
+    pub(super) fn relocation(&self) -> &'a Relocation {
+        self.relocation
     }
 
     /// The size of the largest box in bytes.
@@ -338,21 +361,21 @@ fn grow(relocation: &Relocation, buffer: usize, grain: usize) -> Vec<usize> {
     let last = whole.len() - 1;
     let mut lens = vec![1; whole.len()];
     lens[last] = grain;
-    // The new array first: of two sides with equal runs it is the one to grow.
-    let mut sides: Vec<Vec<usize>> = vec![(0..=last).rev().collect()];
+    // The new array first: of two sides with equal runs it is the one to grow. By how many boxes are a side's runs joined?
+    let mut sides: Vec<(usize, Vec<usize>)> = vec![(JOINED, (0..=last).rev().collect())];
     for part in &relocation.parts {
-        if !sides.contains(&part.nearest) {
-            sides.push(part.nearest.clone());
+        if sides.iter().all(|(_, axes)| *axes != part.nearest) {
+            sides.push((1, part.nearest.clone()));
         }
     }
-    let partial = |side: &[usize], lens: &[usize]| {
-        let mut axes = side.iter().copied();
+    let partial = |(_, axes): &(usize, Vec<usize>), lens: &[usize]| {
+        let mut axes = axes.iter().copied();
         axes.find(|&axis| lens[axis] < whole[axis])
     };
-    let run = |side: &[usize], lens: &[usize]| {
-        let end = side.iter().position(|&axis| lens[axis] < whole[axis]);
-        let axes = &side[..end.map_or(side.len(), |end| end + 1)];
-        axes.iter().map(|&axis| lens[axis]).product::<usize>()
+    let run = |(joined, axes): &(usize, Vec<usize>), lens: &[usize]| {
+        let end = axes.iter().position(|&axis| lens[axis] < whole[axis]);
+        let axes = &axes[..end.map_or(axes.len(), |end| end + 1)];
+        axes.iter().map(|&axis| lens[axis]).product::<usize>() * joined
     };
     while let Some(shortest) =
         (0..sides.len()).min_by_key(|&side| run(&sides[side], &lens).min(LONG))
@@ -362,7 +385,9 @@ fn grow(relocation: &Relocation, buffer: usize, grain: usize) -> Vec<usize> {
             continue;
         };
         let others = lens.iter().product::<usize>() / lens[axis];
-        let mut fits = (buffer / others).min(lens[axis].saturating_mul(2));
+        // In small steps, so that no side ends up with runs of twice the length of the other's.
+        let step = (lens[axis] / 8).max(if axis == last { grain } else { 1 });
+        let mut fits = (buffer / others).min(lens[axis].saturating_add(step));
         if axis == last {
             fits = fits / grain * grain;
         }
@@ -472,6 +497,15 @@ mod tests {
             "{columns} {rows}"
         );
         assert_eq!((columns * 8 % PAGE, rows * 8 % PAGE), (0, 0));
+    }
+
+    #[test]
+    fn rows_that_start_anywhere_leave_the_boxes_as_large_as_the_buffer() {
+        let relocation = transposition(8191, 8191);
+        let [columns, rows, 8] = box_lens(&relocation, 16 << 20)[..] else {
+            panic!()
+        };
+        assert!(columns * rows * 8 >= 14 << 20, "{columns} {rows}");
     }
 
     #[test]

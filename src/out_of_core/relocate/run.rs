@@ -12,8 +12,9 @@ use std::thread;
 
 use ndarray::{ArrayView, IxDyn, ShapeBuilder};
 
-use super::layout::{Odometer, Relocation, Stretch, packed};
+use super::layout::{Relocation, Stretch, packed};
 use super::plan::{Piece, Plan, Region, gcd};
+use super::write::Writer;
 use crate::dtype::Swap;
 use crate::error::{Context, ErrorKind, Result};
 use crate::out_of_core::behind::Behind;
@@ -183,7 +184,8 @@ impl<'a> Run<'a> {
         let ahead = (budget.memory / 4).min(AHEAD) / budget.scratch;
         let (announce, announced) = mpsc::sync_channel(ahead);
         let mut scratch = vec![0; budget.scratch];
-        let mut writer = Writer::new(self, plan, behind);
+        let mut writer = Writer::new(plan, self.target, self.drop, self.throttle, behind);
+        let mut last = None;
         let mut regions = plan.boxes();
         thread::scope(|scope| {
             // Without it pieces come as they are read.
@@ -203,7 +205,14 @@ impl<'a> Run<'a> {
                 }
                 Ok(Some(region))
             };
-            let write = |region, content: &Vec<u8>| writer.write(region, content);
+            let write = |region, content: &Vec<u8>| {
+                writer.write(&region, content)?;
+                // Not of this very box: what was read a moment ago is not let go of so easily.
+                if let Some(last) = last.replace(region) {
+                    self.let_go(plan, &last);
+                }
+                Ok(())
+            };
             let boxes = (0..2).map(|_| vec![0; plan.box_size()]);
             pipeline::run(boxes, fill, write)
         })
@@ -220,6 +229,17 @@ impl<'a> Run<'a> {
                     return;
                 }
             }
+        }
+    }
+
+    /// Lets go of what a box was made of.
+    fn let_go(&self, plan: &Plan<'_>, region: &Region) {
+        let pieces = plan.pieces(region);
+        for piece in pieces.filter(|_| self.drop) {
+            let input = &self.inputs[piece.source];
+            let long = piece.runs();
+            let long = long.filter(|(bytes, _)| bytes.len() >= LONG_ENOUGH);
+            long.for_each(|(bytes, _)| input.drop_cached(bytes));
         }
     }
 
@@ -248,126 +268,6 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
-
-/// Writes boxes, and lets go of what lies behind them.
-struct Writer<'a> {
-    run: &'a Run<'a>,
-    plan: &'a Plan<'a>,
-    behind: Behind<'a>,
-    /// The box that was written before.
-    last: Option<Region>,
-    /// All bytes before are out of the page cache.
-    dropped: usize,
-}
-
-impl<'a> Writer<'a> {
-    fn new(run: &'a Run<'a>, plan: &'a Plan<'a>, behind: Behind<'a>) -> Writer<'a> {
-        Writer {
-            run,
-            plan,
-            behind,
-            last: None,
-            dropped: 0,
-        }
-    }
-
-    fn write(&mut self, region: Region, content: &[u8]) -> Result<()> {
-        let (relocation, target) = (self.run.relocation, self.run.target);
-        for (bytes, at) in runs(relocation, &region) {
-            target.write_at(bytes.start as u64, &content[at..at + bytes.len()])?;
-        }
-        let written = match is_one_run(relocation, &region) {
-            true => {
-                let bytes = span(relocation, &region);
-                self.behind.reached(target.in_file(bytes).end)
-            }
-            false => self.let_go(&region),
-        };
-        written.map_err(|error| target.error(error))?;
-        // Not of this very box: what was read a moment ago is not let go of so easily.
-        if let Some(last) = self.last.replace(region).filter(|_| self.run.drop) {
-            for piece in self.plan.pieces(&last) {
-                let input = &self.run.inputs[piece.source];
-                let long = piece.runs().filter(|(bytes, _)| bytes.len() >= LONG_ENOUGH);
-                long.for_each(|(bytes, _)| input.drop_cached(bytes));
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends the box before this one on its way to the disk, once the one before that has arrived. This one has to wait until
-    /// the next is written: they may share pages, and a page is sent once.
-    fn let_go(&mut self, region: &Region) -> io::Result<()> {
-        let Run {
-            relocation, target, ..
-        } = self.run;
-        let Some(last) = &self.last else {
-            return Ok(());
-        };
-        let last = span(relocation, last);
-        if self.run.throttle {
-            let before = target.in_file(self.dropped..last.end);
-            sys::wait_for_writeback(target.file(), before)?;
-        }
-        sys::start_writeback(target.file(), target.in_file(last.clone()))?;
-        // Whole slices of the slowest axis are complete, as soon as no box after the last one touches them.
-        let complete = (region.start[0] * relocation.steps()[0]).min(last.start);
-        if self.run.drop && complete > self.dropped {
-            let slices = target.in_file(self.dropped..complete);
-            sys::finish_writeback(target.file(), slices.clone())?;
-            sys::drop_cached(target.file(), slices);
-            self.dropped = complete;
-        }
-        Ok(())
-    }
-}
-
-/// The axis of a region from which on its bytes follow each other in the new array.
-fn run_axis(relocation: &Relocation, region: &Region) -> usize {
-    let mut partial = region.lens.iter().zip(&relocation.lens);
-    let partial = partial.rposition(|(len, whole)| len < whole);
-    partial.unwrap_or(0)
-}
-
-/// From the first byte of a region in the new array to its last.
-fn span(relocation: &Relocation, region: &Region) -> Range<usize> {
-    let mut span = 0..1;
-    for ((step, start), len) in relocation
-        .steps()
-        .iter()
-        .zip(&region.start)
-        .zip(&region.lens)
-    {
-        span.start += step * start;
-        span.end += step * (start + len - 1);
-    }
-    span
-}
-
-fn is_one_run(relocation: &Relocation, region: &Region) -> bool {
-    let before = &region.lens[..run_axis(relocation, region)];
-    before.iter().all(|&len| len == 1)
-}
-
-/// The runs of a region: which bytes of the new array, and where in the box.
-fn runs(relocation: &Relocation, region: &Region) -> impl Iterator<Item = (Range<usize>, usize)> {
-    let axis = run_axis(relocation, region);
-    let steps = relocation.steps();
-    let dot = |index: &[usize], steps: &[usize]| -> usize {
-        index
-            .iter()
-            .zip(steps)
-            .map(|(index, step)| index * step)
-            .sum()
-    };
-    let start = dot(&region.start, &steps);
-    let len: usize = region.lens[axis..].iter().product();
-    let outer = Odometer::new(region.lens[..axis].to_vec());
-    outer.enumerate().map(move |(number, index)| {
-        let start = start + dot(&index, &steps);
-        (start..start + len, number * len)
-    })
 }
 
 /// Puts what was read of a piece where it belongs in its box, whose neighbours are `steps` apart.
@@ -419,6 +319,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::layout::tests::{naive, relocations};
+    use super::super::write::runs;
     use super::*;
 
     /// Assembles the new array in memory from sources whose bytes are random, with the reads and writes of a run.
