@@ -16,6 +16,7 @@ use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::shape::{self, Order};
 use crate::store::Lattice;
+use crate::sys;
 
 /// A part of an array.
 #[derive(Debug)]
@@ -207,7 +208,9 @@ impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {
     /// changed block back.
     ///
     /// Written blocks go to the disk while `each` works on the next one, and leave the page cache
-    /// if the array would not stay there. A tile of short rows costs a call for each row.
+    /// if the array would not stay there. A tile of short rows costs a call for each row. A block
+    /// that was never written, as in a new file, is not read: on the usual file systems of Linux it
+    /// is zeros from the start.
     ///
     /// # Errors
     ///
@@ -310,14 +313,28 @@ impl<'s, 'a, A: Element, D: Dimension> Change<'s, 'a, A, D> {
         alone: bool,
         mut each: impl FnMut(Block<D, ArrayViewMut<'_, A, D>>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut loaded = self.reader.load(self.source, index, buffer)?;
-        each(loaded.as_view_mut())?;
         let lattice = self.reader.lattice(self.source, index);
+        if self.is_new(&lattice) {
+            self.reader.make_room(self.source, lattice.len(), buffer)?;
+            buffer.fill(A::zeroed());
+        } else {
+            self.reader.read(self.source, index, buffer)?;
+        }
+        let mut loaded = self.reader.loaded(index, buffer);
+        each(loaded.as_view_mut())?;
         let lens: Vec<_> = lattice.axes().map(|(len, _)| len).collect();
         let view = ArrayView::from_shape(IxDyn(&lens), &*loaded.elements);
         let view = view.expect("the block has as many elements");
         let file = self.source.file();
         Ok(file.write_lattice(&lattice, view, alone)?)
+    }
+
+    /// Whether nothing was written yet where a block is.
+    fn is_new(&self, lattice: &Lattice) -> bool {
+        let hull = lattice.hull();
+        let bytes = hull.start * size_of::<A>()..hull.end * size_of::<A>();
+        let file = self.source.file();
+        bytes.len() >= ASKED && sys::is_hole(file.file(), file.array.in_file(bytes))
     }
 
     /// The closure to call after each block was written, in their order. It returns the bytes of
@@ -345,6 +362,10 @@ impl<'s, 'a, A: Element, D: Dimension> Change<'s, 'a, A, D> {
         }
     }
 }
+
+/// The least bytes of a block that is not read if it was never written. To read a shorter one takes
+/// no longer than to ask.
+const ASKED: usize = 64 << 10;
 
 /// The operation that errors name when blocks are changed.
 const WRITE: &str = "write to";
@@ -421,6 +442,21 @@ impl<D: Dimension> BlockReader<D> {
         source.part().lattice.cut(rows.as_slice())
     }
 
+    /// Makes a buffer as long as a block of so many elements.
+    fn make_room<A: Element>(
+        &self,
+        source: &Source<'_, A>,
+        len: usize,
+        buffer: &mut Vec<A>,
+    ) -> Result<()> {
+        if buffer.capacity() < len {
+            *buffer = Vec::new();
+            reserve(buffer, len, source.context(self.op), self.budget)?;
+        }
+        buffer.resize(len, A::zeroed());
+        Ok(())
+    }
+
     /// Reads a block into a buffer, which becomes as long as the block.
     fn read<A: Element>(
         &self,
@@ -428,14 +464,9 @@ impl<D: Dimension> BlockReader<D> {
         index: usize,
         buffer: &mut Vec<A>,
     ) -> Result<()> {
-        let context = source.context(self.op);
         let lattice = self.lattice(source, index);
-        if buffer.capacity() < lattice.len() {
-            *buffer = Vec::new();
-            reserve(buffer, lattice.len(), context, self.budget)?;
-        }
-        buffer.resize(lattice.len(), A::zeroed());
-        source.read_lattice(context, &lattice, buffer)
+        self.make_room(source, lattice.len(), buffer)?;
+        source.read_lattice(source.context(self.op), &lattice, buffer)
     }
 
     fn load<'b, A: Element>(
@@ -445,13 +476,18 @@ impl<D: Dimension> BlockReader<D> {
         buffer: &'b mut Vec<A>,
     ) -> Result<Loaded<'b, A, D>> {
         self.read(source, index, buffer)?;
+        Ok(self.loaded(index, buffer))
+    }
+
+    /// A block whose elements are in the buffer.
+    fn loaded<'b, A: Element>(&self, index: usize, buffer: &'b mut [A]) -> Loaded<'b, A, D> {
         let (start, shape) = self.grid.block(index);
-        Ok(Loaded {
+        Loaded {
             start,
             shape,
             order: self.order,
             elements: buffer,
-        })
+        }
     }
 }
 

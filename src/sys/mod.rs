@@ -43,7 +43,7 @@ pub(crate) use allocate::{
     total_free, write_in_place, write_zeros,
 };
 pub(crate) use attributes::{Heir, preserve_attributes};
-pub(crate) use cache::{drop_cached, is_cached, prefetch, read_cached};
+pub(crate) use cache::{drop_cached, is_cached, is_hole, prefetch, read_cached};
 pub(crate) use copy::{clone_file, copy_range, data_ranges};
 pub(crate) use directory::Directory;
 pub(crate) use draft::{Draft, Unpublished, sync_name};

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::closures::Failure;
-use super::mapped::copy_on_write;
+use super::mapped::{copy_on_write, mapped};
 use super::support::Why;
 
 /// An array of a shape in an order, whose elements are all different.
@@ -418,4 +418,79 @@ fn blocks_of_no_rows_are_a_bug_of_the_caller() {
     let dir = TempDir::new().unwrap();
     let store = Store::<f64, _>::create(dir.path().join("array.npy"), 3).unwrap();
     let _ = store.out_of_core().blocks(Chunk::Rows(0));
+}
+
+/// Whether a directory is on a file system that tells what was never written to a file.
+#[cfg(target_os = "linux")]
+fn tells_of_holes(directory: &std::path::Path) -> bool {
+    // ext4, XFS, btrfs, F2FS, tmpfs.
+    let kinds = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
+    let found = rustix::fs::statfs(directory).unwrap();
+    kinds.contains(&(found.f_type as u32))
+}
+
+/// How many bytes this thread has read so far, where the kernel counts them.
+#[cfg(target_os = "linux")]
+fn bytes_read() -> Option<u64> {
+    let counts = std::fs::read_to_string("/proc/thread-self/io").ok()?;
+    counts.lines().next()?.strip_prefix("rchar: ")?.parse().ok()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_never_written_is_not_read_to_be_changed() {
+    let dir = TempDir::new().unwrap();
+    let mut store = Store::<f64, _>::create(dir.path().join("new.npy"), (64, 1 << 14)).unwrap();
+    let before = bytes_read();
+    let filled = store
+        .out_of_core_mut()
+        .for_each_block_mut(Chunk::Rows(8), |mut block| {
+            assert!(block.view.iter().all(|&element| element == 0.0));
+            block.view.fill(1.5);
+            Ok::<_, Error>(())
+        });
+    filled.unwrap();
+    if let (true, Some(before), Some(after)) = (tells_of_holes(dir.path()), before, bytes_read()) {
+        assert!(after - before < 1 << 20, "{} bytes", after - before);
+    }
+    assert_eq!(
+        store.read_all().unwrap(),
+        Array2::from_elem((64, 1 << 14), 1.5)
+    );
+}
+
+#[test]
+fn what_was_written_and_not_flushed_is_read_to_be_changed() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("new.npy");
+    let mut store = Store::<i32, _>::create(&path, (64, 1 << 14)).unwrap();
+    store.write(s![13, 77..78], &array![5]).unwrap();
+    let mut mapped = mapped(store);
+    mapped.view_mut()[[40, 1]] = 6;
+    let mut found = Vec::new();
+    let changed = mapped
+        .out_of_core_mut()
+        .for_each_block_mut(Chunk::Rows(8), |mut block| {
+            found.extend(block.view.iter().copied().filter(|&element| element != 0));
+            block.view += 1;
+            Ok::<_, Error>(())
+        });
+    changed.unwrap();
+    assert_eq!(found, [5, 6]);
+    let view = mapped.view();
+    assert_eq!((view[[0, 0]], view[[13, 77]], view[[40, 1]]), (1, 6, 7));
+}
+
+#[test]
+fn what_somebody_cut_off_is_no_hole() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("new.npy");
+    let mut store = Store::<i32, _>::create(&path, (64, 1 << 14)).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(1 << 20).unwrap();
+    let changed = store
+        .out_of_core_mut()
+        .for_each_block_mut(Chunk::Rows(8), |_| Ok::<_, Error>(()));
+    assert!(matches!(changed.why(), Some(ErrorKind::Truncated { .. })));
+    assert_eq!(file.metadata().unwrap().len(), 1 << 20);
 }
