@@ -1,7 +1,7 @@
 //! Quantiles and histograms against sorted copies.
 
 use ndarray::prelude::*;
-use ndstore::{ErrorKind, Order, Store};
+use ndstore::{ErrorKind, Order, RealNumber, Store};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -170,17 +170,32 @@ fn what_no_quantile_or_histogram_is_of_is_refused() {
 }
 
 #[test]
-fn progress_goes_to_the_end_of_both_passes_and_can_stop_them() {
-    let (store, _dir) = stored(&Array::from_shape_fn(300_000, |i| i as f64), Order::C);
-    let mut last = None;
-    let work = store.out_of_core().memory(LITTLE << 10);
-    let median = work.progress(|progress| {
-        last = Some(progress);
-        Ok(())
-    });
-    assert_eq!(median.median().unwrap(), 149_999.5);
-    let last = last.unwrap();
-    assert_eq!((last.done, last.total), (4_800_000, 4_800_000));
+fn progress_goes_to_its_end_however_many_passes_there_are_and_can_stop_them() {
+    /// The median, and the passes that the progress has counted and promised.
+    fn passes<A: RealNumber<Var = f64>>(array: &Array1<A>, memory: usize) -> (f64, f64, f64) {
+        let (store, _dir) = stored(array, Order::C);
+        let mut last = None;
+        let work = store.out_of_core().memory(memory).progress(|progress| {
+            last = Some(progress);
+            Ok(())
+        });
+        let median = work.median().unwrap();
+        let pass = size_of_val(array.as_slice().unwrap()) as f64;
+        let last = last.unwrap();
+        (median, last.done as f64 / pass, last.total as f64 / pass)
+    }
+    let ramp = Array::from_shape_fn(300_000, |i| i as f64);
+    assert_eq!(passes(&ramp, LITTLE << 10), (149_999.5, 2.0, 2.0));
+    // All of it fits: it is collected at once.
+    assert_eq!(passes(&ramp, 64 << 20), (149_999.5, 1.0, 1.0));
+    // Equal elements never fit, and are told by all of their bits.
+    let equal = Array::from_elem(300_000, 2.5);
+    assert_eq!(passes(&equal, LITTLE << 10), (2.5, 2.0, 2.0));
+    // One table counts all bits of short elements.
+    let short = Array::from_shape_fn(900_000, |i| (i % 101) as u8);
+    assert_eq!(passes(&short, 1 << 20), (50.0, 1.0, 1.0));
+
+    let (store, _dir) = stored(&ramp, Order::C);
     let stopped = store.out_of_core().progress(|_| Err("enough".into()));
     assert!(matches!(
         stopped.median().why(),

@@ -192,8 +192,6 @@ fn select<'a, A: RealNumber>(
 ) -> Result<Option<Vec<f64>>> {
     let context = source.context(op);
     let room = work.memory() / 2;
-    // The pass that counts and the one that collects. Should there be more, they count for nothing.
-    let mut meter = work.meter(context, 2 * source.nbytes() as u64);
     let mut search = Search {
         source,
         context,
@@ -205,19 +203,26 @@ fn select<'a, A: RealNumber>(
         unknown: A::BITS,
         has_nan: AtomicBool::new(false),
     };
+    let fits = |search: &Search<'_, '_, A>| search.count() <= room / size_of::<A>();
+    let digit = |search: &Search<'_, '_, A>| {
+        let tables = search.groups.len() * pass::threads();
+        let most = (room / tables / size_of::<u64>()).max(1).ilog2();
+        most.clamp(LEAST_DIGIT, DIGIT).min(search.unknown)
+    };
+    // The first pass and the last one. Those between them count for nothing.
+    let is_only = fits(&search) || digit(&search) == search.unknown;
+    let passes = if is_only { 1 } else { 2 };
+    let mut meter = work.meter(context, passes * source.nbytes() as u64);
     let mut values = vec![0.0; places.len()];
-    let mut is_metered = true;
     while search.unknown > 0 {
-        if search.count() <= room / size_of::<A>() {
+        if fits(&search) {
             search.collect(&mut meter, &mut values)?;
             break;
         }
-        let tables = search.groups.len() * pass::threads();
-        let most = (room / tables / size_of::<u64>()).max(1).ilog2();
-        let digit = most.clamp(LEAST_DIGIT, DIGIT).min(search.unknown);
+        let digit = digit(&search);
+        let is_metered = search.unknown == A::BITS || search.unknown == digit;
         let counts = search.count_digits(&mut meter, is_metered, digit)?;
         search.refine(&counts, digit);
-        is_metered = false;
     }
     if search.unknown == 0 {
         for group in &search.groups {
