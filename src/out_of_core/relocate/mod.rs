@@ -1,7 +1,8 @@
 //! Relocation: arrays whose elements move to other places, into a new file, within a memory budget.
 //!
-//! `moves` says for each of them which bytes go where, `layout` has that as numbers, `plan` cuts it into what fits the budget,
-//! `run` reads and `write` writes. None of them knows the type of the elements. This file is the typed face and the untyped one.
+//! `moves` says for each of them which bytes go where, `layout` has that as numbers, `plan` cuts it
+//! into what fits the budget, `run` reads and `write` writes. None of them knows the type of the
+//! elements. This file is the typed face and the untyped one.
 
 mod layout;
 mod moves;

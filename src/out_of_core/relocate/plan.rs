@@ -19,7 +19,8 @@ const LONG: usize = 64 << 10;
 /// What a disk is read and written by.
 pub(super) const PAGE: usize = 4096;
 
-/// So many boxes that follow each other along their runs are written at once, so runs of the new array are that much longer.
+/// So many boxes that follow each other along their runs are written at once, so runs of the new
+/// array are that much longer.
 pub(super) const JOINED: usize = 2;
 
 /// Runs of this many bytes are read straight to where they belong.
@@ -127,7 +128,8 @@ impl<'a> Plan<'a> {
             return;
         };
         let (len, stride) = (self.lens[axis], strides[axis]);
-        // Runs start so far apart: where that is no whole number of pages, not all of them can start on one.
+        // Runs start so far apart: where that is no whole number of pages, not all of them can
+        // start on one.
         let others = (0..whole.len()).filter(|&other| other != axis && strides[other] > stride);
         let page = others.fold(PAGE, |page, other| gcd(page, strides[other]));
         let mut unit = page / gcd(page, stride);
@@ -361,7 +363,8 @@ fn grow(relocation: &Relocation, buffer: usize, grain: usize) -> Vec<usize> {
     let last = whole.len() - 1;
     let mut lens = vec![1; whole.len()];
     lens[last] = grain;
-    // The new array first: of two sides with equal runs it is the one to grow. By how many boxes are a side's runs joined?
+    // The new array first: of two sides with equal runs it is the one to grow. By how many boxes
+    // are a side's runs joined?
     let mut sides: Vec<(usize, Vec<usize>)> = vec![(JOINED, (0..=last).rev().collect())];
     for part in &relocation.parts {
         if sides.iter().all(|(_, axes)| *axes != part.nearest) {

@@ -1,8 +1,9 @@
 //! Writing the boxes of a relocation, and sending what they fill to the disk.
 //!
-//! A box has runs that are only as long as the memory allows, so those of the boxes that follow it along the same runs are joined
-//! to them before they are sent. A page goes to the disk once: not before it is full, because the kernel would write it again,
-//! or read it again if it had left the page cache meanwhile.
+//! A box has runs that are only as long as the memory allows, so those of the boxes that follow it
+//! along the same runs are joined to them before they are sent. A page goes to the disk once: not
+//! before it is full, because the kernel would write it again, or read it again if it had left the
+//! page cache meanwhile.
 
 use std::io;
 use std::ops::Range;
@@ -65,8 +66,8 @@ impl<'a> Writer<'a> {
         written.map_err(|error| target.error(error))
     }
 
-    /// Sends what is due once a box is written. Whole slices of the slowest axis leave the page cache as soon as no box touches
-    /// them any more.
+    /// Sends what is due once a box is written. Whole slices of the slowest axis leave the page
+    /// cache as soon as no box touches them any more.
     fn let_go(&mut self, region: &Region) -> io::Result<()> {
         let (relocation, target) = (self.relocation, self.target);
         for due in self.pending.add(region) {
@@ -143,8 +144,8 @@ fn joined(relocation: &Relocation, first: &Region, second: &Region) -> Option<Re
 
 /// The pages in the file that the runs of a region fill, where the new array starts at an offset.
 ///
-/// Two runs share the page in which one ends and the other begins. It belongs to the one that is written later: the next box's,
-/// and where that begins the next row, this one's.
+/// Two runs share the page in which one ends and the other begins. It belongs to the one that is
+/// written later: the next box's, and where that begins the next row, this one's.
 fn full_pages(
     relocation: &Relocation,
     region: &Region,
@@ -221,7 +222,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Of a transposition whose rows are some pages long, in boxes whose runs are longer than one.
+        /// Of a transposition whose rows are some pages long, in boxes whose runs are longer than
+        /// one.
         #[test]
         fn a_page_is_sent_once_and_not_before_it_is_full(
             rows in 2000..6000_usize, columns in 2..60_usize, buffer in 300_000..900_000_usize, data in 0..9000_u64,
