@@ -2,6 +2,7 @@
 //!
 //! Everything that depends on a dtype at run time stands in the one match of `write`.
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug, Display, Formatter, Write};
 
 use super::calendar::Time;
@@ -21,13 +22,34 @@ use crate::dtype::{ByteOrder, DType, Kind, Quoted};
 #[derive(Clone)]
 pub struct AnyElement<'a> {
     dtype: &'a DType,
-    bytes: Vec<u8>,
+    bytes: Cow<'a, [u8]>,
 }
 
 impl<'a> AnyElement<'a> {
     /// `bytes` has the item size of `dtype`.
     pub(crate) fn new(dtype: &'a DType, bytes: Vec<u8>) -> AnyElement<'a> {
+        let bytes = bytes.into();
         AnyElement { dtype, bytes }
+    }
+
+    /// The element that bytes of [`AnyStore::read_region`](crate::AnyStore::read_region) are, or `None` unless there are as many
+    /// as the dtype's elements have.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndstore::{AnyElement, DType};
+    ///
+    /// let dtype = DType::parse("<f4")?;
+    /// let element = AnyElement::from_bytes(&dtype, &[0, 0, 192, 63]).unwrap();
+    /// assert_eq!(element.to_string(), "1.5");
+    /// assert!(AnyElement::from_bytes(&dtype, &[0, 0]).is_none());
+    /// # Ok::<(), ndstore::DescrError>(())
+    /// ```
+    pub fn from_bytes(dtype: &'a DType, bytes: &'a [u8]) -> Option<AnyElement<'a>> {
+        let bytes = bytes.into();
+        let element = AnyElement { dtype, bytes };
+        (element.bytes.len() == dtype.itemsize()).then_some(element)
     }
 
     /// The dtype of the element.

@@ -84,6 +84,29 @@ fn npy_header(dtype: &DType, order: Order, shape: &[usize]) -> Result<Vec<u8>, E
     Header::encode(dtype, order, &shape, Form::Compact).map_err(ErrorKind::of_stream)
 }
 
+impl DType {
+    /// The header of `np.save` for an array of these elements: what goes before their bytes in a stream.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Header`] if NumPy could not read it back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::{DType, Order, read_npy};
+    ///
+    /// let mut bytes = DType::parse("|u1")?.npy_header(&[2, 2], Order::C)?;
+    /// bytes.extend([1, 2, 3, 4]);
+    /// assert_eq!(read_npy::<u8, Ix2>(&bytes[..])?, Some(array![[1, 2], [3, 4]]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn npy_header(&self, shape: &[usize], order: Order) -> Result<Vec<u8>> {
+        npy_header(self, order, shape).map_err(cannot_write)
+    }
+}
+
 impl ArrayFile {
     /// The header of the array in a stream: that of `np.save`, whatever header the file has.
     pub(super) fn npy_header(&self) -> Result<Vec<u8>, ErrorKind> {

@@ -6,6 +6,7 @@ use ndarray::{
     ShapeBuilder, SliceArg, SliceInfoElem,
 };
 
+use super::any::AnyStore;
 use super::file::ArrayFile;
 use super::mode::{AccessMode, Opened, Writable};
 use super::region::{self, Lattice, Misfit, Region};
@@ -191,6 +192,27 @@ impl ArrayFile {
         )
     }
 
+    /// Reads the bytes of a region's elements, in C order of the region.
+    fn read_region_bytes(&self, region: &Region<'_>) -> Result<Vec<u8>> {
+        let (order, itemsize) = (self.array.order, self.array.dtype.itemsize());
+        let mut shape = region.shape();
+        shape.push(itemsize);
+        // Their number is at most that of the array, whose bytes can be counted.
+        let mut bytes = self.zeroed::<u8>(shape.iter().product())?;
+        let lattice = region.lattice(&self.array.shape, order).of_bytes(itemsize);
+        let view = ArrayViewMutD::from_shape(shape, &mut bytes);
+        let view = view.expect("there is room for each byte");
+        // Bytes are the fastest axis of either order.
+        let view = region.in_file(view, Order::C);
+        let (elements, byte) = (0..view.ndim() - 1, view.ndim() - 1);
+        let axes: Vec<_> = match order {
+            Order::C => elements.chain([byte]).collect(),
+            Order::F => elements.rev().chain([byte]).collect(),
+        };
+        self.read_lattice(READ, &lattice, view.permuted_axes(axes))?;
+        Ok(bytes)
+    }
+
     fn check_shape(&self, op: &'static str, expected: &[usize], found: &[usize]) -> Result<()> {
         match expected == found {
             true => Ok(()),
@@ -199,6 +221,35 @@ impl ArrayFile {
                 found: found.to_vec(),
             })),
         }
+    }
+}
+
+impl AnyStore {
+    /// Reads a region into memory, of whatever elements: their bytes as the file has them, one element after the other in C order
+    /// of the region. [`AnyElement::from_bytes`](crate::AnyElement::from_bytes) prints one of them.
+    ///
+    /// Takes what [`Store::read`] takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::read`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::{AnyStore, Store};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("temp.dat");
+    ///
+    /// Store::create_from(&path, &array![[1_u8, 2, 3], [4, 5, 6]])?.close()?;
+    /// let any = AnyStore::open(&path)?;
+    /// assert_eq!(any.read_region(s![.., ..;-2].as_ref())?, [3, 1, 6, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read_region(&self, region: &[SliceInfoElem]) -> Result<Vec<u8>> {
+        let region = self.file.region(READ, region)?;
+        self.file.read_region_bytes(&region)
     }
 }
 

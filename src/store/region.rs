@@ -293,6 +293,13 @@ impl Lattice {
         self.cut(std::slice::from_ref(&rows))
     }
 
+    /// The bytes of its elements, an axis of their own and the fastest. All is counted in bytes then.
+    pub(super) fn of_bytes(&self, itemsize: usize) -> Lattice {
+        let axes = self.axes().map(|(len, stride)| (len, stride * itemsize));
+        let axes = axes.chain([(itemsize, 1)]).collect();
+        Lattice::new(self.start * itemsize, axes)
+    }
+
     /// Length and stride along each axis, the slowest first.
     pub(crate) fn axes(
         &self,

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use ndarray::prelude::*;
 use ndarray::{ShapeBuilder, SliceInfoElem};
-use ndstore::{AnyStore, Bytes, Element, Error, ErrorKind, MemoryOrder, Options, Order, Store};
+use ndstore::{
+    AnyStore, Bytes, Element, Error, ErrorKind, MemoryOrder, Mode, Options, Order, Store,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -84,9 +86,16 @@ fn check<A: Element + PartialEq + std::fmt::Debug>(
     let mut model = ArrayD::from_shape_simple_fn(shape, &mut next);
     for form in forms() {
         let options = make(&path, &form, &model, order);
-        let mut store = options.open_rw::<A, IxDyn>(&path).unwrap();
+        let store = options.open_rw::<A, IxDyn>(&path).unwrap();
         let expected = model.slice(region).to_owned();
         assert_eq!(store.read(region).unwrap(), expected);
+        drop(store);
+        let any = options.clone().dtype(A::dtype());
+        let any = any.open_any(&path, Mode::Read).unwrap();
+        let bytes = any.read_region(region).unwrap();
+        assert_eq!(bytes, ndstore::to_bytes(&expected, Order::C).unwrap());
+        drop(any);
+        let mut store = options.open_rw::<A, IxDyn>(&path).unwrap();
         // Into memory that lies otherwise.
         let mut wide = ArrayD::from_elem(expected.raw_dim().f(), element(0));
         let mut into = wide.view_mut();
