@@ -2,10 +2,10 @@
 //!
 //! Pure functions over byte slices: no input makes them panic or recurse without bound, and memory
 //! is bounded by the length of the text. Every header that NumPy reads is read, except one with a
-//! key twice (NumPy takes the last), a dict in parentheses or before an escaped line end, and the
-//! rarities that `dtype::literal` and `dtype::parse` name. Every header that NumPy refuses is
-//! refused, except for line ends and blanks where Python has rules for indentation. Nothing here
-//! knows whether the data are there.
+//! key twice (NumPy takes the last), a dict in parentheses, and spellings that no program writes,
+//! which `dtype::literal` and `dtype::parse` name. Every header that NumPy refuses is refused,
+//! except for line ends and blanks where Python has rules for indentation. Nothing here knows
+//! whether the data are there.
 
 mod format;
 mod mark;
