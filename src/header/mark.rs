@@ -1,26 +1,27 @@
-//! The mark of a tail: one byte of a header that says whose the bytes behind the array are.
+//! The mark of a tail: one byte of a header that says whether the bytes behind the array are
+//! unpublished rows.
 //!
-//! A header ends with `, }`. While the comma is a blank, whatever follows the array is rows of an
-//! append that was never published, and may be cut off. With the comma it may be anybody's. Both
-//! are the same dict, so every reader of NPY files reads both; and the byte changes by itself, so
-//! no reader meets half of it.
+//! A header ends with `, }`. While a blank replaces the comma, the bytes behind the array are rows
+//! of an append that was never published, and may be cut off. With the comma they may be anybody's.
+//! Both are the same dict, so every reader of NPY files reads both; and only this byte changes, so
+//! no reader meets half a change.
 
 use super::{BACK, Claim, Header, dict, native_dict, trim_blanks};
 use crate::shape::Order;
 
-/// What stands behind the shape of a marked header.
+/// The text behind the shape of a marked header.
 const MARKED_BACK: &str = "  }";
 
-/// Where the mark of a header has its place, and whether it is set.
+/// The place of a header's mark, and whether it is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {
-    /// Where in the file.
+    /// The offset in the file.
     pub(crate) offset: u64,
     pub(crate) is_set: bool,
 }
 
 impl Mark {
-    /// The byte that stands there in a header that is marked, or is not.
+    /// The byte of a mark that is set, or is not.
     pub(crate) fn byte(is_set: bool) -> u8 {
         match is_set {
             true => MARKED_BACK.as_bytes()[0],
@@ -28,8 +29,8 @@ impl Mark {
         }
     }
 
-    /// The mark of a header: `None` of one that is not spelled as NumPy or this crate spells it.
-    /// Then a comma that is missing says nothing.
+    /// The mark of a header. `None` if neither NumPy nor this crate spells it so: a missing comma
+    /// then has no meaning.
     pub(crate) fn find(header: &[u8]) -> Option<Mark> {
         let decoded = Header::decode(header, usize::MAX).ok()?;
         let Claim { version, start, .. } = Claim::read(header).ok()?;

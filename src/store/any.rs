@@ -13,8 +13,8 @@ use crate::shape::Order;
 
 /// An N-dimensional array in a file, of any dtype and rank.
 ///
-/// It tells what the array is and reads its bytes; [`downcast`](AnyStore::downcast) makes it a
-/// typed [`Store`](super::Store). What a store promises is said [there](super::Store).
+/// It describes the array and reads its bytes; [`downcast`](AnyStore::downcast) turns it into a
+/// typed [`Store`](super::Store), whose docs state the promises of both.
 ///
 /// # Examples
 ///
@@ -40,7 +40,7 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// As [`Store::open`](super::Store::open), less those about the type and the rank.
+    /// As [`Store::open`](super::Store::open), except those about the type and the rank.
     pub fn open(path: impl AsRef<Path>) -> Result<AnyStore> {
         AnyStore::open_mode(path, Mode::Read)
     }
@@ -85,7 +85,7 @@ impl AnyStore {
         self.file.array.order
     }
 
-    /// Where in the file the elements start, in bytes.
+    /// The byte of the file at which the elements start.
     pub fn offset(&self) -> u64 {
         self.file.array.offset
     }
@@ -133,13 +133,14 @@ impl AnyStore {
         self.file.close()
     }
 
-    /// The element at an index, to be printed. It takes the memory that an element takes, which in
-    /// a file of strings or void can be 2 GiB.
+    /// The element at an index, to be printed. It takes the memory of one element, which in a file
+    /// of strings or void can be 2 GiB.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfBounds`], [`ErrorKind::NdimMismatch`] for an index that the array does not have;
-    /// [`ErrorKind::Truncated`] if somebody cut the file, [`ErrorKind::Io`], [`ErrorKind::OutOfMemory`].
+    /// [`ErrorKind::OutOfBounds`], [`ErrorKind::NdimMismatch`] for an index that the array does not
+    /// have; [`ErrorKind::Truncated`] if somebody cut the file, [`ErrorKind::Io`],
+    /// [`ErrorKind::OutOfMemory`].
     ///
     /// # Examples
     ///
@@ -164,13 +165,13 @@ impl AnyStore {
         Ok(AnyElement::new(dtype, bytes))
     }
 
-    /// Reads bytes of the elements, in the order of the file: as many as `into` has, from the one
-    /// at `start` on.
+    /// Reads bytes of the elements, in the order of the file: from the byte at `start` on, as many
+    /// as `into` holds.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidOption`] if there are not as many; [`ErrorKind::Truncated`] if somebody cut the
-    /// file, [`ErrorKind::Io`].
+    /// [`ErrorKind::InvalidOption`] if the array has fewer bytes; [`ErrorKind::Truncated`] if
+    /// somebody cut the file, [`ErrorKind::Io`].
     ///
     /// # Examples
     ///
@@ -203,7 +204,8 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutOfMemory`], [`ErrorKind::Truncated`] if somebody cut the file, [`ErrorKind::Io`].
+    /// [`ErrorKind::OutOfMemory`], [`ErrorKind::Truncated`] if somebody cut the file,
+    /// [`ErrorKind::Io`].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = self.file.zeroed(self.nbytes())?;
         self.file.read_at("read", 0, &mut bytes)?;
@@ -217,12 +219,12 @@ impl fmt::Debug for AnyStore {
     }
 }
 
-/// Why an [`AnyStore`] is not the store that was asked for, and the store itself.
+/// The error of an [`AnyStore`] that is not the requested store, with the store itself.
 #[derive(Debug)]
 pub struct DowncastError {
     /// The store, still open and locked.
     pub store: AnyStore,
-    /// What did not fit.
+    /// The mismatch.
     pub error: Error,
 }
 

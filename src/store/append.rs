@@ -1,4 +1,5 @@
-//! Growing and cutting along the slowest axis, in place: the rows first, then the bytes of the header that name them.
+//! Grows and cuts an array along the slowest axis, in place: first the rows, then the bytes of the
+//! header that name them.
 //!
 //! What a crash leaves is the old array or the whole new one. Bytes behind a header that is marked
 //! are rows that were never published: opening leaves them alone, the next append drops them.
@@ -19,13 +20,14 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::shape::{self, Order};
 use crate::sys;
 
-/// How much room is reserved behind the array at a time: this part of its size, within these bounds.
+/// The space that is reserved behind the array at a time: this part of its size, within these
+/// bounds.
 const RESERVE_PART: u64 = 8;
 const RESERVE_MIN: u64 = 1 << 20;
 const RESERVE_MAX: u64 = 256 << 20;
 
 impl ArrayFile {
-    /// The shape with `rows` rows, whatever the file has.
+    /// The shape with `rows` rows in place of those of the file.
     fn shape_with_rows(&self, rows: usize) -> Vec<usize> {
         let mut array = self.array.clone();
         array.set_rows(rows);
@@ -36,8 +38,8 @@ impl ArrayFile {
         self.array.rows()
     }
 
-    /// Checks that the array has an axis along which it grows, and that nothing stands behind it in the file but rows
-    /// that were never published, which go.
+    /// Checks that the array has an axis along which it grows, and that nothing stands behind it in
+    /// the file but rows that were never published, which go.
     pub(super) fn start_growth(&mut self, op: &'static str) -> Result<()> {
         self.check_opener(op)?;
         self.check_poison(op)?;
@@ -53,7 +55,8 @@ impl ArrayFile {
         self.check_trailing(op)
     }
 
-    /// Checks that nothing stands behind the array in the file but rows that were never published, or what may go.
+    /// Checks that nothing stands behind the array in the file but rows that were never published,
+    /// or what may go.
     pub(super) fn check_trailing(&self, op: &'static str) -> Result<()> {
         let context = self.context(op);
         let len = self.file_len(op)?;
@@ -76,8 +79,8 @@ impl ArrayFile {
         Ok(())
     }
 
-    /// Writes `nbytes` of rows behind the array and the rows that are there already, by way of `write`. No header names
-    /// them until [`publish`](ArrayFile::publish). After a failure none of them are there.
+    /// Writes `nbytes` of rows behind the array and its unpublished rows, by `write`. No header
+    /// names them until [`publish`](ArrayFile::publish). After a failure none of them are left.
     pub(super) fn write_rows(
         &mut self,
         nbytes: u64,
@@ -122,7 +125,8 @@ impl ArrayFile {
                 limit: Some(limit),
             }));
         }
-        // Rows behind what was cut would make the file as long again, and what it lost read as zeros without a word.
+        // Rows behind a cut would make the file as long again, and its lost bytes would read as
+        // zeros without a word.
         self.check_guard(op)?;
         let found = self.file_len(op)?;
         if found < start {
@@ -136,11 +140,12 @@ impl ArrayFile {
             self.cut_to(op, self.rows())?;
         }
         let was_marked = self.mark_tail(op)?;
-        // Only if there is something, for cutting a file where it ends gives back what is reserved
-        // behind it. Behind a mark that was found there may be: whoever left it need not have been
-        // told that the disk lost a cut.
+        // Only if there are such bytes, because cutting a file at its end gives back the blocks
+        // that are reserved behind it. Behind a mark that was found there may be: whoever left it
+        // need not have been told that the disk lost a cut.
         if found > start || was_marked {
-            // Header before data: the disk may still have a header that names these rows, of a truncate that was killed.
+            // Header before data: the disk may still have a header that names these rows, of a
+            // truncate that was killed.
             self.secure(op)?;
             let cut = self.file().set_len(start);
             cut.map_err(|error| self.context(op).io(error))?;
@@ -150,12 +155,13 @@ impl ArrayFile {
         Ok(())
     }
 
-    /// Reserves blocks from `start` to at least `needed`, ahead of the rows to come, and says how far they reach.
+    /// Reserves blocks from `start` to at least `needed`, ahead of the rows to come, and returns
+    /// their end.
     fn reserve(&self, start: u64, needed: u64) -> io::Result<u64> {
         if needed <= self.reserved.max(start) {
             return Ok(self.reserved);
         }
-        // What is reserved is given back by cutting the file, which is safe only under its lock.
+        // Cutting the file gives the reserved blocks back, which is safe only under its lock.
         if self.sparse || !self.locked {
             return self.check_room(needed - start);
         }
@@ -163,7 +169,7 @@ impl ArrayFile {
         let limit = sys::file_size_limit().unwrap_or(i64::MAX as u64);
         let file = self.file();
         let reserve = |end| sys::reserve(file, start.max(self.reserved)..end).map(|()| end);
-        // A disk, or a quota, without room for what may come may still have room for what is there.
+        // A disk, or a quota, without room for later rows may still have room for these.
         match reserve(needed.saturating_add(ahead).min(limit)).or_else(|_| reserve(needed)) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 self.check_room(needed - start)
@@ -172,7 +178,8 @@ impl ArrayFile {
         }
     }
 
-    /// Where no blocks are reserved: refuses at once what the file system has no room for, and says what is reserved.
+    /// For files without a reserve: refuses at once rows for which the file system has no room, and
+    /// returns the reserve.
     fn check_room(&self, nbytes: u64) -> io::Result<u64> {
         match sys::total_free(&self.path) {
             Some(free) if free < nbytes => Err(io::ErrorKind::StorageFull.into()),
@@ -180,7 +187,7 @@ impl ArrayFile {
         }
     }
 
-    /// Makes the `rows` rows that were written part of the array, durably. After a failure none of them are.
+    /// Makes the `rows` written rows part of the array, durably. After a failure none of them are.
     pub(super) fn publish(&mut self, rows: usize) -> Result<()> {
         let published = self.try_publish(rows);
         if self.unpublished > 0 {
@@ -236,11 +243,11 @@ impl ArrayFile {
         let nbytes = check_size(context, &shape, self.array.dtype.itemsize())?;
         self.mark_tail(op)?;
         let header = self.header_with(context, &shape)?;
-        // Should the header not be written it still names all the rows: then nothing may cut the file, not even to give
-        // back what is reserved.
+        // If the header cannot be written it still names all rows: then nothing may cut the file,
+        // not even to give reserved blocks back.
         self.reserved = 0;
-        // Header before data, the other way round: until the file is cut the bytes behind it are
-        // merely unpublished, and the mark says so.
+        // Header before data here: until the file is cut the bytes behind it are merely
+        // unpublished, and the mark says so.
         self.change_shape(context, shape, nbytes, header)?;
         let end = self.extent().end;
         self.file()
@@ -251,8 +258,8 @@ impl ArrayFile {
         Ok(())
     }
 
-    /// Gives the array another shape: first the map, if there is one, then the header, durably. After a failure it has the old
-    /// one, unless the store is poisoned.
+    /// Gives the array another shape: first the map, if there is one, then the header, durably.
+    /// After a failure it has the old shape, unless the store is poisoned.
     fn change_shape(
         &mut self,
         context: Context<'_>,
@@ -298,7 +305,7 @@ impl ArrayFile {
         self.unmark_tail();
     }
 
-    /// Gives back the blocks behind the array that nobody used.
+    /// Gives back the unused blocks behind the array.
     fn release_reserve(&mut self, rows_too: bool) {
         if rows_too {
             // Also where the file is no longer: a write that failed may have left something all the
@@ -307,10 +314,11 @@ impl ArrayFile {
         }
         if rows_too || std::mem::take(&mut self.reserved) > 0 {
             self.reserved = 0;
-            // A forked child has a copy of this value, but what stands behind the array is its
-            // parent's work. And a file that somebody else cut must not look whole again.
+            // A forked child has a copy of this value, but the bytes behind the array are its
+            // parent's work. Also, a file that somebody else cut must not look whole again.
             if self.file.is_ours() && self.check_faults("cut").is_ok() {
-                // Cutting a file where it ends frees what is reserved behind it. If it fails the next writer does it.
+                // Cutting a file at its end frees the blocks that are reserved behind it. If this
+                // fails the next writer does it.
                 let _ = self.file().set_len(self.extent().end);
             }
         }
@@ -326,21 +334,24 @@ impl Drop for ArrayFile {
 impl<A: Element, D: Dimension, M: Growable> Store<A, D, M> {
     /// Appends rows along the slowest axis, in place: axis 0 in C order, the last in Fortran order.
     ///
-    /// `rows` has the rank of the array and its length along every other axis. The rows are durable when this returns; a
-    /// crash leaves the old array or the whole new one. Costs the bytes of the rows and two syncs, whatever the size of the
-    /// array: [`appender`](Store::appender) shares them among many rows.
+    /// `rows` has the rank of the array and its length along every other axis. The rows are durable
+    /// when this returns; a crash leaves the old array or the whole new one. Costs the bytes of the
+    /// rows and two syncs, whatever the size of the array: [`appender`](Store::appender) shares
+    /// them among many rows.
     ///
-    /// A file that NumPy wrote grows in place as well, for its header has room for 21 digits; where a header has none,
-    /// the file is rewritten as by [`resize`](Store::resize). A raw file has no header: its length tells.
+    /// A file that NumPy wrote grows in place as well, because its header has room for 21 digits.
+    /// If a header has no room, the file is rewritten as by [`resize`](Store::resize). A raw file
+    /// has no header: its length states the number of rows.
     ///
     /// # Errors
     ///
-    /// - [`ShapeMismatch`](ErrorKind::ShapeMismatch) if the rows do not fit, [`InvalidOption`](ErrorKind::InvalidOption) for a 0-d
-    ///   array.
-    /// - [`ShapeTooLarge`](ErrorKind::ShapeTooLarge) if no array can have so many.
-    /// - [`TrailingBytes`](ErrorKind::TrailingBytes) if something else stands behind the array, [`Truncated`](ErrorKind::Truncated) if
-    ///   somebody cut the file.
-    /// - [`NoSpace`](ErrorKind::NoSpace), [`FileTooLarge`](ErrorKind::FileTooLarge): the array is as it was.
+    /// - [`ShapeMismatch`](ErrorKind::ShapeMismatch) if the rows do not fit,
+    ///   [`InvalidOption`](ErrorKind::InvalidOption) for a 0-d array.
+    /// - [`ShapeTooLarge`](ErrorKind::ShapeTooLarge) if no array can have so many rows.
+    /// - [`TrailingBytes`](ErrorKind::TrailingBytes) if other bytes follow the array,
+    ///   [`Truncated`](ErrorKind::Truncated) if somebody cut the file.
+    /// - [`NoSpace`](ErrorKind::NoSpace), [`FileTooLarge`](ErrorKind::FileTooLarge): the array is
+    ///   as it was.
     /// - [`Removed`](ErrorKind::Removed) if the file was removed or replaced.
     /// - [`Forked`](ErrorKind::Forked) in a child that was forked since the store was opened.
     /// - [`Io`](ErrorKind::Io) if a sync fails, which poisons the store.
@@ -365,7 +376,7 @@ impl<A: Element, D: Dimension, M: Growable> Store<A, D, M> {
         appender.flush()
     }
 
-    /// A writer that gathers rows and publishes them together.
+    /// A writer that collects rows and publishes them together.
     ///
     /// # Errors
     ///
@@ -380,9 +391,9 @@ impl<A: Element, D: Dimension, M: Growable> Store<A, D, M> {
         })
     }
 
-    /// Checks that rows of this shape fit, and says how many there are.
+    /// Checks that rows of this shape fit, and returns their number.
     fn check_rows(&self, shape: &[usize]) -> Result<usize> {
-        // With another rank there is no telling which axis counts them.
+        // If the rank differs, no axis can be said to count the rows.
         let added = match shape.len() == self.ndim() {
             true => shape::rows(shape, self.order()),
             false => 1,
@@ -393,7 +404,7 @@ impl<A: Element, D: Dimension, M: Growable> Store<A, D, M> {
             let found = shape.to_vec();
             return Err(context.fail(ErrorKind::ShapeMismatch { expected, found }));
         }
-        // A view can repeat its elements, so rows can be more than any memory, or disk, holds.
+        // A view can repeat its elements, so the rows can be larger than any memory or disk.
         let grown = self.file.shape_with_rows(self.file.rows() + added);
         check_size(context, &grown, size_of::<A>())?;
         Ok(added)
@@ -419,7 +430,8 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// # Errors
     ///
-    /// [`RowsOutOfBounds`](ErrorKind::RowsOutOfBounds) if there are not as many, and those of [`append`](Store::append).
+    /// [`RowsOutOfBounds`](ErrorKind::RowsOutOfBounds) if the array has fewer rows, and those of
+    /// [`append`](Store::append).
     pub fn truncate(&mut self, rows: usize) -> Result<()> {
         let cut = self.file.truncate(rows);
         self.update_dim();
@@ -427,12 +439,12 @@ impl<A: Element, D: Dimension> Store<A, D> {
     }
 }
 
-/// Gathers rows for a store and publishes them together: what a logger needs.
+/// Collects rows for a store and publishes them together, as a logger needs.
 ///
-/// [`push`](Appender::push) costs a copy into a buffer of 1 MiB, which is written to the file when it is full; rows of that
-/// size are written without a copy. Rows become part
-/// of the array, and durable, on [`flush`](Appender::flush); a crash before it, or dropping the appender without it, leaves
-/// the array with the rows of the last one.
+/// [`push`](Appender::push) costs a copy into a buffer of 1 MiB, which is written to the file when
+/// it is full; rows of that size are written without a copy. Rows become part of the array, and
+/// durable, on [`flush`](Appender::flush); a crash before a flush, or dropping the appender without
+/// one, leaves the array with the rows of the last flush.
 ///
 /// # Examples
 ///
@@ -459,7 +471,7 @@ pub struct Appender<'a, A: Element, D: Dimension, M: Growable = ReadWrite> {
     rows: usize,
 }
 
-/// How many bytes of rows are gathered before they are written.
+/// The bytes of rows that are collected before they are written.
 const GATHER: usize = 1 << 20;
 
 impl<A: Element, D: Dimension, M: Growable> Appender<'_, A, D, M> {
@@ -467,9 +479,10 @@ impl<A: Element, D: Dimension, M: Growable> Appender<'_, A, D, M> {
     ///
     /// # Errors
     ///
-    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch), and those of writing: [`NoSpace`](ErrorKind::NoSpace),
-    /// [`FileTooLarge`](ErrorKind::FileTooLarge), [`Truncated`](ErrorKind::Truncated) if somebody cut the file. After one of the
-    /// latter the rows since the last flush are gone.
+    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch), and those of writing:
+    /// [`NoSpace`](ErrorKind::NoSpace), [`FileTooLarge`](ErrorKind::FileTooLarge),
+    /// [`Truncated`](ErrorKind::Truncated) if somebody cut the file. After an error of writing the
+    /// rows since the last flush are gone.
     pub fn push(&mut self, row: &ArrayRef<A, D::Smaller>) -> Result<()> {
         let shape = self.store.shape();
         let fits = match self.store.order() {
@@ -492,7 +505,7 @@ impl<A: Element, D: Dimension, M: Growable> Appender<'_, A, D, M> {
         }
         self.rows += 1;
         if row.len() * size_of::<A>() >= GATHER {
-            // All rows of an array are as long, so none of them is in the buffer.
+            // All rows of an array have this length, so none of them is in the buffer.
             let written = self.store.write_rows(row);
             return self.note(written);
         }
@@ -518,7 +531,7 @@ impl<A: Element, D: Dimension, M: Growable> Appender<'_, A, D, M> {
         self.note(written)
     }
 
-    /// Counts no rows after a failure, which leaves none in the file.
+    /// Resets the count after a failure, which leaves no unpublished rows in the file.
     fn note(&mut self, written: Result<()>) -> Result<()> {
         if written.is_err() {
             self.rows = 0;
@@ -530,7 +543,7 @@ impl<A: Element, D: Dimension, M: Growable> Appender<'_, A, D, M> {
     ///
     /// # Errors
     ///
-    /// As [`append`](Store::append). Rows that were not published are gone.
+    /// As [`append`](Store::append). Rows that were not published are then gone.
     pub fn flush(&mut self) -> Result<()> {
         if self.rows == 0 {
             return Ok(());

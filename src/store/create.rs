@@ -1,4 +1,4 @@
-//! Creating: a whole new file beside its target, durable before it takes the target's name.
+//! Creates a whole new file beside its target, durable before it takes the target's name.
 
 use std::fs::File;
 use std::path::Path;
@@ -45,7 +45,7 @@ pub(super) fn create_from<A: Element, D: Dimension>(
         let mut writer = Writer::new(file, layout.array.offset);
         let made = match place.reserve(file, layout, options.sparse)? {
             true => Ok(()),
-            // The elements do not do that if there are none.
+            // Writing an empty array extends nothing, so set the length.
             false => file.set_len(layout.len()),
         };
         made.and_then(|()| write::write_elements(&mut writer, array, order))

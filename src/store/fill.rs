@@ -1,4 +1,4 @@
-//! New files whose elements come in piece by piece: one after the other, or each where it belongs.
+//! New files whose elements come piece by piece: one after the other, or each to its place.
 
 use std::fs::File;
 use std::io;
@@ -22,24 +22,25 @@ pub(crate) struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// Writes the bytes of some elements, the first of which lies `position` bytes behind the first of all.
+    /// Writes the bytes of some elements, from `position` on, counted from the first element.
     pub(crate) fn write_at(&self, position: u64, bytes: &[u8]) -> Result<()> {
         let offset = self.layout.array.offset + position;
         sys::write_all_at(self.file, bytes, offset).map_err(|error| self.error(error))
     }
 
-    /// Lets the kernel copy `source` of another file there. See [`sys::copy_range`]: `UnexpectedEof` is of the other file.
+    /// Lets the kernel copy `source` of another file there. See [`sys::copy_range`]:
+    /// `UnexpectedEof` means the other file.
     pub(crate) fn copy_at(&self, position: u64, from: &File, source: Range<u64>) -> io::Result<()> {
         let offset = self.layout.array.offset + position;
         sys::copy_range(from, source, self.file, offset, false)
     }
 
-    /// The file, for what was written to get on its way to the disk.
+    /// The file, for starting the writeback of written bytes.
     pub(crate) fn file(&self) -> &File {
         self.file
     }
 
-    /// Where in the file these bytes of the elements are.
+    /// The range of the file that has these bytes of the elements.
     pub(crate) fn in_file(&self, bytes: Range<usize>) -> Range<u64> {
         self.layout.array.in_file(bytes)
     }
@@ -55,7 +56,7 @@ impl Target<'_> {
     }
 }
 
-/// The elements of a new file, in the order of the file, as they come in.
+/// The elements of a new file as they come, in the order of the file.
 pub(crate) struct Filler<'a> {
     target: Target<'a>,
     writer: Writer<'a>,
@@ -71,8 +72,8 @@ impl Filler<'_> {
 
 /// Runs `fill` on the empty `file`, and makes it as long as the layout.
 ///
-/// No blocks are reserved ahead: how many it will be is only what somebody claims. They are there once the file is synced,
-/// for all of them are written.
+/// No blocks are reserved ahead, because the number of elements is only claimed. All blocks exist
+/// once the file is synced, because every byte is written.
 pub(super) fn run(
     fill: impl FnOnce(&mut Filler<'_>) -> Result<()>,
     place: &Place,
@@ -93,7 +94,7 @@ pub(super) fn run(
     filler.target.end()
 }
 
-/// Creates a file with the elements that `fill` writes, in place of an old one.
+/// Creates a file with the elements that `fill` writes, which replaces an old one.
 pub(crate) fn create_filled(
     path: &Path,
     layout: Layout,
@@ -104,7 +105,8 @@ pub(crate) fn create_filled(
     create::create(path, layout, Existing::replaced(options), options, fill)
 }
 
-/// As [`create_filled`], with the blocks reserved first, for who knows that there will be as many elements.
+/// As [`create_filled`], with the blocks reserved first, for callers that know the number of
+/// elements.
 pub(crate) fn create_reserved<E: From<Error>>(
     path: &Path,
     layout: Layout,

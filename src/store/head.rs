@@ -1,12 +1,13 @@
-//! The header of an open file: read, changed in place, and made sure of.
+//! The header of an open file: reads it, changes it in place, and makes sure of it.
 //!
-//! A header that was read need not be on the disk, and neither need the name by which the file was opened. Whoever wrote them
-//! may have died before the sync, or been told alone that it failed: then the page with the header is clean, no later sync
-//! writes it, and a power cut undoes it. So a store that opened its file writes the header again and syncs file and directory,
-//! once, before it cuts anything off behind that header or says `Ok` about the file.
+//! A header that was read need not be on the disk, nor need the name by which the file was opened.
+//! Its writer may have died before the sync, or may have been the only one to learn that the sync
+//! failed: then the page with the header is clean, no later sync writes it, and a power cut undoes
+//! it. So a store that opened its file writes the header again and syncs file and directory, once,
+//! before it cuts anything off behind that header or reports `Ok` about the file.
 //!
-//! No file system tells whether a name is durable, and its times are those of memory: one more sync is the test. Readers do
-//! nothing of this, and neither does a store whose file it made itself.
+//! No file system tells whether a name is durable, so one more sync is the test. Readers do none of
+//! this, nor does a store that made its file itself.
 
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,13 +20,13 @@ use crate::header;
 use crate::shape;
 use crate::sys;
 
-/// What becomes of a header when the shape changes.
+/// The change of a header when the shape changes.
 pub(super) enum NewHeader {
-    /// There is none: the length of the file tells.
+    /// The file has no header: its length states the number of rows.
     None,
-    /// What changes lies in one sector.
+    /// The bytes that change lie in one sector.
     InPlace(header::Change),
-    /// It has no room, so the whole file is written anew.
+    /// The header has no room, so the whole file is rewritten.
     Rewrite,
 }
 
@@ -42,8 +43,8 @@ impl ArrayFile {
         Ok(header)
     }
 
-    /// Whether the header says that what stands behind the array are rows of an append that was
-    /// never published.
+    /// Whether the header marks the bytes behind the array as rows of an append that was never
+    /// published.
     pub(super) fn is_marked(&self, context: Context<'_>) -> Result<bool> {
         Ok(self.mark(context)?.is_some_and(|mark| mark.is_set))
     }
@@ -56,8 +57,8 @@ impl ArrayFile {
         }
     }
 
-    /// Marks what comes to stand behind the array as rows that were never published, durably. Once
-    /// a store: the mark stays until it is closed. Says whether somebody else had left one.
+    /// Marks the bytes to be written behind the array as unpublished rows, durably. A store does so
+    /// once: the mark stays until it is closed. Returns whether another process had left a mark.
     pub(super) fn mark_tail(&mut self, op: &'static str) -> Result<bool> {
         if self.tail != Tail::Unmarked {
             return Ok(false);
@@ -66,7 +67,7 @@ impl ArrayFile {
             self.tail = Tail::Unmarkable;
             return Ok(false);
         };
-        // One that is found set need not be on the disk either.
+        // A mark that is found set need not be on the disk either.
         if !mark.is_set {
             let written = self.overwrite(&[header::Mark::byte(true)], mark.offset);
             let free = || sys::free_space(&self.path);
@@ -81,8 +82,8 @@ impl ArrayFile {
         Ok(mark.is_set)
     }
 
-    /// Takes the mark off, where nothing stands behind the array that a power cut could bring back.
-    /// If that fails the next append finds it set and nothing to cut off.
+    /// Takes the mark off, if a power cut cannot bring bytes behind the array back. If this fails
+    /// the next append finds the mark set and nothing to cut off.
     pub(super) fn unmark_tail(&mut self) {
         let is_clean =
             self.tail == Tail::Marked && self.file.is_ours() && self.check_poison("close").is_ok();
@@ -92,7 +93,7 @@ impl ArrayFile {
         }
     }
 
-    /// What the header has to become, if it has room for it in place.
+    /// The change of the header to this shape, in place if it has room.
     pub(super) fn header_with(&self, context: Context<'_>, shape: &[usize]) -> Result<NewHeader> {
         if self.array.raw {
             return Ok(NewHeader::None);
@@ -108,7 +109,7 @@ impl ArrayFile {
         match header {
             NewHeader::None => self.secure_name(context)?,
             NewHeader::InPlace(header) => {
-                // The name first, for a failure then leaves the array as it was.
+                // The name first, because a failure then leaves the array as it was.
                 self.secure_name(context)?;
                 self.rewrite_inherited()
                     .and_then(|()| self.overwrite(&header.bytes, header.offset))
@@ -124,23 +125,24 @@ impl ArrayFile {
         Ok(())
     }
 
-    /// Writes bytes of the header. By `pwrite`, never through a map, so that the sector that changes goes to the disk as one. And
-    /// where it changes, nothing but what changes, because others read the header meanwhile.
+    /// Writes bytes of the header. By `pwrite`, never through a map, so that the changed sector
+    /// goes to the disk as one. A change writes only the bytes that change, because others read the
+    /// header meanwhile.
     fn overwrite(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        // Past the limit the kernel would send SIGXFSZ, although the file is no shorter.
+        // Past the limit the kernel would send SIGXFSZ, although the file is that long already.
         if sys::file_size_limit().is_some_and(|limit| limit < offset + bytes.len() as u64) {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         sys::write_all_at(self.file(), bytes, offset)
     }
 
-    /// Whether header and name are still those that somebody else left. Changes while the poison is held, or the store borrowed
-    /// exclusively.
+    /// Whether header and name are still those that another process left. Changes under the lock of
+    /// the poison, or while the store is borrowed exclusively.
     pub(super) fn is_inherited(&self) -> bool {
         self.inherited.load(Relaxed)
     }
 
-    /// The disk has the header, and the name.
+    /// Records that the disk has the header and the name.
     pub(super) fn set_secured(&self) {
         self.inherited.store(false, Relaxed);
     }
@@ -153,7 +155,8 @@ impl ArrayFile {
         })
     }
 
-    /// Writes the header again and syncs everything: header, elements, name. A part of a [step](ArrayFile::write_step).
+    /// Writes the header again and syncs everything: header, elements, name. A part of a
+    /// [step](ArrayFile::write_step).
     pub(super) fn take_over(&self) -> io::Result<()> {
         self.rewrite_inherited()?;
         self.sync_elements()?;
@@ -162,10 +165,12 @@ impl ArrayFile {
         Ok(())
     }
 
-    /// Writes a header that somebody else left as it was read, because a write of it that failed may have reached the disk in part.
+    /// Writes an inherited header again as it was read, because an earlier write that failed may
+    /// have reached the disk in part.
     fn rewrite_inherited(&self) -> io::Result<()> {
-        // Only the header of a whole file ever changes in place. In a forked child it is the business of the parent, which may
-        // be writing another one, and beside an appender that of the appender.
+        // Only the header of a whole file ever changes in place. A forked child leaves it to its
+        // parent, which may be writing another one, and openers beside an appender leave it to the
+        // appender.
         let is_its_own = matches!(self.opened, Opened::Alone | Opened::Append);
         let changes = is_its_own && self.is_whole && !self.array.raw && self.file.is_ours();
         match changes && self.is_inherited() {
@@ -174,7 +179,7 @@ impl ArrayFile {
         }
     }
 
-    /// Makes sure of the name alone, where the header is about to be written.
+    /// Makes sure of the name alone, because the header is about to be written.
     fn secure_name(&self, context: Context<'_>) -> Result<()> {
         if !self.is_inherited() {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Looking at a file without opening its array: what it says that it has, how much of that is
-//! there, and what follows.
+//! Inspects a file without opening its array: the array that the header describes, the part of it
+//! that is there, and the bytes behind it.
 //!
 //! It takes no lock and needs no whole array, so it works on a file that is damaged, or that others
 //! write to.
@@ -16,8 +16,8 @@ use crate::header::{self, Form, Header, Mark};
 use crate::shape::{self, Order};
 use crate::sys;
 
-/// What a file says that it has, and what of it is there. [`inspect`] and [`Options::inspect`] make
-/// one.
+/// The array that a file's header describes, and the part of it that is there. [`inspect`] and
+/// [`Options::inspect`] make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Inspection {
@@ -28,7 +28,7 @@ pub struct Inspection {
     file_nbytes: u64,
 }
 
-/// Which header a file has.
+/// The kind of header that a file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HeaderKind {
@@ -60,16 +60,16 @@ impl HeaderKind {
     }
 }
 
-/// Looks at a file without opening its array: what it says that it has, how much of that is there,
-/// and what follows.
+/// Inspects a file without opening its array: the array that the header describes, the part of it
+/// that is there, and the bytes behind it.
 ///
-/// It takes no lock and heeds none, reads the header alone, and takes a file that was cut as it is.
-/// Where somebody writes to the file meanwhile, it says what was there at that moment.
-/// [`Options::inspect`] does so with options.
+/// It takes no lock and ignores those of others, reads only the header, and accepts a file that was
+/// cut. If somebody writes to the file meanwhile, the result is that of one moment.
+/// [`Options::inspect`] takes options.
 ///
 /// # Errors
 ///
-/// As [`Store::open`](super::Store::open), less those about locks, the type and the rank, and
+/// As [`Store::open`](super::Store::open), except those about locks, the type and the rank, and
 /// [`Truncated`](crate::ErrorKind::Truncated) only if the file ends within the header.
 ///
 /// # Examples
@@ -94,7 +94,7 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection> {
 }
 
 impl Options {
-    /// Looks at a file without opening its array. See [`inspect`].
+    /// Inspects a file without opening its array. See [`inspect`].
     ///
     /// # Errors
     ///
@@ -140,12 +140,12 @@ impl Inspection {
         self.array.order
     }
 
-    /// Where in the file the elements start, in bytes.
+    /// The byte of the file at which the elements start.
     pub fn offset(&self) -> u64 {
         self.array.offset
     }
 
-    /// Which header it is.
+    /// The kind of the header.
     pub fn header(&self) -> HeaderKind {
         self.header
     }
@@ -165,29 +165,29 @@ impl Inspection {
         self.file_nbytes >= self.end()
     }
 
-    /// How many rows are there from their first to their last byte: of a file that was cut, fewer
-    /// than the shape says. A row is an index of the slowest axis, the first in C order and the
-    /// last in Fortran order.
+    /// The number of rows that are whole in the file: fewer than the shape says if the file was
+    /// cut. A row is an index of the slowest axis, the first in C order and the last in Fortran
+    /// order.
     pub fn whole_rows(&self) -> usize {
         let mut there = self.array.clone();
         there.clip(self.file_nbytes);
         there.rows()
     }
 
-    /// How many bytes follow the array.
+    /// The number of bytes that follow the array.
     pub fn trailing_nbytes(&self) -> u64 {
         self.file_nbytes.saturating_sub(self.end())
     }
 
-    /// How many rows the bytes that follow the array would make.
+    /// The number of rows that the bytes behind the array would make.
     pub fn trailing_rows(&self) -> u64 {
         let row = self.array.row_nbytes();
         self.trailing_nbytes().checked_div(row).unwrap_or(0)
     }
 
-    /// Whether the header says that what follows the array are rows of an append that was never
-    /// published: one that is under way, or was killed. The next append drops them. What follows
-    /// any other header stays, because it may be somebody's.
+    /// Whether the header marks the bytes behind the array as rows of an append that was never
+    /// published: one that is under way, or was killed. The next append drops them. Bytes behind
+    /// any other header stay, because they may be somebody's.
     pub fn is_unpublished(&self) -> bool {
         self.is_marked
     }

@@ -1,5 +1,5 @@
-//! `Mapped`: a store and a map of it, and the promise that it takes. With `map_options.rs` the only
-//! room of stores that says `unsafe`: it passes the promise on, and no pointer is touched here.
+//! `Mapped`: a store with a map of it, and the promise that this takes. Only this file and
+//! `map_options.rs` have `unsafe` in this room: they pass the promise on and touch no pointer.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -18,15 +18,15 @@ use crate::element::Element;
 use crate::error::{ErrorKind, Result};
 use crate::mapping::{Access, Advice};
 
-/// A [`Store`] and a map of its elements, which are there as if they were in memory.
+/// A [`Store`] with a map of its elements, which can be used as if they were in memory.
 ///
-/// [`Store::map`] makes one. Everything that a store does it does as well: it lends the store for
-/// what takes `&self`, and has the other methods of its own, after which the map shows what the
-/// file has. Nobody gets the store to change, or to exchange it for another one, under the map.
+/// [`Store::map`] makes one. It can do all that a store can: it lends the store for methods that
+/// take `&self`, and has the others itself, after which the map shows the content of the file.
+/// Nobody can change the store, or exchange it for another one, under the map.
 ///
-/// What takes `view`s is as fast as memory where the file is in the page cache. Where it is not,
-/// each page that is touched is read by a page fault: [`MapOptions::advice`] and
-/// [`Store::out_of_core`] are for that.
+/// Views are as fast as memory if the file is in the page cache. If it is not, each page that is
+/// touched is read by a page fault; [`MapOptions::advice`] and [`Store::out_of_core`] help with
+/// that.
 ///
 /// # Examples
 ///
@@ -47,7 +47,7 @@ use crate::mapping::{Access, Advice};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// One that was opened for reading cannot be written to:
+/// A store that was opened for reading cannot be written to:
 ///
 /// ```compile_fail,E0277
 /// # use ndarray::Ix1;
@@ -57,7 +57,7 @@ use crate::mapping::{Access, Advice};
 /// # Ok::<(), ndstore::Error>(())
 /// ```
 ///
-/// And no map gives its store away to be changed:
+/// No map gives its store away to be changed:
 ///
 /// ```compile_fail,E0596
 /// # use ndarray::Ix1;
@@ -122,7 +122,7 @@ impl MapOptions {
     ///
     /// # Errors
     ///
-    /// As [`map`](MapOptions::map), less the alignment.
+    /// As [`map`](MapOptions::map), except for the alignment.
     pub unsafe fn map_any(&self, mut store: AnyStore) -> Result<AnyMapped> {
         let access = store.file.access;
         if !matches!(
@@ -141,7 +141,7 @@ impl MapOptions {
 
 impl<A: Element, D: Dimension, M: Mappable> Store<A, D, M> {
     /// Maps the array into memory: [`view`](Mapped::view) then shows it in place, without a copy.
-    /// [`MapOptions`] has more to say about it.
+    /// [`MapOptions`] has settings.
     ///
     /// Costs a system call, whatever the size.
     ///
@@ -149,24 +149,25 @@ impl<A: Element, D: Dimension, M: Mappable> Store<A, D, M> {
     ///
     /// As long as the map lives, nobody writes to the file or cuts it without its lock: neither
     /// another process (NumPy, `cp`) nor this one (`std::fs::write`), nor a store that was opened
-    /// with [`Options::no_lock`](super::Options::no_lock). All other stores keep to the lock.
+    /// with [`Options::no_lock`](super::Options::no_lock). All other stores respect the lock.
     ///
-    /// Where somebody does write, elements change under a reference that Rust takes for constant,
-    /// which is undefined behaviour. Where somebody cuts the file, touching what is gone kills the
-    /// process with SIGBUS, or with [`MapOptions::guard`] is an error.
+    /// If somebody does write, elements change under a reference that Rust takes for constant,
+    /// which is undefined behaviour. If somebody cuts the file, touching the missing pages kills
+    /// the process with SIGBUS, or with [`MapOptions::guard`] is an error.
     ///
-    /// Of a store without a lock this one promises that nobody writes to any of its elements while
-    /// one of its views is alive, and that nobody else touches those that it writes itself.
+    /// For a store without a lock, the caller promises that nobody writes to any of its elements
+    /// while one of its views is alive, and that nobody else touches the elements that this store
+    /// writes.
     ///
     /// # Errors
     ///
     /// - [`Misaligned`](ErrorKind::Misaligned) if the elements cannot be viewed in place.
     /// - [`Truncated`](ErrorKind::Truncated) if somebody cut the file.
-    /// - [`NotMapped`](ErrorKind::NotMapped) if the file system has no maps, or the process no room
-    ///   for one: the file can be read without. [`Io`](ErrorKind::Io) if the system refuses
-    ///   otherwise.
+    /// - [`NotMapped`](ErrorKind::NotMapped) if the file system has no maps, or the process has no
+    ///   room for one: the file can be read without a map. [`Io`](ErrorKind::Io) if the system
+    ///   refuses for another reason.
     ///
-    /// The store is closed then.
+    /// After an error the store is closed.
     pub unsafe fn map(self) -> Result<Mapped<A, D, M>> {
         // SAFETY: by the promise of the caller.
         unsafe { MapOptions::new().map(self) }
@@ -216,7 +217,7 @@ impl AnyStore {
     ///
     /// # Errors
     ///
-    /// As [`Store::map`], less the alignment.
+    /// As [`Store::map`], except for the alignment.
     pub unsafe fn map(self) -> Result<AnyMapped> {
         // SAFETY: by the promise of the caller.
         unsafe { MapOptions::new().map_any(self) }
@@ -270,14 +271,14 @@ impl<A: Element, D: Dimension> Mapped<A, D> {
 }
 
 impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
-    /// The array, to be read in place. Costs nothing that grows with it.
+    /// The array, to be read in place. The cost does not depend on the size.
     pub fn view(&self) -> ArrayView<'_, A, D> {
         view(self.as_bytes(), &self.store.dim, self.order())
     }
 
     /// The array, to be read and written in place.
     ///
-    /// What is written is in the file at the latest after a [`flush`](Store::flush).
+    /// Writes are in the file at the latest after a [`flush`](Store::flush).
     pub fn view_mut(&mut self) -> ArrayViewMut<'_, A, D>
     where
         M: Writable,
@@ -292,33 +293,33 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
         self.store.file.mapped_bytes()
     }
 
-    /// Runs `read` over the view and returns what it returns, if all that it saw was in the file:
-    /// [`view`](Mapped::view), then [`check_faults`](Mapped::check_faults), in one, for a map with
-    /// [`MapOptions::guard`].
+    /// Runs `read` over the view and returns its result, if all elements that it saw were in the
+    /// file: [`view`](Mapped::view), then [`check_faults`](Mapped::check_faults), in one, for a map
+    /// with [`MapOptions::guard`].
     ///
-    /// What `read` did meanwhile is done: a file that it wrote with
+    /// Effects of `read` are not undone: a file that it wrote with
     /// [`create_from`](Store::create_from) may hold zeros.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Faulted`] if the file was cut, or its disk failed, at any time before `read` was
-    /// done; [`InvalidOption`](ErrorKind::InvalidOption) for a map without a guard.
+    /// [`ErrorKind::Faulted`] if the file was cut, or its disk failed, at any time before `read`
+    /// returned; [`InvalidOption`](ErrorKind::InvalidOption) for a map without a guard.
     pub fn guarded<R>(&self, read: impl FnOnce(ArrayView<'_, A, D>) -> R) -> Result<R> {
         self.store.file.guarded(|| read(self.view()))
     }
 
-    /// Says whether every element that a view showed was in the file: whether it was cut, or its
-    /// disk failed, while it was mapped. Costs one system call.
+    /// Checks that every element that a view showed was in the file, and that the file was not cut,
+    /// nor its disk failed, while it was mapped. Costs one system call.
     ///
-    /// With [`MapOptions::guard`] what it says counts for all that was read before it, also where
-    /// the file was made as long again, as `cp` and `std::fs::write` do. What it cannot see:
+    /// With [`MapOptions::guard`] the answer covers everything that was read before, even if the
+    /// file was made as long again, as `cp` and `std::fs::write` do. It cannot see:
     ///
     /// - elements that are overwritten in place, or in which a hole is punched, without a cut;
     /// - a cut that ends within the very page of the file that the array ends in, once the file is
-    ///   as long again: of that page the kernel merely clears the rest.
+    ///   as long again, because the kernel merely clears the rest of that page.
     ///
-    /// Without a guard it looks at the length of the file alone: whoever reads what is gone does
-    /// not live to ask.
+    /// Without a guard it looks only at the length of the file: a program that reads missing pages
+    /// does not live to ask.
     ///
     /// # Errors
     ///
@@ -336,7 +337,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
         self.store.file.advise(advice)
     }
 
-    /// Gives up the map and keeps the store. What was written by way of the map stays written.
+    /// Gives up the map and keeps the store. Writes through the map stay written.
     pub fn unmap(self) -> Store<A, D, M> {
         let mut store = self.store;
         store.file.unmap();
@@ -352,9 +353,9 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
         self.store.file.close()
     }
 
-    /// Writes a region past the map, which shows it then. See [`Store::write`].
+    /// Writes a region past the map, which then shows it. See [`Store::write`].
     ///
-    /// Where the disk is full or the file was cut this is an error; writing by way of a view is a
+    /// If the disk is full or the file was cut this is an error, where writing through a view is a
     /// SIGBUS.
     ///
     /// # Errors
@@ -371,7 +372,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
         self.store.write(region, values)
     }
 
-    /// Writes all elements past the map, which shows them then. See [`Store::write_all`].
+    /// Writes all elements past the map, which then shows them. See [`Store::write_all`].
     ///
     /// # Errors
     ///
@@ -383,7 +384,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
         self.store.write_all(values)
     }
 
-    /// Writes an element past the map, which shows it then. See [`Store::set`].
+    /// Writes an element past the map, which then shows it. See [`Store::set`].
     ///
     /// # Errors
     ///
@@ -397,7 +398,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Mapped<A, D, M> {
 }
 
 impl<A: Element, D: Dimension, M: Mappable + Refreshable> Mapped<A, D, M> {
-    /// Looks for rows that were published since, and maps them. See [`Store::refresh`].
+    /// Looks for rows that were published since then, and maps them. See [`Store::refresh`].
     ///
     /// # Errors
     ///
@@ -413,8 +414,8 @@ impl<A: Element, D: Dimension> Mapped<A, D> {
     ///
     /// # Errors
     ///
-    /// As [`Store::resize`]; [`ErrorKind::Io`] if the new file cannot be mapped, which then takes
-    /// nobody's place.
+    /// As [`Store::resize`]; [`ErrorKind::Io`] if the new file cannot be mapped; it then replaces
+    /// nothing.
     pub fn resize(&mut self, shape: impl IntoDimension<Dim = D>) -> Result<()> {
         self.store.resize(shape)
     }
@@ -441,9 +442,9 @@ impl<A: Element, D: Dimension> Mapped<A, D> {
     ///
     /// # Errors
     ///
-    /// As [`Store::append`]; [`ErrorKind::Io`] if they cannot be mapped, and [`ErrorKind::Misaligned`] if
-    /// they are the first of an array whose elements cannot be viewed in place: then they are not
-    /// appended.
+    /// As [`Store::append`]; [`ErrorKind::Io`] if they cannot be mapped, and
+    /// [`ErrorKind::Misaligned`] if they are the first of an array whose elements cannot be viewed
+    /// in place: then they are not appended.
     pub fn append(&mut self, rows: &ArrayRef<A, D>) -> Result<()> {
         self.store.append(rows)
     }
@@ -457,7 +458,7 @@ impl<A: Element, D: Dimension> Mapped<A, D> {
         self.store.push(row)
     }
 
-    /// A writer that gathers rows and publishes them together; each time they are mapped. See
+    /// A writer that collects rows and publishes them together; each publish maps them. See
     /// [`Store::appender`].
     ///
     /// # Errors
@@ -506,7 +507,7 @@ impl AnyMapped {
         self.store.file.mapped_bytes()
     }
 
-    /// Says whether every byte that was read was in the file. See [`Mapped::check_faults`].
+    /// Checks that every byte that was read was in the file. See [`Mapped::check_faults`].
     ///
     /// # Errors
     ///

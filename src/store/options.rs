@@ -7,7 +7,8 @@ use crate::header::DEFAULT_LIMIT;
 use crate::shape::{self, Order};
 use crate::sys::{LockPolicy, Patience};
 
-/// How to open or create a store, where the defaults of [`Store`](super::Store)'s constructors do not fit.
+/// Options to open or create a store, where the defaults of [`Store`](super::Store)'s constructors
+/// do not fit.
 ///
 /// # Examples
 ///
@@ -41,13 +42,13 @@ pub struct Options {
     pub(super) allow_trailing: bool,
     pub(super) allow_truncated: bool,
     pub(crate) max_header_size: usize,
-    /// Of an array that comes by stream.
+    /// The limit for an array that comes by a stream.
     pub(crate) max_nbytes: u64,
-    /// Whether a stream is to end behind the array.
+    /// Whether a stream must end behind the array.
     pub(crate) expect_end: bool,
 }
 
-/// What the caller knows of the shape.
+/// The caller's knowledge of the shape.
 #[derive(Clone, Debug)]
 pub(crate) enum Expected {
     Shape(Vec<usize>),
@@ -56,7 +57,7 @@ pub(crate) enum Expected {
 }
 
 impl Expected {
-    /// The shape that was expected, if `found` is another one.
+    /// The expected shape, if `found` is another one.
     pub(crate) fn other_than(&self, found: &[usize], order: Order) -> Option<Vec<usize>> {
         let expected = match self {
             Expected::Shape(shape) => shape.clone(),
@@ -88,15 +89,15 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults: C order, fail at once where the lock is taken, a header of 4096 bytes, blocks
-    /// allocated.
+    /// The defaults: C order, failure at once if the lock is taken, a header of 4096 bytes,
+    /// allocated blocks.
     pub fn new() -> Options {
         Options::default()
     }
 
-    /// Sets the order of the elements in the file. It goes before the order of the shape, and is
-    /// the only way to tell the order of a new array that is empty or has a single column. Of a
-    /// file with a header, it must be the order.
+    /// Sets the order of the elements in the file. It overrides the order of the shape, and is the
+    /// only way to set the order of a new array that is empty or has a single column. A file with a
+    /// header must have this order.
     pub fn order(self, order: Order) -> Options {
         Options {
             order: Some(order),
@@ -105,11 +106,11 @@ impl Options {
     }
 
     /// Sets the shape to expect in a file that is opened. A raw file without it is one-dimensional,
-    /// as long as the file; of a file with a header, it must be the shape.
+    /// as long as the file. A file with a header must have this shape.
     ///
     /// A raw file must end with the array, unless [`allow_trailing`](Options::allow_trailing) or
-    /// [`drop_trailing`](Options::drop_trailing) is given: one of 385 channels that is opened with
-    /// 384 would be read without a word, and every row but the first shifted.
+    /// [`drop_trailing`](Options::drop_trailing) is given: otherwise a file of 385 channels that is
+    /// opened with 384 would be read without a word, with every row but the first shifted.
     pub fn shape(self, shape: impl IntoDimension) -> Options {
         let shape = shape.into_dimension().slice().to_vec();
         Options {
@@ -118,11 +119,12 @@ impl Options {
         }
     }
 
-    /// Sets the shape of a row of a raw file, which has as many rows as there are and must end with
-    /// the last: NumPy's `np.fromfile(f).reshape(-1, 385)` as `row_shape(385)`. Rows follow each
-    /// other along the slowest axis, which is the first in C order and the last in Fortran order.
+    /// Sets the shape of a row of a raw file. The array has as many rows as the file, which must
+    /// end with the last one: `row_shape(385)` is NumPy's `np.fromfile(f).reshape(-1, 385)`. Rows
+    /// follow each other along the slowest axis, which is the first in C order and the last in
+    /// Fortran order.
     ///
-    /// Of a file with a header, its rows must have that shape. It takes the place of
+    /// The rows of a file with a header must have this shape. It replaces
     /// [`shape`](Options::shape).
     ///
     /// # Examples
@@ -156,7 +158,7 @@ impl Options {
         }
     }
 
-    /// The defaults, with what these say that counts for a file of bare bytes.
+    /// The defaults, with those of these options that apply to a file of bare bytes.
     pub(crate) fn of_bare_bytes(&self) -> Options {
         Options {
             lock: self.lock,
@@ -165,21 +167,21 @@ impl Options {
         }
     }
 
-    /// How long to wait for a lock, or `None` if none is taken.
+    /// The time to wait for a lock, or `None` if none is taken.
     pub(crate) fn patience(&self) -> Option<Patience> {
         self.lock.map(Patience::from)
     }
 
-    /// Takes no lock, and heeds none: for writers of disjoint rows in several processes, a common
-    /// use of `np.memmap`.
+    /// Takes no lock, and ignores those of others: for writers of disjoint rows in several
+    /// processes, a common use of `np.memmap`.
     ///
-    /// What another process writes meanwhile is seen, or seen in part. Whoever maps such a store
-    /// promises what the lock would have made sure of among stores.
+    /// Writes of another process are seen whole or in part. The caller who maps such a store
+    /// promises what the lock ensures among other stores.
     pub fn no_lock(self) -> Options {
         Options { lock: None, ..self }
     }
 
-    /// Takes the file for a raw one: no header, the data start at byte `offset`. The dtype is that
+    /// Opens or creates a raw file: no header, the data start at byte `offset`. The dtype is that
     /// of the element type.
     pub fn raw(self, offset: u64) -> Options {
         Options {
@@ -189,7 +191,7 @@ impl Options {
     }
 
     /// Sets the dtype of a raw file that [`open_any`](Options::open_any) opens. A typed store has
-    /// the one of its element type.
+    /// the dtype of its element type.
     pub fn dtype(self, dtype: DType) -> Options {
         Options {
             dtype: Some(dtype),
@@ -197,16 +199,15 @@ impl Options {
         }
     }
 
-    /// Writes the header as `np.save` does: as short as it can be (128 bytes, mostly) instead of
+    /// Writes the header as `np.save` does: as short as possible (mostly 128 bytes) instead of
     /// 4096, for readers that cannot take more. The data then do not start on a page.
     pub fn compact(self, compact: bool) -> Options {
         Options { compact, ..self }
     }
 
     /// Leaves holes in a new file, as NumPy does, instead of allocating its blocks: an array may
-    /// then be larger than the disk, and to write into a hole of a full disk is an error, or, by
-    /// way of a map, a SIGBUS that kills the process. A file that has holes keeps them when it is
-    /// resized.
+    /// then be larger than the disk. Writing into a hole of a full disk is an error, or through a
+    /// map a SIGBUS that kills the process. A file that has holes keeps them when it is resized.
     pub fn sparse(self, sparse: bool) -> Options {
         Options { sparse, ..self }
     }
@@ -224,9 +225,9 @@ impl Options {
         }
     }
 
-    /// Lets [`append`](super::Store::append), [`truncate`](super::Store::truncate) and [`resize`](super::Store::resize)
-    /// drop bytes that stand behind the array, whoever wrote them. Rows of an append that was
-    /// killed go anyway, where the header is marked: docs/format.md says how.
+    /// Lets [`append`](super::Store::append), [`truncate`](super::Store::truncate) and
+    /// [`resize`](super::Store::resize) drop the bytes behind the array, whoever wrote them. Rows
+    /// of an append that was killed are dropped anyway, if the header is marked (docs/format.md).
     /// [`adopt_rows`](super::Store::adopt_rows) makes rows of them instead.
     pub fn drop_trailing(self, drop: bool) -> Options {
         Options {
@@ -235,8 +236,8 @@ impl Options {
         }
     }
 
-    /// Opens a raw file also if something else follows the array, and leaves that alone. To append
-    /// takes [`drop_trailing`](Options::drop_trailing).
+    /// Opens a raw file even if other bytes follow the array, and leaves them alone. Appending
+    /// needs [`drop_trailing`](Options::drop_trailing).
     pub fn allow_trailing(self, allow: bool) -> Options {
         Options {
             allow_trailing: allow,
@@ -257,8 +258,8 @@ impl Options {
         }
     }
 
-    /// Sets how many characters a header may have. 10,000 unless told otherwise, as in NumPy; only
-    /// records with hundreds of fields need more.
+    /// Sets how many characters a header may have. The default is 10,000, as in NumPy; only records
+    /// with hundreds of fields need more.
     pub fn max_header_size(self, characters: usize) -> Options {
         Options {
             max_header_size: characters,
@@ -266,8 +267,8 @@ impl Options {
         }
     }
 
-    /// Sets how many bytes the elements of an array may have that comes by stream. No limit unless
-    /// told otherwise.
+    /// Sets how many bytes the elements of an array that comes by a stream may have. The default is
+    /// no limit.
     pub fn max_nbytes(self, nbytes: u64) -> Options {
         Options {
             max_nbytes: nbytes,
@@ -275,10 +276,9 @@ impl Options {
         }
     }
 
-    /// Makes the end of the stream a part of the array that comes by it: anything else behind its
-    /// last element is an error.
+    /// Expects the stream to end with the array: any byte behind its last element is an error.
     ///
-    /// Decompressors check their sum at the end of the stream, so this is what makes that check
+    /// Decompressors check their checksum at the end of the stream, so this option makes the check
     /// count. Without it reading stops at the last element, and another array may follow.
     pub fn expect_end(self, expect_end: bool) -> Options {
         Options { expect_end, ..self }

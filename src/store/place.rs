@@ -1,5 +1,5 @@
-//! `Place`: where a new file is to be, and the durable replacement that create, resize, archives
-//! and checksums share.
+//! `Place`: the directory and the name of a new file, and the durable replacement that create,
+//! resize, archives and checksums share.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -14,7 +14,7 @@ use super::options::Options;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys::{self, Directory, Draft, FileId, Heir, LockedFile, Patience, Unpublished};
 
-/// What becomes of a file that has the name already.
+/// The fate of a file that has the name already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Existing {
     Replace,
@@ -33,19 +33,20 @@ impl Existing {
     }
 }
 
-/// Where a file is to be: the directory, which is open, and the name in it.
+/// The place of a new file: the open directory, and the name in it.
 pub(super) struct Place {
     path: PathBuf,
     op: &'static str,
     pub(super) directory: Arc<Directory>,
     name: OsString,
-    /// The bytes that this user could write there before anything was made.
+    /// The bytes that this user could write there before the draft was made.
     free: Option<u64>,
 }
 
 impl Place {
-    /// Finds the place that `context.path` names. Symbolic links are followed, and the last one as
-    /// well if a file there is to be replaced: a link that leads nowhere is a name that is taken.
+    /// Finds the place that `context.path` names. Symbolic links on the way are followed. A link at
+    /// the end of the path is followed only if a file may be replaced; otherwise the link itself
+    /// takes the name.
     pub(super) fn find(context: Context<'_>, existing: Existing) -> Result<Place> {
         let text = context.path.as_os_str().as_encoded_bytes();
         if text
@@ -83,7 +84,7 @@ impl Place {
         Context::new(&self.path, self.op)
     }
 
-    /// Whether the name stands for the file `id`.
+    /// Whether the name is a name of the file `id`.
     pub(super) fn names(&self, id: FileId) -> io::Result<bool> {
         self.directory.names(&self.name, id)
     }
@@ -93,7 +94,7 @@ impl Place {
         self.directory.free_space().map(|(free, _)| free)
     }
 
-    /// The file that is to be replaced, locked, or `None` where there is none.
+    /// The file that will be replaced, locked, or `None` if there is none.
     pub(super) fn find_old(
         &self,
         existing: Existing,
@@ -116,9 +117,10 @@ impl Place {
         Ok(old)
     }
 
-    /// Makes a whole file beside the target: `fill` gives it blocks and data, then it gets its header.
+    /// Makes a whole file beside the target: `fill` gives it blocks and data, then it gets its
+    /// header.
     ///
-    /// One that `replaces` a file is private until it has that one's mode.
+    /// A draft that `replaces` a file is private until it has the mode of that file.
     pub(super) fn draft<E: From<Error>>(
         &self,
         layout: &Layout,
@@ -132,8 +134,8 @@ impl Place {
         Ok(draft.into_parts())
     }
 
-    /// Makes an empty file beside the target, which is to be `len` bytes long. Refuses at once if
-    /// it could not replace the file that is there.
+    /// Makes an empty file beside the target, which will be `len` bytes long. Refuses at once if it
+    /// could not replace the old file.
     pub(super) fn new_draft(&self, locked: bool, replaces: bool, len: u64) -> Result<Draft> {
         let context = self.context();
         let draft = Draft::new(&self.directory, &self.name, locked, replaces);
@@ -151,13 +153,13 @@ impl Place {
         Ok(draft)
     }
 
-    /// Gives a file that has its data its header.
+    /// Writes the header of a file that has its data.
     pub(super) fn write_header(&self, file: &File, layout: &Layout) -> Result<()> {
         sys::write_all_at(file, &layout.header, 0).map_err(|error| self.growth(error, layout.len()))
     }
 
-    /// Makes the empty `file` as long as the layout: with blocks of its own that read as zero, or
-    /// with a hole.
+    /// Makes the empty `file` as long as the layout, with blocks of its own that read as zero, or
+    /// as a hole.
     ///
     /// False if it is still empty, because the file system reserves no blocks: then every byte has
     /// to be written.
@@ -178,7 +180,7 @@ impl Place {
         }
     }
 
-    /// Refuses at once what the file system has no room for.
+    /// Refuses at once a length for which the file system has no room.
     pub(super) fn check_room(&self, len: u64) -> io::Result<()> {
         match self.directory.free_space() {
             Some((_, free)) if free < len => Err(io::ErrorKind::StorageFull.into()),
@@ -186,12 +188,12 @@ impl Place {
         }
     }
 
-    /// Says why the new file did not get as long as it was to be.
+    /// The error of a new file that could not become `len` bytes long.
     pub(super) fn growth(&self, error: io::Error, len: u64) -> Error {
         self.context().growth(error, len, self.free)
     }
 
-    /// Says why a file could not be replaced.
+    /// The error of a file that could not be replaced.
     fn not_replaced(&self, error: io::Error) -> Error {
         let context = self.context();
         match error.kind() {
@@ -204,12 +206,12 @@ impl Place {
         }
     }
 
-    /// Puts the draft in the place of `old`, which stays locked until then. False, and nothing has
-    /// changed, if the name does not stand for `old` any more.
+    /// Puts the draft in the place of `old`, which stays locked until then. False, with nothing
+    /// changed, if the name no longer names `old`.
     pub(super) fn replace(&self, old: &File, new: &File, name: &mut Unpublished) -> Result<bool> {
         let context = self.context();
         self.check_maker(name)?;
-        // Before the name is looked at: all that takes time comes first.
+        // All slow steps come before the look at the name.
         sys::preserve_attributes(old, new, Heir::Successor)
             .map_err(|error| context.step("set the attributes of").io(error))?;
         self.sync_draft(new)?;
@@ -243,14 +245,14 @@ impl Place {
                 drop(old);
                 return self.sync_directory();
             }
-            // Somebody else was faster: there is another file now, or none.
+            // Another process was faster: there is another file now, or none.
             old = self.find_old(existing, patience)?;
         }
         Err(self.context().io(sys::restless()))
     }
 
-    /// Refuses to give a draft its name in a process that was forked from the one that made it:
-    /// only one of them could.
+    /// Refuses to give a draft its name in a process that was forked from its maker, because only
+    /// one of the two could.
     fn check_maker(&self, name: &Unpublished) -> Result<()> {
         match name.is_ours() {
             true => Ok(()),
@@ -258,7 +260,7 @@ impl Place {
         }
     }
 
-    /// Gives a file of the same directory that is whole and synced this name, and makes that durable.
+    /// Gives this name to a whole and synced file of the same directory, and makes that durable.
     pub(super) fn name_new(&self, file: &Path) -> Result<()> {
         let context = self.context();
         let from = file.file_name().unwrap_or_default();
@@ -270,7 +272,7 @@ impl Place {
         self.sync_directory()
     }
 
-    /// Data before name: a name must never stand for bytes that the disk lacks.
+    /// Data before name: a name must never name bytes that the disk lacks.
     fn sync_draft(&self, new: &File) -> Result<()> {
         sys::sync_all(new).map_err(|error| self.context().step("sync").io(error))
     }

@@ -1,4 +1,5 @@
-//! Resize by rewrite: a new file with the old elements at their indices, which then takes the old one's name.
+//! Resize by rewrite: a new file with the old elements at their indices, which then takes the old
+//! one's name.
 
 use std::fs::File;
 use std::io;
@@ -17,11 +18,12 @@ use crate::mapping::Mapping;
 use crate::shape::{self, Relayout, Segment};
 use crate::sys::{self, FileId};
 
-/// From here on the kernel copies a run; shorter ones are cheaper gathered in a buffer than copied one call each.
+/// The kernel copies runs from this length on. It is cheaper to collect shorter runs in a buffer
+/// than to copy each by a call.
 const KERNEL_RUN: u64 = 64 << 10;
 
-/// How many bytes are gathered before they are written.
-const GATHER: usize = 1 << 20;
+/// The bytes that are collected before they are written.
+const BATCH: usize = 1 << 20;
 
 impl ArrayFile {
     /// Gives the array another shape of the same rank. New elements have the bytes of `fill`.
@@ -40,7 +42,7 @@ impl ArrayFile {
             }));
         }
         if new_shape == &shape[..] && !self.is_cut {
-            // Somebody else may have given it that shape, without a sync.
+            // Another process may have given the array this shape without a sync.
             return self.secure("resize");
         }
         self.rewrite("resize", new_shape, fill, self.form())
@@ -81,7 +83,8 @@ impl ArrayFile {
         }
     }
 
-    /// Puts a whole new file in the place of this one: resize, also to the same shape, where the header has to change.
+    /// Replaces the file by a whole new one, for a resize, or for a change of the header that has
+    /// no room in place.
     pub(super) fn rewrite(
         &mut self,
         op: &'static str,
@@ -109,7 +112,8 @@ impl ArrayFile {
         let rewrite = Rewrite::new(self, &place, &layout, fill);
         let sparse = rewrite.sparse;
         let drafted = place.draft(&layout, self.locked, true, |_, file, _| rewrite.run(file));
-        // A map that showed zeros for what the file has lost may have made something of them.
+        // A map may have shown zeros for bytes that the file lost, and the caller may have written
+        // results of them.
         self.check_guard(context.op)?;
         let (file, mut name) = drafted?;
         let file = Arc::new(file);
@@ -125,11 +129,12 @@ impl ArrayFile {
             return Err(moved(context));
         }
         let synced = place.sync_directory();
-        // From here on the store is on the new file, whatever else fails. The old one goes: unmapped, unlocked, closed.
+        // From here on the store has the new file, whatever else fails. The old file is unmapped,
+        // unlocked and closed.
         self.map = map;
         self.file = file;
         if !sparse {
-            settle(self.file(), &place);
+            wait_until_freed(self.file(), &place);
         }
         self.reserved = 0;
         self.tail = Tail::Unmarked;
@@ -167,9 +172,10 @@ struct Rewrite<'a> {
     place: &'a Place,
     layout: &'a Layout,
     fill: &'a [u8],
-    /// Whether the new file has holes: it was asked for, or the old one has them.
+    /// Whether the new file has holes: because the options ask for them, or because the old file
+    /// has them.
     sparse: bool,
-    /// Whether the new file may have the blocks of the old one.
+    /// Whether the new file may share the blocks of the old one.
     may_share: bool,
 }
 
@@ -178,7 +184,8 @@ impl<'a> Rewrite<'a> {
         let file = old.file();
         let blocks = sys::blocks(file, old.extent());
         let sparse = old.sparse || blocks.as_ref().is_ok_and(|blocks| !blocks.allocated);
-        // A second name, or a snapshot, would keep them shared, and the first write could then find the disk full.
+        // A second name, or a snapshot, would keep the blocks shared, and the first write could
+        // then find the disk full.
         let one_name = file
             .metadata()
             .is_ok_and(|metadata| sys::names_of(&metadata) == 1);
@@ -193,7 +200,7 @@ impl<'a> Rewrite<'a> {
         }
     }
 
-    /// Gives the empty `file` its blocks and all bytes but the header's.
+    /// Gives the empty `file` its blocks and all bytes except the header.
     fn run(&self, file: &File) -> Result<()> {
         let old = &self.old.array;
         let in_file = |array: &Array| shape::slowest_first(&array.shape, array.order);
@@ -209,30 +216,33 @@ impl<'a> Rewrite<'a> {
         let same_place = self.layout.array.offset == old.offset;
         match relayout.prefix().filter(|_| self.may_share && same_place) {
             Some(kept) if self.clone_prefix(file, kept).map_err(growth)? => {
-                let mut gather = Gather::new(file, old.offset + kept, self.fill, true, self.sparse);
-                gather
+                let mut batch = Batch::new(file, old.offset + kept, self.fill, true, self.sparse);
+                batch
                     .fill(self.layout.nbytes as u64 - kept)
-                    .and_then(|()| gather.flush())
+                    .and_then(|()| batch.flush())
                     .map_err(growth)
             }
             _ => {
                 if self.sparse {
-                    // Holes are looked for, and a dirty page may lie over what the file system still has for one.
+                    // The copy looks for holes, and a dirty page may lie over bytes that the file
+                    // system still takes for a hole.
                     self.old.flush()?;
                 }
                 let blank = self.place.reserve(file, self.layout, self.sparse)?;
-                // Runs of one extent that land apart would keep it whole, and each a second reference to it for ever.
+                // Runs of one extent that land apart would keep the extent whole, each with a
+                // second reference to it for good.
                 let may_share = self.may_share && (self.sparse || !sys::on_btrfs(file));
                 self.copy(file, relayout, blank, may_share).map_err(growth)
             }
         }
     }
 
-    /// Lets `file` share the blocks of the old one, as far as its first `kept` bytes of data. Takes no time and no room,
-    /// whatever the size. False where the file system cannot do it.
+    /// Lets `file` share the blocks of the old one, as far as its first `kept` bytes of data. Takes
+    /// no time and no space, whatever the size. False if the file system cannot do it.
     ///
-    /// The blocks are shared until the old file goes, which is when this store closes it: nobody else has it open, and it
-    /// has no other name. Then they belong to the new file alone, and a write to it needs no room.
+    /// The blocks are shared until this store closes the old file, which then goes: nobody else has
+    /// it open, and it has no other name. The blocks then belong to the new file alone, and a write
+    /// to it needs no space.
     fn clone_prefix(&self, file: &File, kept: u64) -> io::Result<bool> {
         let (kept_end, len) = (self.layout.array.offset + kept, self.layout.len());
         if !self.sparse {
@@ -241,13 +251,14 @@ impl<'a> Rewrite<'a> {
         if !sys::clone_file(self.old.file(), file) {
             return Ok(false);
         }
-        // Cut first: what is behind the kept elements must read as zero, not as what the old file has there.
+        // Cut first, because the bytes behind the kept elements must read as zero, not as the bytes
+        // of the old file.
         file.set_len(kept_end)?;
         if self.sparse {
             file.set_len(len)?;
         } else {
-            // Blocks that nobody wrote to yet are no part of a clone on xfs, which leaves holes. Only these are filled, for
-            // a call for the whole range would have to find room for all of it.
+            // On xfs a clone has holes in place of blocks that nobody wrote to yet. Only these are
+            // filled, because a call for the whole range would need space for all of it.
             let mut end = 0;
             for data in sys::data_ranges(file, 0..kept_end)? {
                 sys::allocate(file, end..data.start)?;
@@ -258,7 +269,8 @@ impl<'a> Rewrite<'a> {
         Ok(true)
     }
 
-    /// Writes the new array into `file`, which reads as zero where nothing is written if it is `blank`.
+    /// Writes the new array into `file`. If `blank`, the file reads as zero where nothing is
+    /// written.
     fn copy(
         &self,
         file: &File,
@@ -276,7 +288,7 @@ impl<'a> Rewrite<'a> {
             )?;
         }
         let mut window = Window::new(old_file);
-        let mut gather = Gather::new(
+        let mut batch = Batch::new(
             file,
             self.layout.array.offset,
             self.fill,
@@ -286,17 +298,17 @@ impl<'a> Rewrite<'a> {
         for segment in relayout {
             match segment {
                 Segment::Copy { from, len } if len >= KERNEL_RUN => {
-                    gather.flush()?;
+                    batch.flush()?;
                     let source = array.offset + from..array.offset + from + len;
-                    self.copy_run(&mut gather.writer, old_file, source, may_share)?;
+                    self.copy_run(&mut batch.writer, old_file, source, may_share)?;
                 }
                 Segment::Copy { from, len } => {
-                    gather.push(window.bytes(array.offset + from, len as usize)?)?
+                    batch.push(window.bytes(array.offset + from, len as usize)?)?
                 }
-                Segment::Fill { len } => gather.fill(len)?,
+                Segment::Fill { len } => batch.fill(len)?,
             }
         }
-        gather.flush()
+        batch.flush()
     }
 
     fn copy_run(
@@ -319,9 +331,10 @@ impl<'a> Rewrite<'a> {
     }
 }
 
-/// Waits, though not for long, until the kernel has freed the old file: while the blocks are shared, a write to them takes
-/// room. xfs frees files in the background; to be asked for its free space hurries it.
-fn settle(new: &File, place: &Place) {
+/// Waits, though not for long, until the kernel has freed the old file: while the blocks are
+/// shared, a write to them takes space. xfs frees files in the background; asking for its free
+/// space hurries it.
+fn wait_until_freed(new: &File, place: &Place) {
     let shared = || sys::blocks(new, 0..u64::MAX).is_ok_and(|blocks| blocks.shared);
     for _ in 0..100 {
         if !shared() {
@@ -337,7 +350,7 @@ struct Window<'a> {
     file: &'a File,
     bytes: Vec<u8>,
     start: u64,
-    /// As many of the bytes are of the file.
+    /// The number of bytes that are of the file.
     len: usize,
 }
 
@@ -363,27 +376,27 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Small pieces of the new file, gathered and written in order.
-struct Gather<'a> {
+/// Small pieces of the new file, collected and written in order.
+struct Batch<'a> {
     writer: Writer<'a>,
     buffer: Vec<u8>,
-    /// The bytes of new elements, many of them in a row.
+    /// The bytes of many new elements in a row.
     pattern: Vec<u8>,
-    /// Whether new elements are what the file reads as where nobody wrote to it.
+    /// Whether new elements are the bytes that the file reads as where nothing is written.
     blank: bool,
     /// Whether to write no zeros at all.
     sparse: bool,
 }
 
-impl<'a> Gather<'a> {
-    fn new(file: &'a File, offset: u64, element: &[u8], blank: bool, sparse: bool) -> Gather<'a> {
+impl<'a> Batch<'a> {
+    fn new(file: &'a File, offset: u64, element: &[u8], blank: bool, sparse: bool) -> Batch<'a> {
         let repeats = (KERNEL_RUN as usize)
             .checked_div(element.len())
             .unwrap_or(0)
             .max(1);
-        Gather {
+        Batch {
             writer: Writer::new(file, offset),
-            buffer: Vec::with_capacity(GATHER),
+            buffer: Vec::with_capacity(BATCH),
             pattern: element.repeat(repeats),
             blank: blank && element.iter().all(|&byte| byte == 0),
             sparse,
@@ -391,7 +404,7 @@ impl<'a> Gather<'a> {
     }
 
     fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.buffer.len() + bytes.len() > GATHER {
+        if self.buffer.len() + bytes.len() > BATCH {
             self.flush()?;
         }
         self.buffer.extend_from_slice(bytes);

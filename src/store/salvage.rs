@@ -1,4 +1,4 @@
-//! Rows that a file has and its header does not name, and rows that it names and the file has not.
+//! Salvages rows that a file has and its header does not name.
 
 use ndarray::Dimension;
 
@@ -12,13 +12,13 @@ use crate::error::{ErrorKind, Result};
 use crate::sys;
 
 impl ArrayFile {
-    /// How many bytes follow the array in its file.
+    /// The number of bytes that follow the array in its file.
     pub(super) fn trailing_nbytes(&self) -> Result<u64> {
         match self.is_whole {
             true => Ok(self
                 .file_len("look behind")?
                 .saturating_sub(self.extent().end)),
-            // What follows a part of a file is another part of it.
+            // The bytes behind a part of a file are another part of it.
             false => Ok(0),
         }
     }
@@ -43,14 +43,14 @@ impl ArrayFile {
         let is_marked = self.is_marked(context)?;
         let trailing = self.trailing_nbytes()?;
         let rows = trailing.checked_div(self.array.row_nbytes()).unwrap_or(0);
-        // As many as the file has bytes, and an address space at most.
+        // As many as the file has bytes for, and at most as many as an address space has.
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         if rows > 0 {
-            // After a failure they stay where they are.
+            // After a failure the rows stay where they are.
             self.try_publish(rows)?;
         }
         if is_marked {
-            // What is left is less than a row, of an append that was never published.
+            // The rest is less than a row, of an append that was never published.
             self.tail = Tail::Marked;
             self.drop_rows();
             self.write_step(op, || sys::sync_data(self.file()))?;
@@ -59,7 +59,7 @@ impl ArrayFile {
         Ok(rows)
     }
 
-    /// Refuses what only a store that is open alone may do.
+    /// Refuses stores that are not open exclusively.
     fn check_alone(&self, op: &'static str) -> Result<()> {
         match self.opened == Opened::Alone {
             true => Ok(()),
@@ -71,14 +71,14 @@ impl ArrayFile {
 }
 
 impl<A: Element, D: Dimension> Store<A, D, ReadWrite> {
-    /// Makes rows of the bytes that follow the array, durably, and says how many: the header names
-    /// them from then on.
+    /// Makes rows of the bytes that follow the array, durably, and returns their number: the header
+    /// names them from then on.
     ///
-    /// For a file whose header names fewer rows than it has. What is left, less than a row, stays.
+    /// For a file whose header names fewer rows than it has. The rest, less than a row, stays.
     /// Where the header says that the rows are those of an append that was never published
-    /// ([`Inspection::is_unpublished`](super::Inspection::is_unpublished)), they are what was in
-    /// the file when that was killed: after a power cut some may read as zeros, or in part as what
-    /// they were to become.
+    /// ([`Inspection::is_unpublished`](super::Inspection::is_unpublished)), they are as they were
+    /// in the file when the append was killed: after a power cut some may read as zeros, or be
+    /// written in part.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl<A: Element, D: Dimension> Store<A, D, ReadWrite> {
 }
 
 impl AnyStore {
-    /// How many bytes follow the array in its file. See [`Store::trailing_nbytes`].
+    /// The number of bytes that follow the array in its file. See [`Store::trailing_nbytes`].
     ///
     /// # Errors
     ///

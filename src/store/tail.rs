@@ -1,15 +1,15 @@
-//! What a store knows of the bytes behind its array: whether the header says whose they are.
+//! The bytes behind an array, and whether the header marks them as unpublished rows.
 
-/// What a store has done about the [mark](crate::header::Mark) of its header.
+/// The state of the [mark](crate::header::Mark) in the header of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
-    /// Nothing yet.
+    /// Not marked yet.
     Unmarked,
     /// The disk has the mark.
     Marked,
-    /// The same, and what stood behind the array was cut off, which the disk need not know.
+    /// The same, and the bytes behind the array were cut off, which need not be on the disk.
     Cut,
-    /// There is no header, or none that can have a mark.
+    /// The file has no header, or one that cannot have a mark.
     Unmarkable,
 }
 

@@ -20,41 +20,41 @@ use crate::shape::Order;
 /// An N-dimensional array in a file: what `np.memmap` is to Python.
 ///
 /// `A` is the type of the elements, `D` the dimension ([`Ix2`](type@ndarray::Ix2), or
-/// [`IxDyn`](type@ndarray::IxDyn) for a rank known only at run time), `M` the access: [`ReadOnly`] or
-/// [`ReadWrite`]. The constructors stand on `Store<A, D>` and return the access that they open.
-/// [`Options`] has more of them; [`AnyStore`](crate::AnyStore) opens an array whose type is not
-/// known.
+/// [`IxDyn`](type@ndarray::IxDyn) for a rank known only at run time), `M` the access: [`ReadOnly`]
+/// or [`ReadWrite`]. The constructors are called as `Store::<A, D>::open` and the like, and return
+/// a store of the access that they open. [`Options`] has more of them;
+/// [`AnyStore`](crate::AnyStore) opens an array whose type is not known.
 ///
-/// A store owns the file and its lock. It reads and writes elements by system calls, into memory of
+/// A store owns the file and its lock. It reads and writes elements by system calls, in memory of
 /// its own or of the caller: [`read`](Store::read), [`write`](Store::write), [`get`](Store::get),
-/// [`set`](Store::set), and everything that is built on them. [`map`](Store::map) makes a
-/// [`Mapped`](super::Mapped) of it, which lends views of the file itself.
+/// [`set`](Store::set), and everything that is built on them. [`map`](Store::map) turns it into a
+/// [`Mapped`](super::Mapped), which lends views of the file itself.
 ///
 /// # Safety
 ///
 /// **No safe call of a store can cause undefined behaviour, whatever is in the file and whatever
-/// anybody does to it meanwhile.** A file that somebody cuts is an error ([`ErrorKind::Truncated`]),
-/// and elements that somebody writes at the same time come as they were before or after, each byte
-/// by itself. Any number of stores read a file at a time, or one writes it, in this process and all
-/// others: they take its lock ([`flock`]). NumPy, `cp` and `std::fs` ask nobody, which is why
-/// mapping is `unsafe`: a view shows the file as it is, and Rust takes what a reference points at
-/// for constant.
+/// anybody does to it meanwhile.** A file that somebody cuts is an error
+/// ([`ErrorKind::Truncated`]), and elements that somebody writes at the same time are old or new,
+/// each byte by itself. Any number of stores read a file at a time, or one writes it, in this
+/// process and all others: they take its lock ([`flock`]). NumPy, `cp` and `std::fs` take no lock.
+/// Mapping is therefore `unsafe`: a view shows the file as it is, and Rust takes the memory behind
+/// a reference for constant.
 ///
 /// # What it promises
 ///
 /// - Opening checks the header, the length of the file and the element type, and reads nothing
-///   else, whatever the size of the array. Nothing is allocated because a file says so.
+///   else, whatever the size of the array. No number that a file claims sizes an allocation.
 /// - A file is created and resized under another name, made durable, and then takes the place of
-///   the old one. A crash, a full disk or an error on the way leaves the old file as it was, every
+///   the old one. A crash, a full disk or an error on the way leaves the old file as it was: every
 ///   byte, its mode and its owner.
-/// - The blocks of a new file are allocated, so that a full disk is an error when it is created and
-///   not when it is filled, which by way of a map is a SIGBUS; [`Options::sparse`] does without. (A
-///   file that NumPy made may have holes: [`is_allocated`](Store::is_allocated) tells,
-///   [`allocate`](Store::allocate) mends.)
+/// - The blocks of a new file are allocated. A full disk is therefore an error when the file is
+///   created, and not when it is filled, which through a map would be a SIGBUS. [`Options::sparse`]
+///   leaves the blocks out. (A file that NumPy made may have holes:
+///   [`is_allocated`](Store::is_allocated) tells, and [`allocate`](Store::allocate) fills them.)
 /// - When [`flush`](Store::flush) returns `Ok` the elements are on the disk. Until then they may
-///   reach it in any order, or not at all. Dropping a store flushes nothing; what was written stays
-///   in the page cache and outlives the process, but not a power cut, and nobody is told if the
-///   disk then fails to take it.
+///   reach it in any order, or not at all. Dropping a store flushes nothing: its writes stay in the
+///   page cache and outlive the process, but not a power cut, and nobody is told if the disk then
+///   fails to take them.
 /// - After one failed write to the disk every later flush and resize is [`ErrorKind::Poisoned`].
 ///
 /// [`flock`]: https://man7.org/linux/man-pages/man2/flock.2.html
@@ -119,7 +119,7 @@ use crate::shape::Order;
 /// ```
 #[doc(alias = "memmap")]
 pub struct Store<A, D, M = ReadWrite> {
-    /// Its dtype is `A::dtype()`, the rank of its shape fits `D`, and its access is `M`'s.
+    /// Its dtype is `A::dtype()`, the rank of its shape fits `D`, and its access is that of `M`.
     pub(crate) file: ArrayFile,
     pub(crate) dim: D,
     marker: PhantomData<(A, M)>,
@@ -128,8 +128,8 @@ pub struct Store<A, D, M = ReadWrite> {
 impl<A: Element, D: Dimension> Store<A, D> {
     /// Opens an existing file for reading: NumPy's mode `r`.
     ///
-    /// Takes a shared lock: other readers may have the file open. Any NPY file will do, of any
-    /// version and with a header of any length, whose dtype is `A`'s.
+    /// Takes a shared lock: other readers may have the file open. Any NPY file whose dtype is `A`'s
+    /// will do, of any version and with a header of any length.
     ///
     /// # Errors
     ///
@@ -139,8 +139,8 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///   [`LockUnsupported`](ErrorKind::LockUnsupported).
     /// - [`Header`](ErrorKind::Header) if NumPy would not read the header either, or the dtype is
     ///   `object`.
-    /// - [`DTypeMismatch`](ErrorKind::DTypeMismatch), [`NdimMismatch`](ErrorKind::NdimMismatch) if the
-    ///   array is not one of `A` and `D`.
+    /// - [`DTypeMismatch`](ErrorKind::DTypeMismatch), [`NdimMismatch`](ErrorKind::NdimMismatch) if
+    ///   the array has another dtype than `A` or another rank than `D`.
     /// - [`Truncated`](ErrorKind::Truncated) if the file ends before the array,
     ///   [`ShapeTooLarge`](ErrorKind::ShapeTooLarge) if no address space could hold it.
     #[doc(alias = "load")]
@@ -150,8 +150,8 @@ impl<A: Element, D: Dimension> Store<A, D> {
 
     /// Opens an existing file for reading and writing: NumPy's mode `r+`.
     ///
-    /// Takes the exclusive lock. Unlike NumPy it never extends a file that is too short, and so
-    /// never takes lost data for zeros.
+    /// Takes the exclusive lock. Unlike NumPy it never extends a file that is too short, so lost
+    /// data never become zeros.
     ///
     /// # Errors
     ///
@@ -160,25 +160,25 @@ impl<A: Element, D: Dimension> Store<A, D> {
         Options::new().open_rw(path)
     }
 
-    /// Creates a file of zeros, in place of an old one: NumPy's mode `w+`.
+    /// Creates a file of zeros, which replaces an old one: NumPy's mode `w+`.
     ///
     /// `shape` is what ndarray takes: `(3, 4)` for C order, `(3, 4).f()` for Fortran order. Takes
-    /// the exclusive lock, of the old file as well. The new file is durable when this returns; the
-    /// old one keeps every byte unless it does, and hands on its mode and owner. Other hard links
-    /// to it keep the old array. Costs the allocation of the blocks, a few system calls, and two
-    /// syncs.
+    /// the exclusive lock, of the old file as well. The new file is durable when this returns `Ok`;
+    /// otherwise the old file keeps every byte. The new file gets its mode and owner. Other hard
+    /// links to it keep the old array. Costs the allocation of the blocks, a few system calls, and
+    /// two syncs.
     ///
     /// # Errors
     ///
     /// - [`NotFound`](ErrorKind::NotFound) if there is no such directory,
-    ///   [`PermissionDenied`](ErrorKind::PermissionDenied) if the old file or the directory cannot be
-    ///   written, [`NotAFile`](ErrorKind::NotAFile).
+    ///   [`PermissionDenied`](ErrorKind::PermissionDenied) if the old file or the directory cannot
+    ///   be written, [`NotAFile`](ErrorKind::NotAFile).
     /// - [`Locked`](ErrorKind::Locked) if anybody has the old file open.
     /// - [`NoSpace`](ErrorKind::NoSpace), [`FileTooLarge`](ErrorKind::FileTooLarge),
     ///   [`ShapeTooLarge`](ErrorKind::ShapeTooLarge).
     ///
-    /// Only where the very last step failed, the sync of the directory ([`ErrorKind::Io`]), is the old
-    /// file gone.
+    /// The old file is gone after an error only if the very last step failed, the sync of the
+    /// directory ([`ErrorKind::Io`]).
     #[doc(alias("open_memmap", "memmap"))]
     pub fn create(
         path: impl AsRef<Path>,
@@ -187,7 +187,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
         Options::new().create(path, shape)
     }
 
-    /// Creates a file of zeros where there is none.
+    /// Creates a file of zeros at a path that names no file.
     ///
     /// # Errors
     ///
@@ -200,12 +200,12 @@ impl<A: Element, D: Dimension> Store<A, D> {
         Options::new().create_new(path, shape)
     }
 
-    /// Creates a file with the elements of `array`, in place of an old one: NumPy's `w+` followed
-    /// by `m[:] = array`, or `np.save`.
+    /// Creates a file with the elements of `array`, which replaces an old one: NumPy's `w+`
+    /// followed by `m[:] = array`, or `np.save`.
     ///
-    /// The array may have any strides. The file is in Fortran order if that is how the elements lie
-    /// in memory and C order is not, as with `np.save`; [`Options::order`] sets it. The elements
-    /// are durable when this returns.
+    /// The array may have any strides. The file is in Fortran order if the elements are in Fortran
+    /// order and not in C order in memory, as with `np.save`; [`Options::order`] sets it. The
+    /// elements are durable when this returns.
     ///
     /// # Errors
     ///
@@ -217,7 +217,7 @@ impl<A: Element, D: Dimension> Store<A, D> {
 }
 
 impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
-    /// Takes the file for one of `A`, `D` and `M`, or hands it back and says why it is not.
+    /// The store of a file of `A`, `D` and `M`; any other file is handed back with the reason.
     #[expect(
         clippy::result_large_err,
         reason = "what is refused is handed back, once"
@@ -247,18 +247,18 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
 
     /// Waits until every change is on the disk.
     ///
-    /// That includes what was changed by way of a map: a [`Mapped`](super::Mapped) lends its store for this, too,
-    /// and where the system does not write the pages of a map with those of its file this does it.
-    /// On a read-only store there is nothing to write, and it does nothing, as in NumPy.
+    /// That includes changes through a map: a [`Mapped`](super::Mapped) lends its store for this,
+    /// too, and if the system does not write the pages of a map with those of its file, this call
+    /// does. On a read-only store it does nothing, as in NumPy.
     ///
     /// # Errors
     ///
-    /// What the disk reports, as [`ErrorKind::Io`]. The kernel reports a lost write once, so the
+    /// [`ErrorKind::Io`] if the disk reports an error. The kernel reports a lost write once, so the
     /// store is then poisoned and every later flush is [`ErrorKind::Poisoned`]. With
-    /// [`MapOptions::guard`](super::MapOptions::guard), [`ErrorKind::Faulted`] if the file was cut, or could not be read,
-    /// since it was mapped; so do all other calls that can fail. [`ErrorKind::Removed`] if the file
-    /// has no name any more: its elements are there until the store is dropped, and nobody will
-    /// find them.
+    /// [`MapOptions::guard`](super::MapOptions::guard), [`ErrorKind::Faulted`] if the file was cut,
+    /// or could not be read, since it was mapped, as from all other calls that can fail.
+    /// [`ErrorKind::Removed`] if the file no longer has a name: its elements exist until the store
+    /// is dropped, and nobody will find them.
     pub fn flush(&self) -> Result<()> {
         self.file.flush()
     }
@@ -266,8 +266,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     /// Starts to write every change to the disk and returns: the [`flush`](Store::flush) that
     /// follows has less to do.
     ///
-    /// Makes nothing durable. On Linux it is `sync_file_range`, for `msync(MS_ASYNC)` does nothing
-    /// there.
+    /// Makes nothing durable. On Linux it is `sync_file_range`, because `msync(MS_ASYNC)` does
+    /// nothing there.
     ///
     /// # Errors
     ///
@@ -276,15 +276,15 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         self.file.flush_async()
     }
 
-    /// Waits until the changes to these rows are on the disk. Of a [`Mapped`](super::Mapped) it leaves the others
-    /// alone; without a map the system writes them as well.
+    /// Waits until the changes to these rows are on the disk. With a [`Mapped`](super::Mapped) it
+    /// writes only these; without a map the system writes the others as well.
     ///
     /// A row is one index of the slowest axis: the first in C order, the last in Fortran order.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Store::flush); [`RowsOutOfBounds`](ErrorKind::RowsOutOfBounds) for rows that the
-    /// array does not have.
+    /// As [`flush`](Store::flush); [`RowsOutOfBounds`](ErrorKind::RowsOutOfBounds) for rows that
+    /// the array does not have.
     pub fn flush_rows(&self, rows: impl RangeBounds<usize>) -> Result<()> {
         self.file.flush_rows(rows)
     }
@@ -299,8 +299,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     }
 
     /// Whether every element has a block of its own on the disk, so that writing to it needs no
-    /// room: true of a new file unless it is sparse, often false of one that NumPy made or that a
-    /// snapshot shares blocks with.
+    /// space: true for a new file unless it is sparse, often false for a file that NumPy made or
+    /// that shares blocks with a snapshot.
     ///
     /// # Errors
     ///
@@ -309,7 +309,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         self.file.is_allocated()
     }
 
-    /// Takes over the shape of the file, which may have changed even if an operation failed: in its last step.
+    /// Takes over the shape of the file, which may have changed even if the last step of an
+    /// operation failed.
     pub(super) fn update_dim(&mut self) {
         for (axis, &found) in self.dim.slice_mut().iter_mut().zip(&self.file.array.shape) {
             *axis = found;
@@ -351,7 +352,7 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
         &self.file.array.dtype
     }
 
-    /// Where in the file the elements start, in bytes: the length of the header.
+    /// The byte of the file at which the elements start: the length of the header.
     pub fn offset(&self) -> u64 {
         self.file.array.offset
     }
@@ -395,22 +396,21 @@ impl<A: Element, D: Dimension> Store<A, D> {
     ///
     /// Any axes may grow and shrink at the same time, as in HDF5 and Zarr and unlike
     /// `ndarray.resize` of NumPy. The new file is made beside the old one, durable, and then takes
-    /// its name, mode and owner, so this needs room for both, and a failure leaves file and store
-    /// as they were. Where elements stay contiguous the kernel copies them, and a file system with
-    /// reflinks shares them instead. A symbolic link is followed; other hard links keep the old
-    /// array.
+    /// its name, mode and owner, so this needs space for both, and a failure leaves file and store
+    /// as they were. The kernel copies elements that stay contiguous; a file system with reflinks
+    /// shares them instead. A symbolic link is followed; other hard links keep the old array.
     ///
     /// # Errors
     ///
-    /// - [`NdimMismatch`](ErrorKind::NdimMismatch) if `shape` has another rank, which only
-    ///   [`IxDyn`](type@ndarray::IxDyn) can.
+    /// - [`NdimMismatch`](ErrorKind::NdimMismatch) if `shape` has another rank, only with
+    ///   [`IxDyn`](type@ndarray::IxDyn).
     /// - [`Moved`](ErrorKind::Moved) if the path no longer names the file of this store.
-    /// - [`TrailingBytes`](ErrorKind::TrailingBytes) if something else stands behind the array.
+    /// - [`TrailingBytes`](ErrorKind::TrailingBytes) if other bytes follow the array.
     /// - Those of [`create`](Store::create), [`Poisoned`](ErrorKind::Poisoned), and
     ///   [`Forked`](ErrorKind::Forked) in a child that was forked since the store was opened.
     ///
-    /// If the very last step fails, the sync of the directory ([`ErrorKind::Io`]), the store is on the
-    /// new file and poisoned.
+    /// If the very last step fails, the sync of the directory ([`ErrorKind::Io`]), the store has
+    /// the new file and is poisoned.
     pub fn resize(&mut self, shape: impl IntoDimension<Dim = D>) -> Result<()> {
         self.resize_with(shape, A::zeroed())
     }
@@ -427,13 +427,13 @@ impl<A: Element, D: Dimension> Store<A, D> {
         resized
     }
 
-    /// Rewrites a file that NumPy made, or [`Options::compact`](super::Options::compact), so that it
-    /// has the header of one that this crate makes. Elements, name, mode and owner stay.
+    /// Rewrites a file that NumPy made, or [`Options::compact`](super::Options::compact), so that
+    /// it has the header of one that this crate makes. Elements, name, mode and owner stay.
     ///
     /// The number of rows then changes at once for whoever reads the header, which
-    /// [`open_append`](Store::open_append) takes, and the elements start on a page, so that any can be
-    /// viewed in place. Costs what a [`resize`](Store::resize) does, once: a file with such a header
-    /// is left alone.
+    /// [`open_append`](Store::open_append) takes, and the elements start on a page, so that any can
+    /// be viewed in place. Costs what a [`resize`](Store::resize) does, once: a file with such a
+    /// header is left alone.
     ///
     /// # Errors
     ///
@@ -478,13 +478,13 @@ impl<A: Element, D: Dimension, M: AccessMode> fmt::Debug for Store<A, D, M> {
 }
 
 impl AnyStore {
-    /// Makes it a typed store, without opening the file again or giving up its lock.
+    /// Turns it into a typed store, without opening the file again or giving up its lock.
     ///
     /// # Errors
     ///
-    /// If it is not an array of `A` and `D`, or was opened in another mode than `M`: the error has
-    /// the store in it, lock and all, and turns into an [`Error`](crate::Error) where only the reason is of
-    /// interest.
+    /// If the array has another dtype than `A`, another rank than `D`, or was opened in another
+    /// mode than `M`. The error contains the store with its lock, and converts to an
+    /// [`Error`](crate::Error) for callers who need only the reason.
     #[expect(
         clippy::result_large_err,
         reason = "what is refused is handed back, once"

@@ -75,7 +75,7 @@ impl Options {
         Ok(Store::from_file(file)?)
     }
 
-    /// Creates a file, in place of an old one. See [`Store::create`].
+    /// Creates a file, which replaces an old one. See [`Store::create`].
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl Options {
         self.create_zeros(path.as_ref(), shape, Existing::Refuse)
     }
 
-    /// Creates a file with the elements of `array`, in place of an old one. See
+    /// Creates a file with the elements of `array`, which replaces an old one. See
     /// [`Store::create_from`].
     ///
     /// # Errors

@@ -1,7 +1,8 @@
-//! Checksums beside an array: writing them, and finding what is damaged by them.
+//! Checksums beside an array: writes them, and finds damage by them.
 //!
-//! The array is read with `pread`, piece by piece and never through the map, so a file that somebody cut meanwhile is an
-//! error. Nothing is allocated from a number that a checksum file only claims.
+//! The array is read with `pread`, piece by piece and never through the map, so a file that
+//! somebody cut meanwhile is an error. No number that a checksum file only claims sizes an
+//! allocation.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -27,16 +28,17 @@ use crate::header::{self, DEFAULT_LIMIT, Form, Header};
 use crate::shape;
 use crate::sys::{self, Directory, FileId, Heir, LockedFile, Patience};
 
-/// What the name of a checksum file has behind the name of its array.
+/// The suffix of a checksum file, behind the name of its array.
 const SUFFIX: &str = ".sums";
 
-/// How many bytes are read at a time: a whole number of blocks, and few enough to stay in the processor's cache.
+/// The bytes that are read at a time: a whole number of blocks, and few enough to stay in the
+/// processor's cache.
 const PIECE: usize = 32 * BLOCK;
 
-/// How many separate ranges of damage are told apart.
+/// The most ranges of damage that are kept apart.
 const MAX_DAMAGE: usize = 1 << 16;
 
-/// What [`Store::verify`] found.
+/// The result of [`Store::verify`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Verification {
@@ -45,31 +47,34 @@ pub struct Verification {
     uncovered: Range<usize>,
 }
 
-/// A part of an array that is not what it was.
+/// A part of an array that has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
-    /// The bytes of the file among which the damage is: whole blocks of 8 KiB, as far as the array goes.
+    /// The bytes of the file that contain the damage: whole blocks of 8 KiB, as far as the array
+    /// reaches.
     pub bytes: Range<u64>,
-    /// The rows that these bytes belong to, along the slowest axis. In a record or any other large row the damage may be
-    /// in one element alone.
+    /// The rows that these bytes belong to, along the slowest axis. In a record or any other large
+    /// row the damage may be in one element alone.
     pub rows: Range<usize>,
 }
 
 impl Verification {
-    /// Whether everything that has a checksum is what it was.
+    /// Whether everything that has a checksum is unchanged.
     pub fn is_intact(&self) -> bool {
         self.header.is_none() && self.damage.is_empty()
     }
 
-    /// Where in the file's header the damage is, from its first byte to its last.
+    /// The damaged part of the file's header, from its first byte to its last.
     ///
-    /// After rows were appended the header is another one; then this is `None`, and what was compared is what it says.
+    /// After rows were appended the header is another one; then this is `None`, and only the
+    /// content of the header was compared.
     pub fn header(&self) -> Option<Range<u64>> {
         self.header.clone()
     }
 
-    /// The damaged parts of the array, from front to back. Beyond 65,536 of them the last one reaches over what lies between.
+    /// The damaged parts of the array, from front to back. Beyond 65,536 parts, the last one covers
+    /// all that follow.
     pub fn damage(&self) -> &[Damage] {
         &self.damage
     }
@@ -82,7 +87,7 @@ impl Verification {
 
 impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// As many as fit a screen.
+        /// As many as fit on a screen.
         const SHOWN: usize = 10;
         if self.is_intact() {
             f.write_str("intact")?;
@@ -114,7 +119,8 @@ impl ArrayFile {
     fn write_checksums(&self) -> Result<()> {
         let context = self.context("write the checksums of");
         let (directory, name) = self.checksum_place(context)?;
-        // Data before sums: these must never stand for bytes that the disk lacks, also where an earlier writer left it at that.
+        // Data before sums: sums must never be of bytes that the disk lacks, even if an earlier
+        // writer left them there without a sync.
         self.flush()?;
         #[cfg(unix)]
         if !self.access.writes_file() {
@@ -123,13 +129,14 @@ impl ArrayFile {
         let header = self.header_to_sum(context)?;
         let path = directory.path().join(&name);
         let place = Place::at(Context::new(&path, "create"), directory, name)?;
-        // Where the array is open without a lock, its file system may have none.
+        // If the array is open without a lock, its file system may have no locks.
         let patience = self.locked.then_some(Patience::None);
         let new = NewFile::at(place, patience)?;
         if let Some(old) = new.old() {
             check_old(context, &path, old)?;
         } else {
-            // Before there is anything in it: who may not read the array shall not read its sums.
+            // Before any byte is in the file, because users who may not read the array shall not
+            // read its sums.
             sys::preserve_attributes(self.file(), new.file(), Heir::Companion)
                 .map_err(|error| new.context().step("set the attributes of").io(error))?;
         }
@@ -212,7 +219,7 @@ impl ArrayFile {
         })
     }
 
-    /// Where the array's checksums are: beside its file, also where a link led there.
+    /// The place of the array's checksums: beside its file, even if a link led there.
     fn checksum_place(&self, context: Context<'_>) -> Result<(Directory, OsString)> {
         if !self.is_whole {
             return Err(context.fail(ErrorKind::InvalidOption {
@@ -232,7 +239,7 @@ impl ArrayFile {
         Ok((directory, name))
     }
 
-    /// The header of the file as it is now, or one that says of a raw file what it holds.
+    /// The header of the file as it is now, or an equivalent header for a raw file.
     fn header_to_sum(&self, context: Context<'_>) -> Result<Vec<u8>> {
         let Array {
             dtype,
@@ -254,24 +261,26 @@ impl ArrayFile {
     }
 }
 
-/// Checksums that are sound in themselves, and the array that they were made for.
+/// Checksums that are consistent in themselves, and the array that they were made for.
 struct Known<'a> {
     context: Context<'a>,
     path: PathBuf,
     file: LockedFile,
     array: Array,
-    /// The header that its file had.
+    /// The header that the array's file had.
     header: Vec<u8>,
-    /// How many bytes have sums.
+    /// The bytes that have sums.
     nbytes: u64,
-    /// Where in the file the sums start.
+    /// The offset of the sums in the file.
     sums_at: u64,
 }
 
 impl<'a> Known<'a> {
-    /// Opens the checksums that have this name in a directory. The `array` that they may be for has a header of `header_len` bytes.
+    /// Opens the checksums of this name in a directory. The header of `array`, which they may be
+    /// for, has `header_len` bytes.
     ///
-    /// Lengths before bytes: a file that is longer than the sums of the array is refused before it is read.
+    /// Lengths before bytes: a file that is longer than the sums of the array is refused before it
+    /// is read.
     fn open(
         context: Context<'a>,
         (directory, name): (Directory, OsString),
@@ -289,7 +298,7 @@ impl<'a> Known<'a> {
         };
         let damaged = |reason| refused(ChecksumError::Damaged { reason });
         let reading = Context::new(&path, "read");
-        // No lock: they are never changed, only replaced.
+        // No lock, because checksum files are never changed, only replaced.
         let opened = LockedFile::open_in(&directory, &name, false, false, None);
         let opened = opened.map_err(|error| lock::refusal(reading, false, false, error))?;
         let file = opened.ok_or_else(|| refused(ChecksumError::Missing))?;
@@ -298,7 +307,7 @@ impl<'a> Known<'a> {
         let mut bytes = [0; HEAD];
         let read = sys::read_at(file.file(), &mut bytes, 0).map_err(|error| reading.io(error))?;
         let head = Head::decode(&bytes[..read]).map_err(refused)?;
-        // It goes by the header that the array has, whatever is claimed here.
+        // The limit depends on the array's own header, whatever this file claims.
         let limit = DEFAULT_LIMIT.max(header_len);
         if u64::from(head.header_len) > (4 * limit + HEAD) as u64 || head.sums_at() > len {
             return Err(damaged("the header in them is too long"));
@@ -366,7 +375,7 @@ impl<'a> Known<'a> {
         })
     }
 
-    /// The rows of `array` that were appended since, if it is the same array in all else.
+    /// The rows of `array` that were appended since, if it is otherwise the same array.
     fn uncovered(&self, array: &Array) -> Result<Range<usize>> {
         let mut expected = self.array.clone();
         let known = shape::rows(&expected.shape, expected.order);
@@ -399,7 +408,8 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Refuses to replace a file that was never one of checksums, nor is empty: it may be somebody's only copy of something else.
+/// Refuses to replace a file that is neither empty nor a checksum file: it may be somebody's only
+/// copy of something else.
 fn check_old(context: Context<'_>, path: &Path, old: &File) -> Result<()> {
     let mut bytes = [0; HEAD];
     let reading = Context::new(path, "read");
@@ -415,7 +425,7 @@ fn check_old(context: Context<'_>, path: &Path, old: &File) -> Result<()> {
     }
 }
 
-/// What the array is, in words.
+/// A description of the array in words.
 fn describe(array: &Array) -> String {
     let Array {
         dtype,
@@ -428,7 +438,7 @@ fn describe(array: &Array) -> String {
     format!("{shape:?} of {dtype} in {order:?} order, from byte {offset} {header} a header")
 }
 
-/// Passes on `range` of the file in pieces of [`PIECE`] bytes, each with where it starts.
+/// Passes on `range` of the file in pieces of [`PIECE`] bytes, each with its offset.
 fn read_pieces(
     context: Context<'_>,
     file: &File,
@@ -451,12 +461,12 @@ fn read_pieces(
     Ok(())
 }
 
-/// The file ends at `found`, though it was longer when it was opened.
+/// The error of a file that ends at `found`, although it was longer when it was opened.
 fn cut(context: Context<'_>, expected: u64, found: u64) -> Error {
     context.fail(ErrorKind::Truncated { expected, found })
 }
 
-/// From the first byte that differs to the last.
+/// The range from the first byte that differs to the last.
 fn difference(found: &[u8], expected: &[u8]) -> Option<Range<u64>> {
     let differs = |(found, expected): (&u8, &u8)| found != expected;
     let first = found.iter().zip(expected).position(differs)?;
@@ -474,23 +484,26 @@ fn add(damage: &mut Vec<Range<u64>>, block: Range<u64>) {
 }
 
 impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
-    /// Writes a checksum of every 8 KiB of the array, and a copy of its header, to the file `NAME.sums` beside it, in place of an
-    /// old one: what [`verify`](Store::verify) goes by.
+    /// Writes a checksum of every 8 KiB of the array, and a copy of its header, to the file
+    /// `NAME.sums` beside it, which replaces an old one. [`verify`](Store::verify) compares with
+    /// them.
     ///
-    /// They are of what is in the file, after a [`flush`](Store::flush), be it damaged or not: verify first where there are
-    /// older ones. Nobody keeps them up to date; write them when the array is finished, and again when it was changed.
+    /// They are the checksums of the bytes in the file after a [`flush`](Store::flush), damaged or
+    /// not: if there are older checksums, verify first. They are not kept up to date: write them
+    /// when the array is finished, and again after each change.
     ///
-    /// Reads the whole array and writes 0.05 % of its size, durably and whole or not at all. The new file has the owner and
-    /// the mode of the array's. Takes 256 KiB of memory.
+    /// Reads the whole array and writes 0.05 % of its size, durably and whole or not at all. The
+    /// new file has the owner and the mode of the array's. Takes 256 KiB of memory.
     ///
     /// # Errors
     ///
     /// - [`Moved`](ErrorKind::Moved) if the path no longer names the file of this store.
     /// - [`Truncated`](ErrorKind::Truncated) if somebody cut the file.
     /// - [`InvalidOption`](ErrorKind::InvalidOption) for an array in an archive.
-    /// - [`Checksums`](ErrorKind::Checksums), as [`Magic`](ChecksumError::Magic), if there is a file of that name that has no
-    ///   checksums, which stays as it is.
-    /// - Those of [`flush`](Store::flush), and those of [`create`](Store::create) for the file of checksums.
+    /// - [`Checksums`](ErrorKind::Checksums), as [`Magic`](ChecksumError::Magic), if a file of that
+    ///   name is not a checksum file; it stays as it is.
+    /// - Those of [`flush`](Store::flush), and those of [`create`](Store::create) for the file of
+    ///   checksums.
     ///
     /// # Examples
     ///
@@ -521,26 +534,31 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     /// Looks for damage: compares the array and its header with the checksums that
     /// [`write_checksums`](Store::write_checksums) left beside it.
     ///
-    /// Any one, two or three flipped bits in 8 KiB are found, and any damage within 32 neighbouring bits; of other damage one
-    /// in 2^32 blocks goes unnoticed. Rows that were appended since are told apart. An array that was changed on purpose,
-    /// without new checksums, cannot be told from a damaged one: that is why nobody is asked but on request.
+    /// Any one, two or three flipped bits in 8 KiB are found, and any damage within 32 neighbouring
+    /// bits; of other damage one in 2^32 blocks goes unnoticed. Rows that were appended since are
+    /// told apart. An array that was changed on purpose, without new checksums, cannot be told from
+    /// a damaged one; arrays are therefore verified only on request.
     ///
-    /// What is compared is the file, not the changes of a copy-on-write store. Reads the whole array, in 256 KiB of memory.
+    /// Compares the file, not the changes of a copy-on-write store. Reads the whole array, in 256
+    /// KiB of memory.
     ///
     /// # Errors
     ///
-    /// - [`Checksums`](ErrorKind::Checksums): [`Missing`](ChecksumError::Missing), [`Stale`](ChecksumError::Stale) if the dtype,
-    ///   the order, the offset or the shape is another one (more rows are not), [`Damaged`](ChecksumError::Damaged).
-    /// - [`Truncated`](ErrorKind::Truncated) if somebody cut the file; [`Io`](ErrorKind::Io), also for sectors that the disk cannot
-    ///   read.
-    /// - [`Moved`](ErrorKind::Moved), [`InvalidOption`](ErrorKind::InvalidOption), as for `write_checksums`.
+    /// - [`Checksums`](ErrorKind::Checksums): [`Missing`](ChecksumError::Missing),
+    ///   [`Stale`](ChecksumError::Stale) if the dtype, the order, the offset or the shape differs
+    ///   (more rows are allowed), [`Damaged`](ChecksumError::Damaged).
+    /// - [`Truncated`](ErrorKind::Truncated) if somebody cut the file; [`Io`](ErrorKind::Io), also
+    ///   for sectors that the disk cannot read.
+    /// - [`Moved`](ErrorKind::Moved), [`InvalidOption`](ErrorKind::InvalidOption), as for
+    ///   `write_checksums`.
     pub fn verify(&self) -> Result<Verification> {
         self.file.verify()
     }
 }
 
 impl AnyStore {
-    /// Writes a checksum of every 8 KiB of the array to the file `NAME.sums` beside it. See [`Store::write_checksums`].
+    /// Writes a checksum of every 8 KiB of the array to the file `NAME.sums` beside it. See
+    /// [`Store::write_checksums`].
     ///
     /// # Errors
     ///
