@@ -1,9 +1,11 @@
-//! Variance: how far elements lie from their mean, squared, without the cancellation of the textbook formula.
+//! Variance: the mean squared distance of elements from their mean, without the cancellation of the
+//! textbook formula.
 //!
-//! Elements are not squared but their distances from a shift close to the mean: the mean itself for a run, which
-//! is read twice while it lies in the innermost cache; the mean of the first rows for the columns of a group. What the sums of the
-//! distances and of their squares come to is corrected for what the shift misses the mean by, and such moments are merged
-//! by the formula of Chan, Golub and LeVeque. The means are kept in twice the precision of a double: a variance far
+//! Not the elements are squared, but their distances from a shift close to the mean: the mean
+//! itself for a run, which is read twice while it lies in the innermost cache, and the mean of the
+//! first rows for the columns of a group. The sums of the distances and of their squares are
+//! corrected by the distance between shift and mean, and such moments are merged by the formula of
+//! Chan, Golub and LeVeque. The means are kept in twice the precision of a double: a variance far
 //! below the square of the mean would otherwise be lost in their differences.
 //!
 //! Where NaN is left out it lies at no distance from the shift, and is not counted.
@@ -19,7 +21,7 @@ const CACHED: usize = 16 << 10;
 #[derive(Clone, Copy, Debug)]
 pub struct Moments {
     len: f64,
-    /// By its parts: the second one is zero where the elements are real.
+    /// The mean, by its parts: the second part is zero if the elements are real.
     mean: [Twofold; 2],
     squares: Twofold,
 }
@@ -85,7 +87,7 @@ impl Distances {
         self.squares[lane] += distance * distance;
     }
 
-    /// The moments of some elements of so many parts, which lie in the cache.
+    /// The moments of some elements of `parts` parts each, which lie in the cache.
     #[inline(always)]
     fn cached<R: Real>(reals: &[R], parts: usize) -> Moments {
         let rows = || reals.chunks_exact(WIDTH);
@@ -135,7 +137,8 @@ impl Distances {
             let (sum, square) = (self.sum[lane + part], self.squares[lane + part]);
             *mean = Twofold::new(self.shift[lane + part], sum / len);
             let missed = sum * (sum / len);
-            // Squares that overflow are infinite, as in NumPy; distances that are not finite are not numbers.
+            // Squares that overflow are infinite, as in NumPy; distances that are not finite are
+            // not numbers.
             squares += match missed.is_finite() {
                 true => (square - missed).max(0.0),
                 false if sum.is_finite() => square,
@@ -157,7 +160,8 @@ impl<A: Scalar> Lanes<A> for Distances {
 
     type Partial = Moments;
 
-    /// The shift is the mean of the first rows: a single one may lie too far from the others.
+    /// The shift is the mean of the first rows, because a single row may lie too far from the
+    /// others.
     #[inline(always)]
     fn start(rows: &[[A; WIDTH]]) -> Distances {
         let mut shift = [0.0; WIDTH];

@@ -1,4 +1,4 @@
-//! Reductions of what is not NaN, of a whole array and along one axis.
+//! Reductions of the elements that are not NaN, of a whole array and along one axis.
 
 use ndarray::{Array, Array0, Axis, Dimension, IntoDimension, RemoveAxis, arr0};
 
@@ -11,13 +11,14 @@ use super::{empty, overflow, place, variance};
 use crate::error::{Context, ErrorKind, Result};
 use crate::out_of_core::work::OutOfCore;
 
-/// What is added of the elements, and how many of them are numbers.
+/// The sum of the elements, and the number of those that are not NaN.
 fn parts(counted: Option<&Counted<FloatSum>>) -> (Option<&FloatSum>, usize) {
     let count = counted.map_or(0, |counted| counted.count as usize);
     (counted.map(|counted| &counted.partial), count)
 }
 
-/// The variance of the numbers: NaN where there are no more than `ddof` of them, as in NumPy, whose `var` has infinities there.
+/// The variance of the numbers: NaN where there are no more than `ddof` of them, as in NumPy, whose
+/// `var` has infinities there.
 fn variance_of_numbers(moments: Option<&Moments>, ddof: usize) -> f64 {
     match moments {
         Some(moments) if moments.len() > ddof => variance(Some(moments), moments.len(), ddof),
@@ -107,8 +108,8 @@ impl<A: FloatNumber, D: Dimension> OutOfCore<'_, A, D> {
         })
     }
 
-    /// Returns the variance of all elements that are not NaN. See [`var`](OutOfCore::var); it is NaN if there are no more than
-    /// `ddof` of them.
+    /// Returns the variance of all elements that are not NaN. See [`var`](OutOfCore::var); it is
+    /// NaN if there are no more than `ddof` of them.
     pub fn nanvar(self, ddof: usize) -> Result<A::Var> {
         self.reduce::<A::NanMomentLanes, _>("take the variance of", |moments| {
             Ok(A::var_of(variance_of_numbers(moments, ddof)))
@@ -128,7 +129,8 @@ impl<A: FloatNumber, D: Dimension> OutOfCore<'_, A, D> {
     ///
     /// # Errors
     ///
-    /// [`Empty`](ErrorKind::Empty) if there is no element, [`AllNan`](ErrorKind::AllNan) if there is no number.
+    /// [`Empty`](ErrorKind::Empty) if there is no element, [`AllNan`](ErrorKind::AllNan) if there
+    /// is no number.
     pub fn nanargmin(mut self) -> Result<usize> {
         let op = "find the minimum of";
         let context = self.source.context(op);
@@ -150,12 +152,13 @@ impl<A: FloatNumber, D: Dimension> OutOfCore<'_, A, D> {
         all_found(context, arr0(place)).map(Array0::into_scalar)
     }
 
-    /// Returns the index of the greatest number: of the first one in C order if there are several. See
-    /// [`argmin`](OutOfCore::argmin).
+    /// Returns the index of the greatest number: of the first one in C order if there are several.
+    /// See [`argmin`](OutOfCore::argmin).
     ///
     /// # Errors
     ///
-    /// [`Empty`](ErrorKind::Empty) if there is no element, [`AllNan`](ErrorKind::AllNan) if there is no number.
+    /// [`Empty`](ErrorKind::Empty) if there is no element, [`AllNan`](ErrorKind::AllNan) if there
+    /// is no number.
     pub fn nanargmax(mut self) -> Result<usize> {
         let op = "find the maximum of";
         let context = self.source.context(op);
@@ -185,7 +188,8 @@ impl<A: FloatNumber, D: Dimension> OutOfCore<'_, A, D> {
     }
 }
 
-/// Reductions along one axis of the elements that are not NaN, under the same terms as those of all.
+/// Reductions along one axis of the elements that are not NaN, under the same terms as those of
+/// all.
 impl<A: FloatNumber, D: RemoveAxis> OutOfCore<'_, A, D> {
     /// Adds up the elements along an axis that are not NaN. See [`nansum`](OutOfCore::nansum).
     pub fn nansum_axis(self, axis: Axis) -> Result<Array<A::Sum, D::Smaller>> {
@@ -196,7 +200,8 @@ impl<A: FloatNumber, D: RemoveAxis> OutOfCore<'_, A, D> {
         })
     }
 
-    /// Returns the means along an axis of what is not NaN. See [`nanmean`](OutOfCore::nanmean).
+    /// Returns the means along an axis of the elements that are not NaN. See
+    /// [`nanmean`](OutOfCore::nanmean).
     pub fn nanmean_axis(self, axis: Axis) -> Result<Array<A::Mean, D::Smaller>> {
         self.along::<A::NanSumLanes, _>("take the mean of", axis, |counted, _| {
             let (sum, count) = parts(counted);
@@ -239,19 +244,21 @@ impl<A: FloatNumber, D: RemoveAxis> OutOfCore<'_, A, D> {
         })
     }
 
-    /// Returns the standard deviations along an axis of what is not NaN. See [`nanstd`](OutOfCore::nanstd).
+    /// Returns the standard deviations along an axis of what is not NaN. See
+    /// [`nanstd`](OutOfCore::nanstd).
     pub fn nanstd_axis(self, axis: Axis, ddof: usize) -> Result<Array<A::Var, D::Smaller>> {
         self.along::<A::NanMomentLanes, _>("take the standard deviation of", axis, |moments, _| {
             Ok(A::var_of(variance_of_numbers(moments, ddof).sqrt()))
         })
     }
 
-    /// Returns the indices along an axis of the least numbers. See [`nanargmin`](OutOfCore::nanargmin).
+    /// Returns the indices along an axis of the least numbers. See
+    /// [`nanargmin`](OutOfCore::nanargmin).
     ///
     /// # Errors
     ///
-    /// [`Empty`](ErrorKind::Empty) if the axis has no length; [`AllNan`](ErrorKind::AllNan) says which lane has no number, the
-    /// first in C order if there are several.
+    /// [`Empty`](ErrorKind::Empty) if the axis has no length; [`AllNan`](ErrorKind::AllNan) says
+    /// which lane has no number, the first in C order if there are several.
     pub fn nanargmin_axis(self, axis: Axis) -> Result<Array<usize, D::Smaller>> {
         let op = "find the minimum of";
         let context = self.source.context(op);
@@ -262,7 +269,8 @@ impl<A: FloatNumber, D: RemoveAxis> OutOfCore<'_, A, D> {
         all_found(context, places)
     }
 
-    /// Returns the indices along an axis of the greatest numbers. See [`nanargmin_axis`](OutOfCore::nanargmin_axis).
+    /// Returns the indices along an axis of the greatest numbers. See
+    /// [`nanargmin_axis`](OutOfCore::nanargmin_axis).
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
-//! Where an extreme is first in C order, in a file that is in Fortran order.
+//! Finds the first place in C order of an extreme, in a file that is in Fortran order.
 //!
-//! The file's order is not the one that decides between equal elements, so each of them counts. Of those that are
-//! next to each other along the first axis only the first one can be it, and none that is further along this axis than one
-//! that is known already: few are looked at, however many there are.
+//! The order of the file does not decide between equal elements, so each of them counts. Of
+//! neighbours along the first axis only the first one can be the result, and none that lies further
+//! along this axis than one that is already known. So few are looked at, however many there are.
 
 use super::extreme::{End, Extreme};
 use super::lanes::{Lanes, vectorized};
@@ -44,7 +44,7 @@ where
         |_, later| {
             best = match best {
                 Some(best) if !E::keeps(best.value, later.value) => Some(later),
-                // Each keeps the other only where they are the same.
+                // Each keeps the other only if they are the same.
                 Some(best) if E::keeps(later.value, best.value) && later.index < best.index => {
                     Some(later)
                 }
@@ -57,7 +57,7 @@ where
     Ok(best.expect("the array has elements"))
 }
 
-/// The best of some elements, of which the first is at `start` in the file.
+/// The best of some elements, the first of which is at `start` in the file.
 #[inline(always)]
 fn best_of<A: Ordered, E: End, K>(start: usize, elements: &[A], shape: &[usize]) -> Best<A::Key>
 where
@@ -83,7 +83,7 @@ where
     best
 }
 
-/// Looks for elements that are the same as the best one and before it.
+/// Looks for elements that equal the best one and come before it.
 #[inline(always)]
 fn search<A: Ordered>(start: usize, elements: &[A], shape: &[usize], best: &mut Best<A::Key>) {
     let first_axis = shape[0];
@@ -92,7 +92,7 @@ fn search<A: Ordered>(start: usize, elements: &[A], shape: &[usize], best: &mut 
     while at < elements.len() {
         let along = (start + at) % first_axis;
         let end = elements.len().min(at + first_axis - along);
-        // What lies further along the first axis than the best one is behind it.
+        // Elements that lie further along the first axis than the best one come after it.
         let open = (best.index / apart).saturating_add(1).saturating_sub(along);
         let run = &elements[at..end.min(at.saturating_add(open))];
         if let Some(found) = A::first_same(run, best.value) {

@@ -1,12 +1,13 @@
 //! Sums: of floats with their rounding errors, of integers exactly.
 //!
-//! Doubles are added by Knuth's error-free addition: each lane has the plain sum and, beside it, the sum of all that
-//! the additions lost. Both together are as good as a sum in twice the precision: with n additions to a lane the error is
-//! below n^2 2^-106 of the sum of the magnitudes, and a lane never adds more than a few thousand before it is
-//! merged into a [`Twofold`], where each merge costs 2^-104 more. Rounding the result is the only error that is left.
-//! Narrower floats are added as doubles, which have 29 bits to spare: a few thousand additions use 12 of them.
+//! Doubles are added by Knuth's error-free addition: each lane has the plain sum and, beside it,
+//! the sum of all rounding errors. Both together are as good as a sum in twice the precision: with
+//! n additions to a lane the error is below n^2 2^-106 of the sum of the magnitudes, and a lane
+//! never adds more than a few thousand before it is merged into a [`Twofold`], where each merge
+//! costs 2^-104 more. Only the rounding of the result is left as an error. Narrower floats are
+//! added as doubles, which have 29 bits to spare: a few thousand additions use 12 of them.
 //!
-//! An infinity or NaN among the elements makes the errors NaN; the plain sum is then what it is in NumPy.
+//! An infinity or NaN among the elements makes the errors NaN; the plain sum is then that of NumPy.
 
 use super::lanes::{Fold, Lanes, Partial, array, fold, halve};
 use super::scalar::{Real, Scalar};
@@ -14,7 +15,7 @@ use super::twofold::{Twofold, two_sum};
 
 const REALS: usize = super::lanes::WIDTH;
 
-/// A sum of floats, by its parts: the second one is zero where the elements are real.
+/// A sum of floats, by its parts: the second part is zero if the elements are real.
 #[derive(Clone, Copy, Debug)]
 pub struct FloatSum(pub(super) [Twofold; 2]);
 
@@ -44,7 +45,7 @@ impl Total for IntSum {
     }
 }
 
-/// Adds doubles, each lane with what its additions lost.
+/// Adds doubles, each lane with the rounding errors of its additions.
 #[derive(Clone)]
 pub struct Doubles {
     sum: [f64; REALS],
@@ -156,7 +157,7 @@ impl<A: Scalar<Real = f32>> Fold<A> for Singles {
     }
 }
 
-/// An exact sum, or a count. No file has so many elements that it overflows.
+/// An exact sum, or a count. No file has enough elements to overflow it.
 #[derive(Clone, Copy, Debug)]
 pub struct IntSum(pub(super) i128);
 
@@ -284,9 +285,9 @@ macro_rules! wide {
 
 wide! { i64, u64, }
 
-/// Counts what is not zero.
+/// Counts the elements that are not zero.
 ///
-/// `C` is an integer as wide as the element, or as 32 bits where that is less.
+/// `C` is an integer as wide as the element, and at least 32 bits.
 #[derive(Clone)]
 pub struct Nonzeros<C>([C; REALS]);
 

@@ -13,24 +13,28 @@ use crate::shape::Order;
 
 /// Reductions of all elements, read once, in the order of the file.
 ///
-/// What NumPy's functions of the same names return, of the same types (see [`Number`]). The results are the same bit for
-/// bit whatever the memory budget, the number of threads and the processor. With the feature `rayon` all threads of the
-/// current pool work on them.
+/// They return the results of NumPy's functions of the same names, of the same types (see
+/// [`Number`]). The results are the same bit for bit whatever the memory budget, the number of
+/// threads and the processor. With the feature `rayon` all threads of the current pool work on
+/// them.
 ///
 /// # Errors
 ///
-/// All of them: [`Cancelled`](crate::ErrorKind::Cancelled) by the progress callback; [`Truncated`](crate::ErrorKind::Truncated) if
-/// somebody cut the file, [`Io`](crate::ErrorKind::Io).
+/// All of them: [`Cancelled`](crate::ErrorKind::Cancelled) by the progress callback;
+/// [`Truncated`](crate::ErrorKind::Truncated) if somebody cut the file,
+/// [`Io`](crate::ErrorKind::Io).
 impl<A: Number, D: Dimension> OutOfCore<'_, A, D> {
     /// Adds up all elements. The sum of none is zero.
     ///
-    /// Integers are added exactly. Of floats the sum differs from the exact one by at most `2 * EPSILON` times the sum of
-    /// their magnitudes, however many there are, and mostly by no more than the rounding of the result: `f64` is added in
-    /// twice its precision, narrower ones as `f64`. Infinities and NaN give what they give in NumPy.
+    /// Integers are added exactly. A sum of floats differs from the exact one by at most
+    /// `2 * EPSILON` times the sum of their magnitudes, however many there are, and mostly by no
+    /// more than the rounding of the result: `f64` is added in twice its precision, narrower floats
+    /// as `f64`. Infinities and NaN give the same as in NumPy.
     ///
     /// # Errors
     ///
-    /// [`SumOverflow`](crate::ErrorKind::SumOverflow) if the sum of integers does not fit its type, where NumPy's wraps around.
+    /// [`SumOverflow`](crate::ErrorKind::SumOverflow) if the sum of integers does not fit its type
+    /// (NumPy's wraps around).
     pub fn sum(self) -> Result<A::Sum> {
         let op = "sum";
         let context = self.source.context(op);
@@ -41,18 +45,18 @@ impl<A: Number, D: Dimension> OutOfCore<'_, A, D> {
 
     /// Returns the mean of all elements: NaN if there are none.
     ///
-    /// That of integers is their exact sum, rounded and divided.
+    /// The mean of integers is their exact sum, rounded and divided.
     pub fn mean(self) -> Result<A::Mean> {
         let len = self.source.len();
         self.reduce::<A::SumLanes, _>("take the mean of", |partial| Ok(A::mean_of(partial, len)))
     }
 
-    /// Returns the variance of all elements: the sum of their squared distances from the mean, divided by their number less
-    /// `ddof`.
+    /// Returns the variance of all elements: the sum of their squared distances from the mean,
+    /// divided by their number less `ddof`.
     ///
-    /// `ddof` is 0 for the variance of a population and 1 for the estimate from a sample. As in NumPy, the variance of
-    /// none is NaN, and it is infinite, or NaN, if there are no more than `ddof`. Of complex numbers it is the mean of the
-    /// squared absolute distances.
+    /// `ddof` is 0 for the variance of a population and 1 for the estimate from a sample. As in
+    /// NumPy, the variance of no elements is NaN, and that of at most `ddof` elements is infinite
+    /// or NaN. The variance of complex numbers is the mean of the squared absolute distances.
     pub fn var(self, ddof: usize) -> Result<A::Var> {
         let len = self.source.len();
         self.reduce::<A::MomentLanes, _>("take the variance of", |moments| {
@@ -60,7 +64,8 @@ impl<A: Number, D: Dimension> OutOfCore<'_, A, D> {
         })
     }
 
-    /// Returns the standard deviation of all elements: the square root of their [variance](OutOfCore::var).
+    /// Returns the standard deviation of all elements: the square root of their
+    /// [variance](OutOfCore::var).
     pub fn std(self, ddof: usize) -> Result<A::Var> {
         let len = self.source.len();
         self.reduce::<A::MomentLanes, _>("take the standard deviation of", |moments| {
@@ -106,11 +111,11 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
         })
     }
 
-    /// Returns the index of the least element: of the first one in C order if there are several, and of the first NaN if
-    /// there is any, as in NumPy.
+    /// Returns the index of the least element: of the first one in C order if there are several,
+    /// and of the first NaN if there is any, as in NumPy.
     ///
-    /// The index counts in C order, whatever the order of the file; `ndarray::indices` or a division by the lengths of the
-    /// axes makes coordinates of it.
+    /// The index counts in C order, whatever the order of the file; `ndarray::indices` or a
+    /// division by the lengths of the axes turns it into coordinates.
     ///
     /// # Errors
     ///
@@ -134,8 +139,8 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
         })
     }
 
-    /// Returns the index of the greatest element: of the first one in C order if there are several, and of the first NaN if
-    /// there is any, as in NumPy.
+    /// Returns the index of the greatest element: of the first one in C order if there are several,
+    /// and of the first NaN if there is any, as in NumPy.
     ///
     /// See [`argmin`](OutOfCore::argmin).
     ///
@@ -161,7 +166,7 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
         })
     }
 
-    /// Whether the elements are in another order in the file than in C order.
+    /// Whether the elements in the file are not in C order.
     pub(super) fn is_reordered(&self) -> bool {
         let several = self.dim.slice().iter().filter(|len| **len > 1).count() > 1;
         self.source.order() == Order::F && several && self.source.len() > 0

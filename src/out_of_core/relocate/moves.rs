@@ -1,5 +1,5 @@
-//! The moves, of arrays whose dtype and rank are values: what each makes of the shape, and which
-//! bytes go where.
+//! The moves, for arrays whose dtype and rank are values: the new shape of each, and the places of
+//! its bytes.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,37 +13,37 @@ use crate::out_of_core::work::Work;
 use crate::shape::{self, Order};
 use crate::store::{self, Array, ArrayFile, Layout};
 
-/// An array that is to be moved, and what its new file has to be.
+/// An array to move, and the requirements on its new file.
 pub(super) struct Moves<'a> {
     pub(super) part: Part<'a>,
-    /// What its bytes become.
+    /// The byte swap of its elements.
     pub(super) swap: Option<Swap>,
     /// The dtype of the new array.
     pub(super) dtype: DType,
     pub(super) work: Work<'a>,
-    /// Refuses a new file that could not be opened as what is returned.
+    /// Refuses a new file that could not be opened as the type that is returned.
     pub(super) check: fn(Context<'_>, &Array) -> Result<()>,
 }
 
-/// What a move makes.
+/// The new array of a move.
 struct NewArray {
     op: &'static str,
     shape: Vec<usize>,
-    /// The order of its file, unless the options have another.
+    /// The order of the file, unless the options name another.
     order: Order,
-    /// The axis along which the parts follow each other.
+    /// The axis along which the pieces follow each other.
     joined: usize,
-    /// In this array, then in the others.
+    /// The pieces in this array, then those in the others.
     pieces: Vec<Piece>,
 }
 
-/// A part of a new array: a box of a source, its axes in the order of the new one.
+/// A piece of a new array: a box of a source, with its axes in the order of the new array.
 struct Piece {
-    /// Its length along the axis along which the parts follow each other.
+    /// Its length along the joined axis.
     len: usize,
-    /// Where its first byte is among those of the source.
+    /// The offset of its first byte in the source.
     offset: usize,
-    /// How far apart neighbours are in the source, in bytes.
+    /// The distance between neighbours in the source, in bytes.
     strides: Vec<usize>,
 }
 
@@ -182,13 +182,13 @@ impl<'a> Moves<'a> {
         self.make(new, others.collect(), path)
     }
 
-    /// Moves elements and leaves each axis where it is.
+    /// Moves elements and keeps the order of the axes.
     fn same_axes(self, op: &'static str, order: Order, path: &Path) -> Result<ArrayFile> {
         let axes: Vec<_> = (0..self.part.shape.len()).collect();
         self.reorder(op, &axes, order, path)
     }
 
-    /// Makes an array whose axes are these ones of the source.
+    /// Makes an array whose axes are these axes of the source.
     fn reorder(
         self,
         op: &'static str,
@@ -199,7 +199,7 @@ impl<'a> Moves<'a> {
         let pick =
             |values: &[usize]| -> Vec<usize> { axes.iter().map(|&axis| values[axis]).collect() };
         let shape = pick(&self.part.shape);
-        // A 0-d array has no axis but that of its bytes.
+        // The only axis of a 0-d array is that of its bytes.
         let len = *shape.first().unwrap_or(&self.dtype.itemsize());
         let mut of_one = Piece::of(&self.part, len, &self.dtype);
         of_one.strides = pick(&of_one.strides);
@@ -249,8 +249,7 @@ impl<'a> Moves<'a> {
 }
 
 impl Piece {
-    /// All of a part of an array, which has so many indices along the axis along which pieces
-    /// follow each other.
+    /// A whole part of an array as a piece, with `len` indices along the joined axis.
     fn of(part: &Part<'_>, len: usize, dtype: &DType) -> Piece {
         let itemsize = dtype.itemsize();
         let strides = part.strides();
@@ -262,7 +261,7 @@ impl Piece {
     }
 }
 
-/// What brings the elements of a file into the byte order of `dtype`.
+/// The swap of a file's elements to the byte order of `dtype`.
 pub(super) fn swap(file: &ArrayFile, op: &'static str, dtype: &DType) -> Result<Option<Swap>> {
     let found = &file.array.dtype;
     Swap::between(found, dtype).map_err(|()| store::dtype_mismatch(file.context(op), dtype, found))
