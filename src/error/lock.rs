@@ -6,6 +6,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockHolder {
+    /// A store that this very thread opened, and would have waited for.
+    ThisThread,
     /// Another store in this very process: drop or close it first.
     ThisProcess,
     /// The process with this id.
@@ -17,6 +19,7 @@ pub enum LockHolder {
 impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            LockHolder::ThisThread => f.write_str("a store that this very thread opened"),
             LockHolder::ThisProcess => f.write_str("another store in this very process"),
             LockHolder::Process(id) => write!(f, "process {id}"),
             LockHolder::Unknown => f.write_str("somebody"),

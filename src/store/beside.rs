@@ -487,7 +487,7 @@ impl ArrayFile {
         let new = match self.locked {
             true => match claims.claim_more(&self.array, new, tail)? {
                 Ok(new) => new,
-                Err(refused) => return Err(claims.refusal(refused)),
+                Err(refused) => return Err(claims.refusal(refused, false)),
             },
             false => new,
         };

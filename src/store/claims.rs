@@ -31,6 +31,15 @@ pub(super) struct Refused {
     array: Option<Array>,
 }
 
+impl Refused {
+    /// Whether this thread would wait for a claim that it has itself, for ever.
+    fn is_own(&self, file: &File, patience: Patience) -> bool {
+        let other = self.other.as_ref();
+        matches!(patience, Patience::Forever)
+            && other.is_some_and(|other| sys::claims_some(file, &other.range))
+    }
+}
+
 /// An open file whose structure is locked, and what it is opened for.
 pub(super) struct Claims<'a> {
     pub(super) context: Context<'a>,
@@ -93,8 +102,9 @@ impl Claims<'_> {
                 Ok(array) => return Ok(array),
                 Err(refused) => refused,
             };
-            let Some(pause) = pauses.next() else {
-                return Err(self.refusal(refused));
+            let is_own = refused.is_own(self.file, patience);
+            let Some(pause) = pauses.next().filter(|_| !is_own) else {
+                return Err(self.refusal(refused, is_own));
             };
             turn.wait();
             std::thread::sleep(pause);
@@ -351,7 +361,7 @@ impl Claims<'_> {
     }
 
     /// Says who is in the way.
-    pub(super) fn refusal(&self, refused: Refused) -> Error {
+    pub(super) fn refusal(&self, refused: Refused, is_own: bool) -> Error {
         let Refused { other, array } = refused;
         let Some(other) = other else {
             let (holder, hold) = (LockHolder::Unknown, LockHold::Waiting);
@@ -363,7 +373,10 @@ impl Claims<'_> {
                 remedy: lock_remedy(holder, hold),
             });
         };
-        let holder = ranges::holder(self.file, &other);
+        let holder = match is_own {
+            true => LockHolder::ThisThread,
+            false => ranges::holder(self.file, &other),
+        };
         let hold = match other.claim {
             _ if other.range.contains(&SENTINEL) && other.range.start == SENTINEL => {
                 LockHold::Shares
@@ -387,6 +400,16 @@ impl Claims<'_> {
     }
 }
 
+/// The bytes that stand for what an opener has claimed. They do not change while it is open.
+pub(super) fn claimed(opened: Opened, array: &Array) -> Option<Range<u64>> {
+    match opened {
+        Opened::Read | Opened::Rows => Some(array.extent()),
+        Opened::Append => Some(TURN..SENTINEL),
+        Opened::Shared | Opened::SharedRead => Some(SHARED),
+        Opened::Alone | Opened::Watch => None,
+    }
+}
+
 /// Makes sure that nobody writes to a file while it is replaced and others read it: as a reader of
 /// all rows, for as long as the file is open.
 pub(super) fn keep_unwritten(context: Context<'_>, file: &File, patience: Patience) -> Result<()> {
@@ -406,9 +429,11 @@ pub(super) fn keep_unwritten(context: Context<'_>, file: &File, patience: Patien
             },
         };
         claims.release();
-        let Some(pause) = pauses.next() else {
-            let other = Some(other);
-            return Err(claims.refusal(Refused { other, array: None }));
+        let other = Some(other);
+        let refused = Refused { other, array: None };
+        let is_own = refused.is_own(file, patience);
+        let Some(pause) = pauses.next().filter(|_| !is_own) else {
+            return Err(claims.refusal(refused, is_own));
         };
         std::thread::sleep(pause);
     }

@@ -43,6 +43,7 @@ impl ArrayFile {
             // Rows before the file: whoever gets the file in between, to be alone, finds that they
             // are read.
             claims::keep_to_read(self.file(), &self.extent());
+            self.file.note_claim(self.extent());
             let shared = self.file.share(Patience::Until(Instant::now() + BETWEEN));
             if !shared.map_err(|error| self.context(op).step("lock").io(error))? {
                 let held = NotLocked::Held(LockHolder::Unknown, LockHold::Exclusive);

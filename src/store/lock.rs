@@ -73,6 +73,9 @@ pub(super) fn refusal(
 /// forever.
 pub(super) fn lock_remedy(holder: LockHolder, hold: LockHold) -> &'static str {
     match (holder, hold) {
+        (LockHolder::ThisThread, _) => {
+            "drop or close that store first; if another thread does, give the wait a limit with `LockPolicy::WaitAtMost`"
+        }
         (LockHolder::ThisProcess, _) => "drop or close that store first",
         (_, LockHold::Lease) => "it was asked to give it back: wait for that with `Options::lock`",
         (_, _) => "close that store, or wait with `Options::lock`",

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::array::check_length;
-use super::claims::Claims;
+use super::claims::{Claims, claimed};
 use super::describe::read_header;
 use super::file::ArrayFile;
 use super::lock::{absolute, lock};
@@ -59,6 +59,9 @@ pub(crate) fn open(
         claims.check_support(&path)?;
     }
     let array = claims.take(patience, read)?;
+    if let (Some(claimed), Some(_)) = (claimed(opened, &array), patience) {
+        file.note_claim(claimed);
+    }
     let may_cut = matches!(opened, Opened::Alone | Opened::Append) && options.lock.is_some();
     if may_cut && sys::has_reserve(file.file(), &metadata) {
         // Left by a writer that died: the claim says so. Nobody misses them if this fails.

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::directory::Directory;
 use super::file::{self, FileId};
 use super::fork::Maker;
+use super::held::{self, Held};
 use super::ranges;
 use super::turn::Turn;
 use crate::error::{LockHold, LockHolder};
@@ -27,6 +29,11 @@ pub enum LockPolicy {
     #[default]
     Fail,
     /// Wait until the lock is free.
+    ///
+    /// If it is held by a store that this very thread opened, and that is open still, the wait
+    /// would have no end: that is [`ErrorKind::Locked`](crate::ErrorKind::Locked) by
+    /// [`LockHolder::ThisThread`] at once. Nobody can tell whether the store was sent to another
+    /// thread, which is about to close it: for that, wait with a limit.
     Wait,
     /// Wait at most this long, then fail with [`ErrorKind::Locked`](crate::ErrorKind::Locked).
     WaitAtMost(Duration),
@@ -74,15 +81,15 @@ pub(crate) enum NotLocked {
 /// description, so closing alone would leave the lock to the child.
 #[derive(Debug)]
 pub(crate) struct LockedFile {
-    file: File,
+    held: Arc<Held>,
     locked: AtomicBool,
     opener: Maker,
 }
 
 impl LockedFile {
-    fn new(file: File, locked: bool) -> LockedFile {
+    fn new(held: Arc<Held>, locked: bool) -> LockedFile {
         LockedFile {
-            file,
+            held,
             locked: AtomicBool::new(locked),
             opener: Maker::this(),
         }
@@ -128,7 +135,7 @@ impl LockedFile {
                 // Report "not a regular file" before "locked".
                 special(path).map_or(refused, NotLocked::Special)
             })?;
-            let metadata = regular(&file.file)?;
+            let metadata = regular(file.file())?;
             let current = passing && file::names_of(&metadata) > 0
                 || file::names(path, FileId::of(&metadata)).map_err(NotLocked::Io)?;
             if current {
@@ -198,6 +205,10 @@ impl LockedFile {
                     Err(None) => {}
                 }
             }
+            if matches!(patience, Patience::Forever) && held::locks_out(&file, exclusive) {
+                let (_, hold) = holder(&file);
+                return Err(NotLocked::Held(LockHolder::ThisThread, hold));
+            }
             // `flock` can neither wait with a limit nor give way, so this asks again at growing
             // intervals.
             let Some(pause) = pauses.next() else {
@@ -212,22 +223,29 @@ impl LockedFile {
             std::thread::sleep(pause);
         }
         drop(turn);
-        Ok(LockedFile::new(file, true))
+        Ok(LockedFile::new(Held::locked(file, exclusive), true))
     }
 
     /// Locks an open file exclusively, if nothing stands in the way.
     pub(crate) fn lock_if_possible(file: File) -> LockedFile {
-        let locked = fs2::FileExt::try_lock_exclusive(&file).is_ok();
-        LockedFile::new(file, locked)
+        match fs2::FileExt::try_lock_exclusive(&file) {
+            Ok(()) => LockedFile::new(Held::locked(file, true), true),
+            Err(_) => LockedFile::unlocked(file),
+        }
     }
 
     /// A file without a lock, which the caller promises that nobody else touches.
     pub(crate) fn unlocked(file: File) -> LockedFile {
-        LockedFile::new(file, false)
+        LockedFile::new(Held::unlocked(file), false)
     }
 
     pub(crate) fn file(&self) -> &File {
-        &self.file
+        &self.held.file
+    }
+
+    /// Notes which bytes are claimed, so that its thread does not wait for them.
+    pub(crate) fn note_claim(&self, bytes: std::ops::Range<u64>) {
+        self.held.note_claim(bytes);
     }
 
     /// Makes the exclusive lock a shared one. False if somebody else had the file for longer than
@@ -235,8 +253,11 @@ impl LockedFile {
     pub(crate) fn share(&self, patience: Patience) -> io::Result<bool> {
         let mut pauses = Pauses::new(patience);
         loop {
-            match super::retry::retry(|| fs2::FileExt::try_lock_shared(&self.file)) {
-                Ok(()) => return Ok(true),
+            match super::retry::retry(|| fs2::FileExt::try_lock_shared(self.file())) {
+                Ok(()) => {
+                    self.held.set_exclusive(false);
+                    return Ok(true);
+                }
                 Err(error) => match refusal(error) {
                     None => {}
                     Some(NotLocked::Unsupported(error) | NotLocked::Io(error)) => {
@@ -255,7 +276,7 @@ impl LockedFile {
     /// Leaves the lock and the claims to a copy of the descriptor: they end with the last
     /// descriptor and the last map.
     pub(crate) fn hand_over(&self) -> io::Result<File> {
-        let file = self.file.try_clone()?;
+        let file = self.file().try_clone()?;
         // Unlocking would free the file under a map that somebody makes of the copy.
         self.locked.store(false, Relaxed);
         Ok(file)
@@ -271,8 +292,8 @@ impl LockedFile {
     pub(crate) fn release(&self) {
         if self.locked.swap(false, Relaxed) && self.is_ours() {
             // Closing the file releases the lock as well, unless a forked child has the file open.
-            let _ = ranges::release(&self.file, &(0..ranges::SENTINEL + 1));
-            let _ = fs2::FileExt::unlock(&self.file);
+            let _ = ranges::release(self.file(), &(0..ranges::SENTINEL + 1));
+            let _ = fs2::FileExt::unlock(self.file());
         }
     }
 }

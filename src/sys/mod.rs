@@ -23,6 +23,7 @@ mod guard;
 #[cfg(not(target_os = "linux"))]
 #[path = "no_guard.rs"]
 mod guard;
+mod held;
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 mod linux;
@@ -54,6 +55,7 @@ pub(crate) use file::{
 #[cfg(feature = "npz")]
 pub(crate) use fork::Maker;
 pub(crate) use guard::Guard;
+pub(crate) use held::claims_some;
 pub use lock::LockPolicy;
 pub(crate) use lock::{LockedFile, NotLocked, Patience, Pauses};
 pub(crate) use memory::{available_memory, outgrows_cache, zeroed_vec};

@@ -41,6 +41,8 @@ mod moves;
 mod nan;
 #[cfg(feature = "npz")]
 mod npz;
+#[cfg(target_os = "linux")]
+mod own_lock;
 #[cfg(unix)]
 mod parties;
 mod parts;
