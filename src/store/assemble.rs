@@ -386,6 +386,15 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
     /// - [`Locked`](ErrorKind::Locked) if somebody else has the file open for long,
     ///   [`Moved`](ErrorKind::Moved), [`Io`](ErrorKind::Io).
     pub fn finish(self) -> Result<()> {
+        self.give_name()?;
+        // Nobody else comes by who would remove them.
+        if let Ok(metadata) = self.file.metadata() {
+            sys::clear_drafts(&self.draft, &metadata);
+        }
+        Ok(())
+    }
+
+    fn give_name(&self) -> Result<()> {
         let drafted = Context::new(&self.draft, OP);
         let patience = LockPolicy::WaitAtMost(FINISHING).into();
         let opened = LockedFile::open(&self.draft, true, true, Some(patience));
@@ -398,7 +407,7 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
         };
         let Some(file) = file else {
             return match self.is_finished()? {
-                true => Ok(()),
+                true => self.secure_name(),
                 false => Err(drafted.fail(ErrorKind::Moved)),
             };
         };
@@ -413,7 +422,21 @@ impl<A: Element, D: Dimension> Assembly<A, D> {
             .and_then(|()| sys::sync_all(file.file()))
             .map_err(|error| drafted.io(error))?;
         let context = Context::new(&self.path, OP);
+        if self.is_finished()? {
+            // Without a rename that replaces nothing the file has both names for a moment, and
+            // whoever was about to take one away was killed.
+            let removed = std::fs::remove_file(&self.draft);
+            removed.map_err(|error| drafted.io(error))?;
+            return self.secure_name();
+        }
         Place::find(context, Existing::Refuse)?.name_new(&self.draft)
+    }
+
+    /// Makes sure of a name that somebody else gave the array, and that the disk need not have.
+    fn secure_name(&self) -> Result<()> {
+        let synced = sys::sync_name(&self.path, &self.file);
+        let context = Context::new(&self.path, OP).step("sync the directory of");
+        synced.map_err(|error| context.io(error))
     }
 }
 

@@ -31,7 +31,7 @@
 //! stays.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -240,6 +240,25 @@ fn is_ours(name: &OsStr, entry: &Entry) -> bool {
     };
     let is_named = || numbers().is_some_and(|named: [u64; 2]| named.contains(&entry.id.number()));
     entry.special.is_none() && (rest.is_empty() || is_named())
+}
+
+/// Removes the drafts that dead processes of the owner of `made` left for the file `path`. If this
+/// fails, they stay, which does no harm.
+pub(crate) fn clear_drafts(path: &Path, made: &Metadata) {
+    let Ok((directory, name)) = Directory::find_here(path) else {
+        return;
+    };
+    let room = |number| room_name(&name, number);
+    let is_taken = |number| {
+        directory
+            .look(&room(number))
+            .is_ok_and(|found| found.is_some())
+    };
+    // One number below these may have become free.
+    let taken = (0..MAX_DRAFTS).take_while(|&number| is_taken(number) || is_taken(number + 1));
+    for number in taken.collect::<Vec<_>>() {
+        let _ = clear(&directory, &room(number), owner_of(made));
+    }
 }
 
 /// Removes the room of this name, with the draft in it, if it belongs to `owner` and no process

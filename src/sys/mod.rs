@@ -47,7 +47,7 @@ pub(crate) use attributes::{Heir, preserve_attributes};
 pub(crate) use cache::{drop_cached, is_cached, is_hole, prefetch, read_cached};
 pub(crate) use copy::{clone_file, copy_range, data_ranges};
 pub(crate) use directory::Directory;
-pub(crate) use draft::{Draft, Unpublished, sync_name};
+pub(crate) use draft::{Draft, Unpublished, clear_drafts, sync_name};
 pub(crate) use file::{
     FileId, MAX_ROUNDS, absolute, kind_of_special, names, names_of, open as open_file, read_at,
     reopened, restless, write_all_at,

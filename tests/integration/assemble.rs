@@ -11,7 +11,7 @@ use ndarray::prelude::*;
 use ndstore::{Assembly, ErrorKind, Options, Order, Store};
 use tempfile::TempDir;
 
-use super::support::{Why, program};
+use super::support::{Why, assert_no_drafts, program, set_mode};
 
 /// Where a process finds the array that it is to fill.
 const PATH: &str = "NDSTORE_TEST_ASSEMBLY";
@@ -271,6 +271,39 @@ fn a_file_that_is_cut_moved_or_deleted_meanwhile_is_an_error() {
     assert!(matches!(assembly.next_slab().why(), Some(ErrorKind::Moved)));
     assert!(matches!(assembly.finish().why(), Some(ErrorKind::Moved)));
     assert!(!path.exists());
+}
+
+#[test]
+fn an_array_that_has_both_names_loses_the_first() {
+    let (_dir, path) = place();
+    let mut assembly = assemble(&path);
+    fill(&mut assembly, 1, Duration::ZERO);
+    // As if it was killed in the middle, where no rename replaces nothing.
+    let file = File::options().write(true).open(draft(&path)).unwrap();
+    file.set_len(4096 + (ROWS * 3 * 8) as u64).unwrap();
+    fs::hard_link(draft(&path), &path).unwrap();
+    let mut late = assemble(&path);
+    assert!(late.next_slab().unwrap().is_none());
+    late.finish().unwrap();
+    assembly.finish().unwrap();
+    check(&path);
+}
+
+#[test]
+fn who_finishes_removes_what_dead_processes_left() {
+    let (dir, path) = place();
+    let mut assembly = assemble(&path);
+    // The rooms of two that were killed before the draft had its name.
+    let rooms = [1, 2].map(|number| dir.path().join(format!(".a.npy.part.ndstore-{number}")));
+    for room in &rooms {
+        fs::create_dir(room).unwrap();
+        set_mode(room, 0o700);
+        fs::write(room.join("ndstore-draft"), "half").unwrap();
+    }
+    fill(&mut assembly, 1, Duration::ZERO);
+    assembly.finish().unwrap();
+    assert_no_drafts(dir.path());
+    check(&path);
 }
 
 #[test]
