@@ -11,10 +11,12 @@ use std::path::PathBuf;
 use ndarray::{Array2, Ix2, concatenate};
 use ndstore::{AnyStore, Mapped, Options, ReadOnly, Store};
 
+use crate::assembly;
 use crate::mapped::mapped;
 use crate::model::{Image, OWN};
 use crate::numpy::Numpy;
-use crate::script::{State, TARGET, elements, rows_shape, slowest};
+use crate::script::{Expected, State, TARGET, elements, rows_shape, slowest};
+use crate::subject;
 use crate::toy::Flaw;
 
 /// What drafts have in their names.
@@ -101,7 +103,7 @@ impl Checker {
         // From here on the directory is another one.
         self.current = None;
         Ok(loaded.and_then(|loaded| {
-            self.go_on()?;
+            self.go_on(image)?;
             Ok(if loaded { Seen::ByNumpy } else { Seen::New })
         }))
     }
@@ -155,8 +157,21 @@ impl Checker {
     }
 
     fn read(&self, image: &Image, allowed: &[State]) -> Result<(), Violation> {
+        let draft = image.files.get(assembly::DRAFT);
+        let draft = draft.map(|draft| assembly::marked(&draft.bytes));
+        let marked = match draft.transpose() {
+            Ok(marked) => marked,
+            Err(how) => return violation("a slab that is done is lost", how),
+        };
         let Some(content) = image.files.get(TARGET) else {
-            return match allowed.iter().any(Option::is_none) {
+            let fits = |state: &State| match state {
+                None => true,
+                Some(Expected { making, .. }) => making.is_some_and(|making| {
+                    let mut done = (0..making.marked).filter(|&slab| Some(slab) != making.doubtful);
+                    done.all(|slab| marked.as_ref().is_some_and(|marked| marked.contains(&slab)))
+                }),
+            };
+            return match allowed.iter().any(fits) {
                 true => Ok(()),
                 false => violation("the file is gone", "it was acknowledged"),
             };
@@ -205,8 +220,18 @@ impl Checker {
     }
 
     /// Goes on with the file as its user would.
-    fn go_on(&self) -> Result<(), Violation> {
+    fn go_on(&self, image: &Image) -> Result<(), Violation> {
         let target = self.target();
+        let mut names = image.files.keys().chain(&image.directories);
+        if names.any(|name| assembly::is_of_draft(name)) {
+            let assembled = subject::assemble(&target, || ());
+            let whole = || Ok::<_, ndstore::Error>(open(&target)?.view() == assembly::array());
+            match assembled.and_then(|()| whole()) {
+                Ok(true) => {}
+                Ok(false) => return violation("it is assembled wrongly", "other elements"),
+                Err(error) => return violation("it cannot be assembled", error),
+            }
+        }
         if target.exists()
             && let Err(error) = self.append()
         {

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use ndarray::{Ix2, s};
 use ndstore::{AnyStore, ErrorKind, ReadOnly};
 
+use crate::assembly;
 use crate::disk::{ACK, FOUND};
 use crate::log::Op;
 use crate::oracle::Oracle;
@@ -148,12 +149,23 @@ fn left(lives: &[Past], scripts: &[Script]) -> Vec<State> {
 
 /// Whether `path` has this state.
 fn is_at(path: &Path, state: &State) -> bool {
+    let draft = std::fs::read(assembly::draft(path)).ok();
+    let marked = draft.map_or(Ok(0), |draft| {
+        assembly::marked(&draft).map(|marked| marked.len())
+    });
     match (AnyStore::open(path), state) {
+        (
+            Err(error),
+            Some(Expected {
+                making: Some(making),
+                ..
+            }),
+        ) => matches!(error.kind(), ErrorKind::NotFound { .. }) && marked == Ok(making.marked),
         (Ok(store), Some(expected)) => store.downcast::<u64, Ix2, ReadOnly>().is_ok_and(|store| {
             let found = store.read(s![.., ..]);
             found.is_ok_and(|found| expected.matches(found.view(), store.order()))
         }),
-        (Err(error), None) => matches!(error.kind(), ErrorKind::NotFound { .. }),
+        (Err(error), None) => matches!(error.kind(), ErrorKind::NotFound { .. }) && marked == Ok(0),
         _ => false,
     }
 }

@@ -1,5 +1,6 @@
 //! Cuts the power under ndstore at every moment, and checks what is left. See README.md.
 
+mod assembly;
 mod check;
 mod child;
 mod disk;

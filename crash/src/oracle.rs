@@ -48,7 +48,12 @@ impl<'a> Oracle<'a> {
     fn enter(&mut self, found: usize) {
         self.left = std::mem::take(&mut self.allowed);
         let script = self.scripts.next().expect("a script for each life");
-        self.chain = script.chain(self.left[found].clone());
+        let state = self.left[found].as_ref();
+        // The first of them is what was acknowledged.
+        self.chain = script.chain(match found {
+            0 => state.cloned(),
+            _ => state.map(Expected::unacknowledged),
+        });
         self.acked = 0;
     }
 

@@ -97,7 +97,7 @@ pub(crate) fn deaths(
     checker: &mut Checker,
 ) -> io::Result<Outcome> {
     let successors = match flaw {
-        None => workloads::successors(),
+        None => workloads::successors(first),
         Some(_) => workloads::toy_successors(),
     };
     let foreign = [Foreign::Nothing, Foreign::Sync, Foreign::FailedSync];
@@ -124,9 +124,9 @@ pub(crate) fn deaths(
 /// Random lives, each of which but the last is killed, if it lives as long.
 pub(crate) fn random(seed: u64, how: How, checker: &mut Checker) -> io::Result<Outcome> {
     let mut rng = Rng::new(seed);
-    let successors = workloads::successors();
-    let first = workloads::random(seed).name;
-    let mut lives = vec![(first.as_str(), kill(&mut rng, 30))];
+    let first = workloads::random(seed);
+    let successors = workloads::successors(&first);
+    let mut lives = vec![(first.name.as_str(), kill(&mut rng, 30))];
     for _ in 0..1 + rng.below(3) {
         let successor = &successors[rng.below(successors.len())];
         lives.push((&successor.name, kill(&mut rng, 10)));

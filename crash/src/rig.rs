@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
+use crate::assembly;
 use crate::child::{FINISHED, POISONED, Past, REFUSED};
 use crate::disk::{Disk, Fault, Kind};
 use crate::fs::Mounted;
@@ -134,7 +135,8 @@ fn interfere(mounted: &Mounted, path: &Path, foreign: Foreign) -> io::Result<()>
         Foreign::Sync => None,
         Foreign::FailedSync => Some(Fault::Nth { kind, n: 1 }),
     });
-    match File::open(path) {
+    let draft = assembly::draft(path);
+    match File::open(if draft.exists() { &draft } else { path }) {
         // What it is told is nobody else's business.
         Ok(file) => drop(file.sync_all()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -5,6 +5,7 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 use ndstore::Order;
 
+use crate::assembly;
 use crate::disk::Abilities;
 use crate::log::Attributes;
 
@@ -41,6 +42,8 @@ pub(crate) enum Step {
     Resize(usize, usize),
     /// To the shape that it has.
     ResizeToItself,
+    /// The array of `assembly`: slab by slab, going on with what is there, then named.
+    Assemble,
     /// Opens the file for writing, which is closed first if it was open.
     Open,
 }
@@ -92,6 +95,17 @@ pub(crate) struct Expected {
     order: Order,
     /// Where it matters.
     pub(crate) attributes: Option<Attributes>,
+    /// There while the array has no name yet.
+    pub(crate) making: Option<Making>,
+}
+
+/// How far an array is that has no name yet. Whoever is alone fills its slabs in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Making {
+    /// So many slabs are marked.
+    pub(crate) marked: usize,
+    /// This one of them was seen, and never acknowledged as done: the disk need not have its mark.
+    pub(crate) doubtful: Option<usize>,
 }
 
 /// The state that may be found; `None` is no file.
@@ -137,6 +151,20 @@ impl Expected {
             seen: true,
             order,
             attributes,
+            making: None,
+        }
+    }
+
+    /// What the next process finds where the last step was done, and nobody was told: the mark of a slab may be seen, and not
+    /// be on the disk.
+    pub(crate) fn unacknowledged(&self) -> Expected {
+        let making = self.making.map(|making| Making {
+            doubtful: Some(making.marked - 1),
+            ..making
+        });
+        Expected {
+            making,
+            ..self.clone()
         }
     }
 
@@ -176,7 +204,8 @@ impl Expected {
 
     /// Whether this is what was found.
     pub(crate) fn matches(&self, found: ArrayView2<'_, u64>, order: Order) -> bool {
-        found.shape() == self.sure.shape()
+        self.making.is_none()
+            && found.shape() == self.sure.shape()
             && order == self.order
             && found.indexed_iter().all(|(place, found)| {
                 let mut arrays = self.loose.iter().chain([&self.sure]);
@@ -293,6 +322,26 @@ impl Script {
                 written.seen = true;
                 states.push(Some(written));
                 made(newest)
+            }
+            Step::Assemble => {
+                let whole = assembly::array();
+                let (marked, doubtful) = match &old {
+                    Some(Expected {
+                        making: Some(found),
+                        ..
+                    }) => (found.marked, found.doubtful),
+                    Some(_) => (assembly::SLABS, None),
+                    None => (0, None),
+                };
+                for now in marked + 1..=assembly::SLABS {
+                    let making = Some(Making {
+                        marked: now,
+                        doubtful,
+                    });
+                    let whole = made(whole.clone());
+                    states.push(Some(Expected { making, ..whole }));
+                }
+                made(whole)
             }
             Step::Truncate(rows) => array().map(|old| rows_of(old, &(0..rows.min(len(old))))),
             Step::ResizeToItself => array().clone(),

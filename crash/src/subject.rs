@@ -4,8 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Ix2, s};
-use ndstore::{Mapped, Options, Order, write_npy};
+use ndstore::{Mapped, Options, Order, Store, write_npy};
 
+use crate::assembly;
 use crate::foreign;
 use crate::mapped::mapped;
 use crate::script::{Script, Step, elements, rows_shape, slowest};
@@ -134,6 +135,10 @@ impl<'a> Subject<'a> {
                 self.reopen(&options)?;
                 return Ok(());
             }
+            Step::Assemble => {
+                self.store = None;
+                assemble(&self.path, &mut acknowledge)?;
+            }
             Step::Truncate(rows) => {
                 let store = self.opened();
                 let len = store.view().len_of(slowest(order));
@@ -160,6 +165,19 @@ impl<'a> Subject<'a> {
         self.store = Some(mapped(options.open_rw(&self.path)?));
         Ok(())
     }
+}
+
+/// Fills the slabs that are missing, each of which is acknowledged, and gives the array its name.
+pub(crate) fn assemble(path: &Path, mut acknowledge: impl FnMut()) -> ndstore::Result<()> {
+    let array = assembly::array();
+    let mut assembly = Store::<u64, _>::assemble(path, assembly::SHAPE, assembly::SLAB)?;
+    while let Some(mut slab) = assembly.next_slab()? {
+        let rows = slab.rows();
+        slab.write_all(&array.slice(s![rows, ..]))?;
+        slab.done()?;
+        acknowledge();
+    }
+    assembly.finish()
 }
 
 /// The same elements, laid out in this order.

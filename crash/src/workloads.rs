@@ -111,6 +111,11 @@ pub(crate) fn short() -> Vec<Script> {
                 Flush,
             ],
         ),
+        script(ASSEMBLE, vec![Assemble]),
+        Script {
+            abilities: UNABLE,
+            ..script("assemble, no fallocate", vec![Assemble, Assemble])
+        },
         script(
             "append, no room in the header",
             vec![Foreign(9, 100), Append(1), Append(2)],
@@ -296,9 +301,14 @@ pub(crate) fn toy() -> Script {
     script("toy", steps)
 }
 
+const ASSEMBLE: &str = "assemble";
+
 /// The scripts of a process that takes over a file that another process left.
-pub(crate) fn successors() -> Vec<Script> {
+pub(crate) fn successors(first: &Script) -> Vec<Script> {
     use Step::*;
+    if matches!(first.steps[0], Assemble) {
+        return vec![script(ASSEMBLE, vec![Assemble])];
+    }
     vec![
         script("then flush", vec![Open, Flush, Fill, Flush]),
         script("then fill", vec![Open, Fill, Flush, Append(1)]),
@@ -362,7 +372,7 @@ pub(crate) fn find(name: &str) -> Option<Script> {
         None => long()
             .into_iter()
             .chain([toy()])
-            .chain(successors())
+            .chain(successors(&toy()))
             .chain(toy_successors())
             .find(|script| script.name == name),
     }
