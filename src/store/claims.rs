@@ -95,7 +95,17 @@ impl Claims<'_> {
         let Some(patience) = patience else {
             return self.asked_for(read()?);
         };
-        let mut turn = Turn::of_rows(self.file, self.opened == Opened::Rows);
+        let keeps_readers_out = matches!(
+            self.opened,
+            Opened::Rows | Opened::Append | Opened::Shared | Opened::SharedRead
+        );
+        let mut turn = Turn::of_rows(self.file, keeps_readers_out);
+        match self.opened {
+            Opened::Append => turn.want(TURN..SENTINEL),
+            Opened::Shared | Opened::SharedRead => turn.want(0..SENTINEL),
+            // The header tells where the rows are.
+            _ => {}
+        }
         let mut pauses = Pauses::new(patience);
         loop {
             let refused = match self.claim(&read, &mut turn)? {
@@ -121,8 +131,8 @@ impl Claims<'_> {
             Opened::Alone => self.be_alone(read),
             Opened::Watch => read().and_then(|array| Ok(Ok(self.clip(array)?))),
             Opened::Read | Opened::Rows => self.claim_rows(read, turn),
-            Opened::Append => self.claim_tail(read),
-            Opened::Shared | Opened::SharedRead => self.share(read),
+            Opened::Append => self.claim_tail(read, turn),
+            Opened::Shared | Opened::SharedRead => self.share(read, turn),
         };
         if !matches!(claimed, Ok(Ok(_))) {
             self.release();
@@ -226,6 +236,7 @@ impl Claims<'_> {
     fn claim_tail(
         &self,
         read: impl Fn() -> Result<Array>,
+        turn: &Turn<'_>,
     ) -> Result<std::result::Result<Array, Refused>> {
         // Before the header is read: nobody publishes from here on.
         if let Some(other) = self.claim_bytes(Claim::Write, TURN..SENTINEL)? {
@@ -243,19 +254,14 @@ impl Claims<'_> {
                 array,
             }));
         }
-        Ok(match self.shared_in_the_way()? {
-            None => Ok(array),
-            Some(other) => Err(Refused {
-                other: Some(other),
-                array: None,
-            }),
-        })
+        self.check_others(array, turn)
     }
 
     /// Claims what shared readers and writers do. They make way for everybody who claims rows.
     fn share(
         &self,
         read: impl Fn() -> Result<Array>,
+        turn: &Turn<'_>,
     ) -> Result<std::result::Result<Array, Refused>> {
         if let Some(other) = self.claim_bytes(Claim::Read, SHARED)? {
             return Ok(Err(Refused {
@@ -269,6 +275,12 @@ impl Claims<'_> {
             return Ok(Err(Refused {
                 other: Some(other),
                 array,
+            }));
+        }
+        if !turn.has_come() {
+            return Ok(Err(Refused {
+                other: None,
+                array: None,
             }));
         }
         read().map(Ok)

@@ -777,6 +777,8 @@ fn wait_among(others: &[(&str, Range<usize>)], wanted: (&str, Range<usize>)) -> 
         let options = Options::new().lock(policy);
         Ok(match way {
             "write" => Box::new(options.open_rows::<f64, Ix1>(&path, rows)?),
+            "append" => Box::new(options.open_append::<f64, Ix1>(&path)?),
+            "share" => Box::new(options.open_shared::<f64, Ix1>(&path)?),
             _ => Box::new(options.open_rows_read::<f64, Ix1>(&path, rows)?),
         })
     };
@@ -815,4 +817,22 @@ fn who_waits_for_rows_gets_them_however_many_others_come_and_go() {
         waited < Duration::from_secs(5),
         "a reader waited {waited:?}"
     );
+    let sharing = [(); 5].map(|()| ("share", 0..4));
+    let appenders = [(); 3].map(|()| ("append", 0..4));
+    for (others, way) in [
+        (&readers[..], "share"),
+        (&writers[..], "share"),
+        (&sharing[..], "read"),
+        (&sharing[..], "write"),
+        (&sharing[..], "append"),
+        (&appenders[..], "append"),
+        (&appenders[..], "share"),
+    ] {
+        let waited = wait_among(others, (way, 1..2));
+        let among = others[0].0;
+        assert!(
+            waited < Duration::from_secs(5),
+            "to {way} among those that {among} took {waited:?}"
+        );
+    }
 }
