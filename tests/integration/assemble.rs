@@ -12,6 +12,7 @@ use ndstore::{Assembly, ErrorKind, Options, Order, Store};
 use tempfile::TempDir;
 
 use super::support::{Why, assert_no_drafts, program, set_mode};
+use super::workload::Random;
 
 /// Where a process finds the array that it is to fill.
 const PATH: &str = "NDSTORE_TEST_ASSEMBLY";
@@ -333,8 +334,12 @@ fn filler() {
 }
 
 fn start_filler(path: &Path) -> Child {
+    start("assemble::filler", path)
+}
+
+fn start(what: &str, path: &Path) -> Child {
     Command::new(program())
-        .args(["assemble::filler", "--exact", "--ignored"])
+        .args([what, "--exact", "--ignored"])
         .env(PATH, path)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -365,4 +370,75 @@ fn a_run_that_is_killed_again_and_again_goes_on_where_it_ended() {
         assert!(!path.exists());
     }
     check(&path);
+}
+
+/// 2 GiB of elements, in slabs of 8 MiB.
+const LARGE: (usize, usize) = (1 << 16, 1 << 12);
+const LARGE_SLAB: usize = 256;
+
+fn large_rows(first: usize, count: usize) -> Array2<u64> {
+    Array2::from_shape_fn((count, LARGE.1), |(row, column)| {
+        ((first + row) * LARGE.1 + column) as u64 ^ 0x5555_0000_0000
+    })
+}
+
+#[test]
+#[ignore = "a process that fills an array in another test, which starts it"]
+fn large_filler() {
+    let Some(path) = std::env::var_os(PATH) else {
+        return;
+    };
+    let mut assembly = Store::<u64, _>::assemble(Path::new(&path), LARGE, LARGE_SLAB).unwrap();
+    while let Some(mut slab) = assembly.next_slab().unwrap() {
+        let rows = slab.rows();
+        slab.write_all(&large_rows(rows.start, rows.len())).unwrap();
+        slab.done().unwrap();
+    }
+    assembly.finish().unwrap();
+}
+
+/// `cargo test --release --all-features --test integration two_gibibytes -- --ignored --nocapture`
+#[test]
+#[ignore = "writes 2 GiB"]
+fn two_gibibytes_that_eight_fill_and_are_killed_at_random_are_as_expected() {
+    let (_dir, path) = place();
+    let mut random = Random::new(14);
+    let mut fillers: Vec<_> = (0..8)
+        .map(|_| start("assemble::large_filler", &path))
+        .collect();
+    let (mut killed, mut together) = (0, 0);
+    loop {
+        thread::sleep(Duration::from_millis(20 + random.below(150) as u64));
+        if fillers
+            .iter_mut()
+            .all(|filler| filler.try_wait().unwrap().is_some())
+        {
+            break;
+        }
+        // Mostly one of them, and now and then all: then the run itself is resumed.
+        let all = random.below(10) == 0;
+        together += usize::from(all);
+        let chosen = random.below(fillers.len());
+        for at in (0..fillers.len()).filter(|&at| all || at == chosen) {
+            killed += usize::from(fillers[at].try_wait().unwrap().is_none());
+            fillers[at].kill().unwrap();
+            fillers[at].wait().unwrap();
+            fillers[at] = start("assemble::large_filler", &path);
+        }
+    }
+    println!("{killed} processes were killed, {together} times all at once");
+    assert!(killed > 8, "nothing was in the way");
+    for mut filler in fillers {
+        assert!(filler.wait().unwrap().success());
+    }
+    assert!(!draft(&path).exists());
+    let store = Store::<u64, Ix2>::open(&path).unwrap();
+    assert_eq!(store.shape(), [LARGE.0, LARGE.1]);
+    for first in (0..LARGE.0).step_by(LARGE_SLAB) {
+        let found = store.read(s![first..first + LARGE_SLAB, ..]).unwrap();
+        assert!(
+            found == large_rows(first, LARGE_SLAB),
+            "rows from {first} on"
+        );
+    }
 }

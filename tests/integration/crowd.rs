@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ndarray::prelude::*;
-use ndstore::{AccessMode, Error, LockPolicy, News, Options, Result, Store};
+use ndstore::{Error, LockPolicy, News, Opening, Options, Result, Store};
 
 use super::support::program;
 use super::workload::Random;
@@ -22,7 +22,8 @@ use super::workload::Random;
 const SECONDS: &str = "NDSTORE_STRESS_SECONDS";
 const SECONDS_BY_DEFAULT: u64 = 3;
 
-/// Where a process finds what it is: its kind, a seed, whether it locks, and the directory.
+/// Where a process finds what it is: its kind, a seed, for how many milliseconds it waits for a lock, if it takes one, and
+/// the directory.
 const MEMBER: &str = "NDSTORE_TEST_MEMBER";
 
 const KINDS: [&str; 8] = [
@@ -135,6 +136,7 @@ impl Member {
             "follow" => self.follow(),
             "replace" => self.replace(),
             "load" => self.load(),
+            "hold" => self.hold(),
             _ => self.write(),
         }
     }
@@ -257,6 +259,15 @@ impl Member {
         Ok(())
     }
 
+    /// Never gives rows back. The flaw that starves others.
+    fn hold(&mut self) -> Checked {
+        let store = self.options.open_rows::<u64, Ix2>(&self.path, 0..CHANGING);
+        let _store = store.map_err(told)?;
+        loop {
+            thread::park();
+        }
+    }
+
     fn replace(&mut self) -> Checked {
         self.pause(500);
         let note = self.dir.join("generation");
@@ -297,14 +308,14 @@ fn member() {
         return;
     };
     let words: Vec<_> = told.splitn(4, ' ').collect();
-    let [kind, seed, locks, dir] = words[..] else {
+    let [kind, seed, patience, dir] = words[..] else {
         panic!("{told}");
     };
     let dir = PathBuf::from(dir);
-    let options = match locks == "true" {
-        true => Options::new().lock(LockPolicy::WaitAtMost(STARVED)),
+    let options = match patience.parse().unwrap() {
         // The flaw that must be caught.
-        false => Options::new().no_lock(),
+        0 => Options::new().no_lock(),
+        millis => Options::new().lock(LockPolicy::WaitAtMost(Duration::from_millis(millis))),
     };
     let mut member = Member {
         kind: kind.into(),
@@ -332,8 +343,9 @@ fn member() {
 struct Running(Child);
 
 impl Running {
-    fn start(kind: &str, seed: u64, locks: bool, dir: &Path) -> Running {
-        let told = format!("{kind} {seed} {locks} {}", dir.display());
+    fn start(kind: &str, seed: u64, patience: Duration, dir: &Path) -> Running {
+        let (patience, dir) = (patience.as_millis(), dir.display());
+        let told = format!("{kind} {seed} {patience} {dir}");
         let child = Command::new(program())
             .args(["crowd::member", "--exact", "--ignored"])
             .env(MEMBER, told)
@@ -352,14 +364,22 @@ impl Drop for Running {
     }
 }
 
-/// Lets the crowd work in a directory of `place`. Says how often each kind did so, and was killed.
-fn crowd(place: &Path, seconds: f64, locks: bool) -> Result<Vec<(usize, usize)>, String> {
+/// Lets the crowd work in a directory of `place`, nobody of which waits for longer than `patience`; without any, they take no
+/// locks. Says how often each kind did so, and was killed.
+fn crowd(
+    place: &Path,
+    seconds: f64,
+    patience: Duration,
+    intruder: Option<&str>,
+) -> Result<Vec<(usize, usize)>, String> {
+    let starved = patience.max(Duration::from_secs(1));
     let dir = tempfile::tempdir_in(place).unwrap();
     let (dir, path) = (dir.path(), dir.path().join("a.npy"));
     fs::write(dir.join("generation"), "1").unwrap();
     Store::<u64, _>::create_from(&path, &rows(1, 0, CHANGING)).map_err(told)?;
     let mut seeds = 0..;
-    let mut start = |kind: &str| Running::start(kind, seeds.next().unwrap(), locks, dir);
+    let mut start = |kind: &str| Running::start(kind, seeds.next().unwrap(), patience, dir);
+    let _intruder = intruder.map(&mut start);
     let mut crowd: Vec<_> = KINDS.iter().map(|kind| start(kind)).collect();
     let mut killed = [0; KINDS.len()];
     let mut last = [(0, Instant::now()); KINDS.len()];
@@ -374,8 +394,8 @@ fn crowd(place: &Path, seconds: f64, locks: bool) -> Result<Vec<(usize, usize)>,
             let count = fs::metadata(dir.join(kind)).map_or(0, |metadata| metadata.len());
             if count > last[at].0 {
                 last[at] = (count, Instant::now());
-            } else if last[at].1.elapsed() > STARVED {
-                return Err(format!("{kind} did nothing for {STARVED:?}"));
+            } else if last[at].1.elapsed() > starved {
+                return Err(format!("{kind} did nothing for {starved:?}"));
             }
         }
         if random.below(4) > 0 {
@@ -390,14 +410,14 @@ fn crowd(place: &Path, seconds: f64, locks: bool) -> Result<Vec<(usize, usize)>,
         crowd.insert(at, start(KINDS[at]));
     }
     drop(crowd);
-    // No claim is left, and no row lost.
-    let store = Store::<u64, Ix2>::open_rw(&path).map_err(told)?;
-    check_store(&store)?;
+    check_left(&path)?;
     let done = last.map(|(count, _)| count as usize);
     Ok(done.into_iter().zip(killed).collect())
 }
 
-fn check_store<M: AccessMode>(store: &Store<u64, Ix2, M>) -> Checked {
+/// Checks what those leave who are gone: no claim, and rows that are whole.
+fn check_left(path: &Path) -> Checked {
+    let store = Store::<u64, Ix2>::open_rw(path).map_err(told)?;
     let found = store.read(s![CHANGING.., ..]).map_err(told)?;
     check(found.view(), CHANGING, store.get([0, 0]).map_err(told)?)
 }
@@ -407,7 +427,7 @@ fn check_store<M: AccessMode>(store: &Store<u64, Ix2, M>) -> Checked {
 #[test]
 fn a_crowd_of_every_kind_sees_whole_rows_and_loses_none() {
     let seconds = std::env::var(SECONDS).map_or(SECONDS_BY_DEFAULT, |text| text.parse().unwrap());
-    let counts = crowd(&std::env::temp_dir(), seconds as f64, true);
+    let counts = crowd(&std::env::temp_dir(), seconds as f64, STARVED, None);
     let counts = counts.unwrap_or_else(|what| panic!("{what}"));
     for (kind, (done, killed)) in KINDS.iter().zip(counts) {
         println!("{kind}: {done} times, killed {killed} times");
@@ -418,5 +438,35 @@ fn a_crowd_of_every_kind_sees_whole_rows_and_loses_none() {
 /// Shows that the check catches the fault that it is for.
 #[test]
 fn a_crowd_without_locks_is_caught() {
-    crowd(&std::env::temp_dir(), 10.0, false).expect_err("nobody got in the way of another");
+    crowd(&std::env::temp_dir(), 10.0, Duration::ZERO, None)
+        .expect_err("nobody got in the way of another");
+}
+
+/// That the check sees who starves.
+#[test]
+fn a_crowd_of_which_one_never_gives_its_rows_back_is_caught() {
+    let patience = Duration::from_secs(1);
+    let starved = crowd(&std::env::temp_dir(), 20.0, patience, Some("hold"));
+    let how = starved.expect_err("nobody wanted what one had");
+    assert!(
+        how.contains("did nothing") || how.contains("writes some of it"),
+        "{how}"
+    );
+}
+
+/// That the check sees a claim that outlives its holder: here because somebody else has the descriptor.
+#[test]
+fn a_claim_that_survives_its_holder_is_caught() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    drop(Store::create_from(&path, &rows(1, 0, CHANGING)).unwrap());
+    check_left(&path).unwrap();
+    let store = Options::new().open_any_as(&path, Opening::Rows(3..5));
+    let descriptor = store.unwrap().into_fd().unwrap();
+    let heir = Command::new("sleep").arg("60").stdin(descriptor).spawn();
+    let heir = Running(heir.unwrap());
+    let how = check_left(&path).expect_err("it has a claim");
+    assert!(how.contains("a writer must be alone"), "{how}");
+    drop(heir);
+    check_left(&path).unwrap();
 }
