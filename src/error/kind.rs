@@ -326,7 +326,9 @@ pub enum ErrorKind {
     Compressed,
 
     /// The member is compressed by a method that NumPy does not write.
-    #[error("it is compressed by {method}; NumPy's archives are stored or deflated")]
+    #[error(
+        "it is compressed by {method}, and NumPy's archives are stored or deflated; unpack it with the tool that made it"
+    )]
     #[non_exhaustive]
     Method {
         /// The method.

@@ -105,7 +105,7 @@ pub(super) fn check_length(context: Context<'_>, array: &Array, len: u64) -> Res
 pub(crate) fn check_size(context: Context<'_>, shape: &[usize], itemsize: usize) -> Result<usize> {
     if shape.len() > shape::MAX_NDIM {
         return Err(context.fail(ErrorKind::InvalidOption {
-            reason: "the shape has more than the 64 dimensions that NumPy allows",
+            reason: "the shape has more than the 64 dimensions that NumPy allows; leave some out",
         }));
     }
     shape::checked_nbytes(shape, itemsize).ok_or_else(|| {

@@ -110,10 +110,16 @@ impl Options {
         let context = Context::new(&path, OP);
         let (dim, order) = self.dim_and_order(&path, shape, size_of::<A>())?;
         if let Some(reason) = match () {
-            () if self.raw.is_some() => Some("a raw file does not say what it is to become"),
-            () if self.patience().is_none() => Some("without locks two would fill the same rows"),
-            () if slab_rows == 0 => Some("a slab needs a row at least"),
-            () if dim.ndim() == 0 => Some("a 0-d array has no rows that many could fill"),
+            () if self.raw.is_some() => {
+                Some("a raw file does not say what it is to become; leave out `Options::raw`")
+            }
+            () if self.patience().is_none() => {
+                Some("without locks two would fill the same rows; leave out `Options::no_lock`")
+            }
+            () if slab_rows == 0 => Some("a slab needs a row at least; ask for one or more"),
+            () if dim.ndim() == 0 => {
+                Some("a 0-d array has no rows that many could fill; make it one of a higher rank")
+            }
             () => None,
         } {
             return Err(context.fail(ErrorKind::InvalidOption { reason }));

@@ -1,4 +1,11 @@
-//! Every call that a message names as the way out is one that can be taken: it is taken here.
+//! Every way out that a message names is one that can be taken: it is taken here, or in the test or rig that is named here.
+//!
+//! [`texts`] finds the texts in the code, so one that is new is asked for.
+
+mod files;
+mod texts;
+mod values;
+mod work;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,6 +26,21 @@ type Way = (&'static str, fn(&Path) -> (Error, Result<()>));
 
 /// A call that messages name.
 type Call = (&'static str, fn(&Path) -> Result<()>);
+
+/// What was refused.
+type Messages = Vec<String>;
+
+/// What takes the ways out of one topic.
+type Topic = fn(&Path) -> Messages;
+
+/// What was refused, as it reads.
+#[track_caller]
+fn refusal<T>(result: Result<T, impl std::fmt::Display>) -> String {
+    match result {
+        Ok(_) => panic!("it was not refused"),
+        Err(error) => error.to_string(),
+    }
+}
 
 fn new(path: &Path) -> Store<f64, Ix2> {
     Store::create_from(path, &array![[1.0, 2.0], [3.0, 4.0]]).unwrap()
@@ -358,10 +380,202 @@ fn is_call(text: &str) -> bool {
     })
 }
 
+const TOPICS: &[Topic] = &[
+    files::names,
+    files::limits,
+    files::raw_files,
+    files::types,
+    files::regions,
+    files::assemblies,
+    files::faults,
+    work::out_of_core,
+    values::headers,
+    values::descrs,
+    values::other_formats,
+    values::checksums,
+    values::bytes_and_streams,
+    values::archives,
+    values::texts_and_times,
+];
+
+/// Texts whose ways out are taken where root, another process or another program is at hand, and by which test.
+const ELSEWHERE: &[(&str, &str)] = &[
+    (
+        "no permission to {needed} ({cause}); check the owner",
+        DENIED,
+    ),
+    (
+        "it is mounted by itself, and no new file",
+        "rigs::odd_places::a_file_that_is_mounted_by_itself_is_refused_before_the_work",
+    ),
+    (
+        "{needed} bytes are needed{}; free some space",
+        "rigs::ways_out::room_is_made_or_found_on_another_disk",
+    ),
+    (
+        " of its file system; choose another file system",
+        "rigs::ways_out::a_file_too_large_for_ext4_is_made_on_another_file_system",
+    ),
+    (
+        "its file system has no maps; read and write it",
+        "rigs::odd_places::a_file_system_without_maps_is_read_and_written_without_one",
+    ),
+    (
+        "its address space, or the number of its maps, is used up",
+        "rigs::ways_out::more_maps_are_had_by_the_setting_that_the_message_names",
+    ),
+    (
+        "its file system has no {what} ({cause}); {remedy}",
+        NO_LOCKS,
+    ),
+    (
+        "if nobody else writes the file, open it with `Options::no_lock`",
+        NO_LOCKS,
+    ),
+    (
+        "open it alone, with `Store::open_rw`",
+        "rigs::odd_places::where_files_are_not_locked_in_part_one_is_opened_alone",
+    ),
+    (
+        "it was asked to give it back",
+        "integration::locks::a_file_under_a_lease_is_waited_for_and_said_to_be_under_one",
+    ),
+    (
+        "another process opened it, of which this one is a forked copy",
+        "integration::forked::the_way_out_of_a_forked_child_is_its_parent_or_a_store_of_its_own",
+    ),
+    (
+        "others changed again and again what the name stands for ({error}); one of",
+        "rigs::replacement::no_store_that_is_locked_is_ever_replaced",
+    ),
+    ("it is encrypted; unpack the archive", PACKED),
+    ("it is compressed by {method}", PACKED),
+    ("unpack it", PACKED),
+    (
+        "fetch the content with `git lfs pull`",
+        "rigs::ways_out::the_content_behind_a_pointer_of_git_lfs_is_fetched",
+    ),
+    (
+        "fetch the content with `git annex get`",
+        "rigs::ways_out::the_content_behind_a_pointer_of_git_annex_is_fetched",
+    ),
+    (
+        "load it in Python if you trust it, and `np.save` the array",
+        "interop::a_pickle_is_saved_as_an_array",
+    ),
+];
+
+const DENIED: &str = "rigs::ways_out::what_denies_access_is_shown_by_the_commands_in_the_message";
+const NO_LOCKS: &str = "rigs::odd_places::where_there_are_no_locks_a_file_is_opened_without_one";
+const PACKED: &str = "rigs::ways_out::what_other_tools_packed_is_unpacked_by_them";
+
+const RECORDS: &str = "no text and no `record!` comes to it";
+
+/// Texts that have no way out to be taken, and why.
+const NO_WAY: &[(&str, &str)] = &[
+    (
+        "{what} is not supported here ({cause})",
+        "another system, or another kernel",
+    ),
+    (
+        "read the array with a library for that format",
+        "the library is not ours",
+    ),
+    (
+        "decode it with a library for images",
+        "the library is not ours",
+    ),
+    (
+        "it is of version {found}, and this crate knows version 1",
+        "there is no newer crate",
+    ),
+    (
+        "{text:?} is no {expected}: {reason} at byte {at}",
+        "it says what was expected",
+    ),
+    (
+        "span of time, such as `50` or `50 milliseconds`",
+        "a part of the text before",
+    ),
+    (
+        "the member {name:?} ends behind the end of the file",
+        "a reason of `Archive`",
+    ),
+    (
+        "its list of members, at its end, is cut or damaged",
+        "a reason of `Archive`",
+    ),
+    (
+        "others change again and again what this name stands for",
+        "it takes a race that is lost a hundred times",
+    ),
+    ("cancelled: {cause}", "the error is the caller's own"),
+    ("a record of {itemsize} bytes cannot hold", RECORDS),
+    ("a void or sub-array field must have a name", RECORDS),
+    ("field {name:?} starts at byte {offset}, before", RECORDS),
+    ("records nest deeper than the {max} levels", RECORDS),
+    (
+        "open it as `Be<T>` of that type, which has no alignment",
+        "machines of that byte order say it",
+    ),
+    (
+        "they do not have the sum that they say",
+        "a reason of `Damaged`",
+    ),
+    (
+        "; rows {:?} have no checksums",
+        "what was verified, and no refusal",
+    ),
+    (
+        "`{Self}` is not an element of an array",
+        "a hint of the compiler",
+    ),
+    (
+        "structs become elements with `ndstore::record!`",
+        "a hint of the compiler",
+    ),
+    (
+        "`{Self}` cannot be a field of a record",
+        "a hint of the compiler",
+    ),
+    (
+        "a field is an `Element`, an array `[T; N]` of such",
+        "a hint of the compiler",
+    ),
+    ("` has padding: ", "a hint of the compiler"),
+    (
+        "add `Pad<N>` fields where it lies",
+        "a hint of the compiler",
+    ),
+    (
+        "`ByteOrdered::Raw` has the size of the element",
+        "a fact that is asserted",
+    ),
+    (
+        "the map holds the elements of the shape",
+        "a fact that is asserted",
+    ),
+];
+
+/// Whether there is a test of this name, by its binary and its modules.
+fn is_there(test: &str) -> bool {
+    let parts: Vec<&str> = test.split("::").collect();
+    let (name, modules) = parts.split_last().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = match modules {
+        ["lib", modules @ .., "tests"] => root.join("src").join(modules.join("/")),
+        [_] => root.join("tests").join(modules[0]).join("main"),
+        _ => root.join("tests").join(modules.join("/")),
+    };
+    let code = fs::read_to_string(file.with_extension("rs")).unwrap_or_default();
+    code.contains(&format!("fn {name}()"))
+}
+
 #[test]
 fn every_way_out_that_a_message_names_can_be_taken() {
     let directory = TempDir::new().unwrap();
     let mut taken = BTreeSet::new();
+    let mut said = Messages::new();
     for (number, (name, way)) in WAYS.iter().enumerate() {
         let place = directory.path().join(number.to_string());
         fs::create_dir(&place).unwrap();
@@ -370,6 +584,7 @@ fn every_way_out_that_a_message_names_can_be_taken() {
         assert!(message.contains(&format!("`{name}`")), "{name}: {message}");
         result.unwrap_or_else(|error| panic!("{name}: {error}"));
         taken.insert((*name).to_owned());
+        said.push(message);
     }
     for (number, (name, way)) in UNMADE.iter().enumerate() {
         let place = directory.path().join(format!("unmade {number}"));
@@ -378,4 +593,32 @@ fn every_way_out_that_a_message_names_can_be_taken() {
         taken.insert((*name).to_owned());
     }
     assert_eq!(named(), taken, "every name stands in the table");
+
+    for (number, topic) in TOPICS.iter().enumerate() {
+        let place = directory.path().join(format!("topic {number}"));
+        fs::create_dir(&place).unwrap();
+        said.extend(topic(&place));
+    }
+    let listed: Vec<&str> = ELSEWHERE
+        .iter()
+        .chain(NO_WAY)
+        .map(|(text, _)| *text)
+        .collect();
+    let is_taken = |text: &String| {
+        said.iter().any(|message| texts::is_said(text, message))
+            || listed.iter().any(|listed| text.starts_with(listed))
+    };
+    let all = texts::all();
+    let untaken: Vec<_> = all.iter().filter(|text| !is_taken(text)).collect();
+    assert!(
+        untaken.is_empty(),
+        "nobody takes the way out of {untaken:#?}"
+    );
+    for listed in listed {
+        let there = all.iter().any(|text| text.starts_with(listed));
+        assert!(there, "no message says {listed:?}");
+    }
+    for (text, test) in ELSEWHERE {
+        assert!(is_there(test), "{text}: there is no test {test}");
+    }
 }

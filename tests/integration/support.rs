@@ -196,6 +196,8 @@ fn peer() {
             ("open", _) => {
                 Store::<f64, Ix1>::open(&path).map(|store| held = reader(Box::new(store)))
             }
+            ("open_unlocked", _) => (Options::new().no_lock().open::<f64, Ix1>(&path))
+                .map(|store| held = reader(Box::new(store))),
             ("open_cow", _) => Store::<f64, Ix1>::open(&path)
                 .map(|store| held = reader(Box::new(copy_on_write(store)))),
             ("open_rw", _) => Store::open_rw(&path).map(|store| held = Held::Writer(mapped(store))),
@@ -344,6 +346,7 @@ fn variant(error: &Error) -> &'static str {
         ErrorKind::FileTooLarge { .. } => "FileTooLarge",
         ErrorKind::Io { .. } => "Io",
         ErrorKind::Locked { .. } => "Locked",
+        ErrorKind::LockUnsupported { .. } => "LockUnsupported",
         ErrorKind::NoSpace { .. } => "NoSpace",
         ErrorKind::NotFound { .. } => "NotFound",
         ErrorKind::NotMapped { .. } => "NotMapped",

@@ -553,3 +553,25 @@ fn numpy_sees_the_rows_by_which_a_file_grew_whoever_wrote_it() {
         assert_eq!(entry["offset"], 128);
     }
 }
+
+#[test]
+#[ignore = "needs python3 with NumPy"]
+fn a_pickle_is_saved_as_an_array() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("a.npy");
+    let python = |script: &str| {
+        let done = Command::new("python3")
+            .args(["-c", script])
+            .arg(&path)
+            .status();
+        assert!(done.unwrap().success(), "{script}");
+    };
+    python("import pickle, sys; pickle.dump([1.0, 2.0], open(sys.argv[1], 'wb'))");
+    let refused = AnyStore::open(&path).unwrap_err().to_string();
+    assert!(refused.contains("load it in Python if you trust it, and `np.save` the array"));
+    python(
+        "import numpy as np, pickle, sys; a = pickle.load(open(sys.argv[1], 'rb')); np.save(sys.argv[1], a)",
+    );
+    let store = Store::<f64, Ix1>::open(&path).unwrap();
+    assert_eq!(store.read_all().unwrap(), array![1.0, 2.0]);
+}

@@ -1,8 +1,8 @@
 //! Tests that need root: disks that are full, fail or lose their power, shared blocks, the system
 //! calls of a commit, another user in the same directory, and many processes at one name.
 //!
-//! `cargo test` ignores all rigs. They need root, loop devices, `mkfs.ext4`, `mkfs.xfs`,
-//! `mkfs.btrfs` and `strace`, and fail if something is missing:
+//! `cargo test` ignores all rigs. They need root, loop devices, FUSE and the programs that `.ci/run`
+//! installs for them, and fail if something is missing:
 //!
 //! ```sh
 //! sudo -E cargo test --test rigs -- --ignored
@@ -33,6 +33,7 @@ mod system_calls;
 mod threads;
 mod torn_headers;
 mod two_names;
+mod ways_out;
 #[path = "../integration/worker.rs"]
 #[allow(dead_code, reason = "the rigs use some of it")]
 mod worker;

@@ -171,3 +171,50 @@ fn a_file_system_without_maps_is_read_and_written_without_one() {
     peer.ask("checksums").unwrap();
     peer.finish();
 }
+
+/// A process to which the calls that concern one file fail, as on a file system without locks.
+fn unlockable(call: &str, path: &Path) -> Peer {
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-qq", "-o"])
+        .arg(path.with_extension("log"));
+    strace.arg("-P").arg(path);
+    strace.args(["-e", &format!("inject={call}"), "-e", "trace=flock,fcntl"]);
+    Peer::by_way_of(strace, path)
+}
+
+/// `sudo -E cargo test --test rigs -- --ignored odd_places`
+#[test]
+#[ignore = "needs strace"]
+fn where_there_are_no_locks_a_file_is_opened_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    drop(Store::create_from(&path, &Array1::<f64>::ones(3)).unwrap());
+    let mut peer = unlockable("flock:error=ENOLCK", &path);
+    for order in ["open", "open_rw"] {
+        let error = peer.ask(order).unwrap_err();
+        assert!(error.starts_with("LockUnsupported {"), "{error}");
+        assert!(error.contains("open it with `Options::no_lock`"), "{error}");
+    }
+    peer.ask("open_unlocked").unwrap();
+    peer.finish();
+}
+
+/// `sudo -E cargo test --test rigs -- --ignored odd_places`
+#[test]
+#[ignore = "needs strace"]
+fn where_files_are_not_locked_in_part_one_is_opened_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npy");
+    drop(Store::create_from(&path, &Array1::<f64>::ones(3)).unwrap());
+    let mut peer = unlockable("fcntl:error=EINVAL", &path);
+    for order in ["open_append", "open_row 1", "open_shared"] {
+        let error = peer.ask(order).unwrap_err();
+        assert!(error.starts_with("LockUnsupported {"), "{error}");
+        assert!(error.contains("alone, with `Store::open_rw`"), "{error}");
+    }
+    peer.ask("open_rw").unwrap();
+    peer.ask("append 2").unwrap();
+    peer.finish();
+    assert_eq!(Store::<f64, Ix1>::open(&path).unwrap().shape(), [5]);
+}

@@ -41,7 +41,7 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
         let bins = Bins::new(edges).ok_or_else(|| {
             invalid(
                 context,
-                "the edges of bins are at least two numbers that do not decrease",
+                "the edges of bins are at least two numbers that do not decrease; sort them",
             )
         })?;
         let mut meter = self.work.meter(context, self.source.nbytes() as u64);
@@ -58,7 +58,10 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
         let op = "take a histogram of";
         let context = self.source.context(op);
         if bins == 0 {
-            return Err(invalid(context, "a histogram has at least one bin"));
+            return Err(invalid(
+                context,
+                "a histogram has at least one bin; ask for one or more",
+            ));
         }
         let mut meter = self.work.meter(context, 2 * self.source.nbytes() as u64);
         let found = Mutex::new((u64::MAX, 0));
