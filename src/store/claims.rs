@@ -13,6 +13,7 @@ use super::array::Array;
 use super::lock::lock_remedy;
 use super::mode::Opened;
 use crate::error::{Context, Error, ErrorKind, LockHold, LockHolder, Result};
+use crate::mapping::Access;
 use crate::sys::ranges::{self, Claim, Other, SENTINEL, TURN};
 use crate::sys::{self, FileId, Patience, Pauses, TURNS_END, Turn};
 
@@ -62,7 +63,10 @@ impl Claims<'_> {
             let again = sys::open_file(path, false)?;
             let id = |file: &File| file.metadata().map(|metadata| FileId::of(&metadata));
             match id(&again)? == id(self.file)? {
-                true => ranges::work(self.file, &again),
+                true => {
+                    let is_writable = self.opened.access() == Access::ReadWrite;
+                    ranges::work(self.file, &again, is_writable)
+                }
                 // It was moved away this very moment: whatever is there has the same file system.
                 false => Ok(!ranges::emulate_flock(self.file)),
             }

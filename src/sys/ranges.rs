@@ -150,18 +150,26 @@ mod kernel {
         rustix::fs::fstatfs(file).is_ok_and(|found| KINDS.contains(&(found.f_type as u32)))
     }
 
-    /// Whether claims on this file hold: they are seen by another open file, and have nothing to
-    /// do with `flock`. `again` is the same file, opened once more.
-    pub(crate) fn work(file: &File, again: &File) -> io::Result<bool> {
+    /// Whether claims on this file hold: another open file sees them and is refused, and they have
+    /// nothing to do with `flock`. `again` is the same file, opened once more.
+    ///
+    /// To see a claim is not enough: where a server in user space keeps locks for itself as one
+    /// process, the kernel tells of a claim that the server then grants a second time. Only a file
+    /// that `is_writable` can try it.
+    pub(crate) fn work(file: &File, again: &File, is_writable: bool) -> io::Result<bool> {
         let probe = SENTINEL + 1..SENTINEL + 2;
         if emulate_flock(file) {
             return Ok(false);
         }
-        let claimed = claim(file, Claim::Read, &probe)?;
-        let reads = in_the_way(again, Claim::Read, &probe)?;
-        let writes = in_the_way(again, Claim::Write, &probe)?;
-        release(file, &probe)?;
-        Ok(claimed && reads.is_none() && writes.is_some())
+        let claimed = claim(again, Claim::Read, &probe)?;
+        let reads = in_the_way(file, Claim::Read, &probe)?;
+        let writes = in_the_way(file, Claim::Write, &probe)?;
+        let is_refused = !is_writable || !claim(file, Claim::Write, &probe)?;
+        release(again, &probe)?;
+        if !is_refused {
+            release(file, &probe)?;
+        }
+        Ok(claimed && reads.is_none() && writes.is_some() && is_refused)
     }
 
     /// Which process has a claim, as far as `/proc` tells: those that have the file open list its
@@ -262,7 +270,7 @@ mod kernel {
     }
 
     /// There are none.
-    pub(crate) fn work(_: &File, _: &File) -> io::Result<bool> {
+    pub(crate) fn work(_: &File, _: &File, _: bool) -> io::Result<bool> {
         Ok(false)
     }
 
@@ -497,11 +505,13 @@ mod tests {
     fn claims_work_where_a_second_open_file_sees_them() {
         on_each_file_system(|path| {
             let (one, two) = (open(path), open(path));
-            assert!(work(&one, &two).unwrap());
+            assert!(work(&one, &two, true).unwrap());
+            assert!(work(&one, &two, false).unwrap());
             assert_eq!(in_the_way(&two, Claim::Write, &EVERYTHING).unwrap(), None);
             // One open file that is asked about itself sees nothing, as where locks are kept for
             // each process.
-            assert!(!work(&one, &one).unwrap());
+            assert!(!work(&one, &one, true).unwrap());
+            assert_eq!(in_the_way(&two, Claim::Write, &EVERYTHING).unwrap(), None);
         });
     }
 

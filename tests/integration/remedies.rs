@@ -1,4 +1,5 @@
-//! Every way out that a message names is one that can be taken: it is taken here, or in the test or rig that is named here.
+//! Every way out that a message names is one that can be taken: it is taken here, or in the test or
+//! rig that is named here.
 //!
 //! [`texts`] finds the texts in the code, so one that is new is asked for.
 
@@ -398,7 +399,8 @@ const TOPICS: &[Topic] = &[
     values::texts_and_times,
 ];
 
-/// Texts whose ways out are taken where root, another process or another program is at hand, and by which test.
+/// Texts whose ways out are taken where root, another process or another program is at hand, and by
+/// which test.
 const ELSEWHERE: &[(&str, &str)] = &[
     (
         "no permission to {needed} ({cause}); check the owner",

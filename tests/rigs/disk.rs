@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Tmpfs,
     /// Has neither blocks that can be reserved nor an end.
     Ramfs,
+    /// In user space. Neither swaps nor links names, and keeps neither owners nor modes.
+    ExFat,
 }
 
 impl Kind {
@@ -31,13 +33,14 @@ impl Kind {
             Kind::Ext4 => 96,
             Kind::Xfs => 320,
             Kind::Btrfs => 160,
-            Kind::Tmpfs | Kind::Ramfs => 64,
+            Kind::Tmpfs | Kind::Ramfs | Kind::ExFat => 64,
         }
     }
 }
 
 /// A mounted file system of its own. Dropping it unmounts it.
 pub(crate) struct Disk {
+    kind: Kind,
     image: PathBuf,
     mount: PathBuf,
     _dir: TempDir,
@@ -53,6 +56,7 @@ impl Disk {
         let (image, mount) = (dir.path().join("image"), dir.path().join("mount"));
         fs::create_dir(&mount).unwrap();
         let disk = Disk {
+            kind,
             image,
             mount,
             _dir: dir,
@@ -62,6 +66,7 @@ impl Disk {
             Kind::Ext4 => ["mkfs.ext4", "-q", "-F"],
             Kind::Xfs => ["mkfs.xfs", "-q", "-f"],
             Kind::Btrfs => ["mkfs.btrfs", "-q", "-f"],
+            Kind::ExFat => ["mkfs.exfat", "-c", "4K"],
             Kind::Tmpfs | Kind::Ramfs => {
                 let name = if kind == Kind::Tmpfs {
                     "tmpfs"
@@ -89,8 +94,13 @@ impl Disk {
     }
 
     fn mount(&self) {
-        run(Command::new("mount")
+        let mut mount = Command::new("mount");
+        if self.kind == Kind::ExFat {
+            mount.args(["-t", "exfat-fuse"]);
+        }
+        run(mount
             .args(["-o", "loop"])
+            .stdout(Stdio::null())
             .arg(&self.image)
             .arg(&self.mount));
     }

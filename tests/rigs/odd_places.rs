@@ -7,9 +7,11 @@ use std::process::Command;
 
 use ndarray::prelude::*;
 use ndstore::{Error, ErrorKind, Store};
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 
-use super::disk::run;
-use super::support::{Peer, assert_no_drafts, trace};
+use super::disk::{Disk, Kind, run};
+use super::support::{Peer, assert_no_drafts, drafts, trace};
 
 /// A process whose calls are as in a file system that lacks some, and where its log is.
 fn without(calls: &[&str], path: &Path) -> Peer {
@@ -217,4 +219,100 @@ fn where_files_are_not_locked_in_part_one_is_opened_alone() {
     peer.ask("append 2").unwrap();
     peer.finish();
     assert_eq!(Store::<f64, Ix1>::open(&path).unwrap().shape(), [5]);
+}
+
+/// `sudo -E cargo test --test rigs -- --ignored odd_places`
+#[test]
+#[ignore = "needs root, exfatprogs and exfat-fuse"]
+fn on_exfat_files_are_made_replaced_and_grown() {
+    let disk = Disk::new(Kind::ExFat, Kind::ExFat.small());
+    let at = |name: &str| disk.path().join(name);
+    // What it lacks.
+    for name in ["one", "two"] {
+        fs::write(at(name), name).unwrap();
+    }
+    let linked = fs::hard_link(at("one"), at("three")).unwrap_err();
+    assert_eq!(linked.kind(), std::io::ErrorKind::PermissionDenied);
+    for (flag, to) in [
+        (RenameFlags::NOREPLACE, "three"),
+        (RenameFlags::EXCHANGE, "two"),
+    ] {
+        let renamed = rustix::fs::renameat_with(CWD, at("one"), CWD, at(to), flag);
+        assert_eq!(renamed, Err(Errno::INVAL));
+    }
+
+    let path = at("a.npy");
+    let numbers = Array1::from_iter((0..30_000).map(f64::from));
+    drop(Store::<f64, _>::create_new(&path, 3).unwrap());
+    let refused = Store::<f64, _>::create_new(&path, 3).unwrap_err();
+    assert!(
+        matches!(refused.kind(), ErrorKind::AlreadyExists),
+        "{refused}"
+    );
+    drop(Store::create_from(&path, &numbers).unwrap());
+    let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    // One lock for all who open it there.
+    let refused = Store::<f64, Ix1>::open(&path).unwrap_err();
+    assert!(
+        matches!(refused.kind(), ErrorKind::Locked { .. }),
+        "{refused}"
+    );
+    let refused = Store::<f64, _>::create(&path, 3).unwrap_err();
+    assert!(
+        matches!(refused.kind(), ErrorKind::Locked { .. }),
+        "{refused}"
+    );
+    store.resize(40_000).unwrap();
+    store.append(&numbers).unwrap();
+    store.truncate(40_000).unwrap();
+    store.set(39_999, 7.0).unwrap();
+    store.write_checksums().unwrap();
+    store.write_checksums().unwrap();
+    store.close().unwrap();
+    let made = Store::<f64, _>::create_with(at("b.npy"), 30_000, 1000, |mut block| {
+        block.view.fill(1.0);
+        Ok::<_, Error>(())
+    });
+    assert_eq!(made.unwrap().out_of_core().sum().unwrap(), 30_000.0);
+    #[cfg(feature = "npz")]
+    for len in [3, 5] {
+        let mut npz = ndstore::NpzWriter::create(at("c.npz")).unwrap();
+        npz.add("x", &numbers.slice(s![..len])).unwrap();
+        npz.finish().unwrap();
+        let npz = ndstore::Npz::open(at("c.npz")).unwrap();
+        assert_eq!(npz.read::<f64, Ix1>("x").unwrap(), numbers.slice(s![..len]));
+    }
+    // Parts of a file are locked there as well.
+    let mut log = Store::<f64, Ix1>::open_append(&path).unwrap();
+    let mut reader = Store::<f64, Ix1>::open(&path).unwrap();
+    log.append(&numbers.slice(s![..5])).unwrap();
+    assert_eq!(reader.refresh().unwrap(), 5);
+    let refused = Store::<f64, Ix1>::open_append(&path).unwrap_err();
+    assert!(
+        matches!(refused.kind(), ErrorKind::Locked { .. }),
+        "{refused}"
+    );
+    drop((log, reader));
+    let mut store = Store::<f64, Ix1>::open_rw(&path).unwrap();
+    store.truncate(40_000).unwrap();
+    store.close().unwrap();
+    assert_no_drafts(disk.path());
+
+    // Nothing of it was in memory alone.
+    disk.remount();
+    let store = Store::<f64, Ix1>::open(&path).unwrap();
+    assert!(store.verify().unwrap().is_intact());
+    assert_eq!(store.read(s![..30_000]).unwrap(), numbers);
+    assert_eq!(store.read(s![39_998..]).unwrap(), array![0.0, 7.0]);
+    drop(store);
+
+    // A draft whose process died stays: anybody may write in its room, so it is nobody's to judge.
+    let mut peer = Peer::at(&path);
+    peer.ask("open_rw").unwrap();
+    peer.kill();
+    let room = at(".a.npy.ndstore-0");
+    fs::create_dir(&room).unwrap();
+    fs::write(room.join("ndstore-draft"), "left over").unwrap();
+    drop(Store::create_from(&path, &numbers).unwrap());
+    assert_eq!(drafts(disk.path()), [room]);
 }

@@ -2,6 +2,7 @@
 //! does not.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -41,6 +42,14 @@ impl Mounted {
         let path = disk.path().join("bound");
         fs::create_dir(&path).unwrap();
         run(Command::new("mount").arg("--bind").arg(other).arg(&path));
+        Mounted(path)
+    }
+
+    /// The files of `other`, passed on by a server in user space.
+    fn served(disk: &Disk, other: &Path, options: &[&str]) -> Mounted {
+        let path = disk.path().join("served");
+        fs::create_dir_all(&path).unwrap();
+        run(Command::new("bindfs").args(options).arg(other).arg(&path));
         Mounted(path)
     }
 
@@ -162,5 +171,86 @@ fn a_file_has_one_lock_by_all_bind_mounts() {
                 "{refused}"
             );
         }
+    }
+}
+
+/// A file system in user space has a lock of its own for each of its files, and a page cache of its
+/// own. Whether the server passes the lock on is its affair.
+///
+/// `sudo -E cargo test --test rigs -- --ignored two_names`
+#[test]
+#[ignore = "needs root, FUSE and bindfs"]
+fn a_file_system_in_user_space_and_the_files_behind_it_share_a_lock_if_the_server_passes_it_on() {
+    let refused = |refused: ndstore::Error| {
+        assert!(
+            matches!(refused.kind(), ErrorKind::Locked { .. }),
+            "{refused}"
+        );
+    };
+    for passed_on in [false, true] {
+        let (disk, lower) = lower(Kind::Tmpfs);
+        let behind = lower.join("a.npy");
+        let options: &[&str] = match passed_on {
+            true => &["--enable-lock-forwarding", "--multithreaded"],
+            false => &[],
+        };
+        let served = Mounted::served(&disk, &lower, options);
+        let inode = |path: &Path| {
+            let found = fs::metadata(path).unwrap();
+            (found.dev(), found.ino())
+        };
+        assert_ne!(inode(&served.array()), inode(&behind));
+
+        // By the mount alone there is one lock.
+        let reader = Store::<f64, Ix1>::open(served.array()).unwrap();
+        refused(Store::<f64, Ix1>::open_rw(served.array()).unwrap_err());
+        assert_eq!(reader.read_all().unwrap(), numbers(LEN));
+        assert_eq!(mapped(reader).view(), numbers(LEN));
+        let log = Store::<f64, Ix1>::open_append(served.array());
+        if passed_on {
+            // This server holds all locks of ranges as one process, and so grants every one of
+            // them.
+            let error = log.unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::LockUnsupported { .. }),
+                "{error}"
+            );
+        } else {
+            refused(Store::<f64, Ix1>::open_append(served.array()).unwrap_err());
+            drop((
+                log.unwrap(),
+                Store::<f64, Ix1>::open(served.array()).unwrap(),
+            ));
+        }
+
+        let reader = Store::<f64, Ix1>::open(served.array()).unwrap();
+        let writer = Store::<f64, Ix1>::open_rw(&behind);
+        if passed_on {
+            refused(writer.unwrap_err());
+            drop(reader);
+            let _writer = Store::<f64, Ix1>::open_rw(&behind).unwrap();
+            refused(Store::<f64, Ix1>::open(served.array()).unwrap_err());
+            continue;
+        }
+        // Neither knows of the other. The reader has what its own page cache has, old or new, and
+        // whoever opens the file after that has what is there.
+        let mut writer = writer.unwrap();
+        writer.set(0, -1.0).unwrap();
+        writer.append(&numbers(3)).unwrap();
+        writer.close().unwrap();
+        assert!([0.0, -1.0].contains(&reader.get(0).unwrap()));
+        drop(reader);
+        let reader = Store::<f64, Ix1>::open(served.array()).unwrap();
+        assert_eq!((reader.len(), reader.get(0).unwrap()), (LEN + 3, -1.0));
+        drop(reader);
+        // And the other way round.
+        let mut writer = Store::<f64, Ix1>::open_rw(served.array()).unwrap();
+        let _reader = Store::<f64, Ix1>::open(&behind).unwrap();
+        writer.set(0, -2.0).unwrap();
+        writer.close().unwrap();
+        assert_eq!(
+            Store::<f64, Ix1>::open(&behind).unwrap().get(0).unwrap(),
+            -2.0
+        );
     }
 }

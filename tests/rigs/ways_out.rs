@@ -1,6 +1,8 @@
-//! Ways out that messages name and that take root, another file system or another program: each is taken as it is named.
+//! Ways out that messages name and that take root, another file system or another program: each is
+//! taken as it is named.
 //!
-//! Those that need none of this are taken by `tests/integration/remedies.rs`, which knows these by their names.
+//! Those that need none of this are taken by `tests/integration/remedies.rs`, which knows these by
+//! their names.
 
 use std::fs;
 use std::path::Path;

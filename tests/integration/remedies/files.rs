@@ -1,4 +1,5 @@
-//! The ways out of what files, their names and their shapes refuse. Each is taken, and the message that names it returned.
+//! The ways out of what files, their names and their shapes refuse. Each is taken, and the message
+//! that names it returned.
 
 use std::fs;
 use std::path::Path;
@@ -70,7 +71,8 @@ pub(super) fn names(place: &Path) -> Messages {
     said
 }
 
-/// What a limit of the process or its address space refuses, with the commands of the shell that the messages name.
+/// What a limit of the process or its address space refuses, with the commands of the shell that
+/// the messages name.
 #[cfg(unix)]
 pub(super) fn limits(place: &Path) -> Messages {
     let path = place.join("a.npy");
@@ -154,6 +156,12 @@ pub(super) fn raw_files(place: &Path) -> Messages {
     let nothing = || options().dtype(DType::parse("|V0").unwrap());
     said.push(refusal(any(nothing())));
     drop(any(nothing().shape(3).allow_trailing(true)).unwrap());
+
+    let mut store = options().open_rw::<f64, Ix1>(&path).unwrap();
+    said.push(refusal(store.rewrite()));
+    let mut copy = Store::create_from(beside(&path), &store.read_all().unwrap()).unwrap();
+    copy.rewrite().unwrap();
+    drop((store, copy));
 
     // 27 bytes are no whole number of elements of 8, but of 1, and of 8 from byte 3 on.
     raw(&path, 27);

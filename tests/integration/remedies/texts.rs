@@ -1,7 +1,8 @@
-//! The texts in the code that say what is wrong and what to do about it, found by how they stand there.
+//! The texts in the code that say what is wrong and what to do about it, found by how they stand
+//! there.
 //!
-//! Such a text stands in the `#[error(..)]` of a kind, where something is called `remedy` or `reason`, or has a clause behind
-//! a semicolon or a name in backticks.
+//! Such a text stands in the `#[error(..)]` of a kind, where something is called `remedy` or
+//! `reason`, or has a clause behind a semicolon or a name in backticks.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! The ways out of what headers, dtypes, checksums, streams, archives and values refuse. Each is taken, and the message that
-//! names it returned.
+//! The ways out of what headers, dtypes, checksums, streams, archives and values refuse. Each is
+//! taken, and the message that names it returned.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! The ways out of what work out of core refuses. Each is taken, and the message that names it returned.
+//! The ways out of what work out of core refuses. Each is taken, and the message that names it
+//! returned.
 
 use std::path::Path;
 
