@@ -285,7 +285,9 @@ impl ArrayFile {
         let metadata = metadata.map_err(|error| self.context(op).io(error))?;
         // Some file systems in user space count no names at all.
         let is_named = || sys::names(&self.path, sys::FileId::of(&metadata)).unwrap_or(false);
-        match self.is_whole && sys::names_of(&metadata) == 0 && !is_named() {
+        // An array in an archive, or one that was unpacked, is no file of its own.
+        let is_its_own = self.is_whole || self.opened == Opened::Rows;
+        match is_its_own && sys::names_of(&metadata) == 0 && !is_named() {
             true => Err(self.context(op).fail(ErrorKind::Removed)),
             false => Ok(()),
         }

@@ -74,3 +74,24 @@ fn a_reader_of_a_file_without_a_name_goes_on_to_read() {
     assert_eq!(store.read_all().unwrap(), array![0.0, 0.0, 0.0]);
     store.close().unwrap();
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_is_acknowledged_that_some_rows_of_a_file_without_a_name_were_given() {
+    let (_directory, path) = place();
+    drop(Store::<f64, _>::create(&path, 9).unwrap());
+    let mut rows = Store::<f64, Ix1>::open_rows(&path, 3..6).unwrap();
+    rows.set(1, 1.0).unwrap();
+    rows.flush().unwrap();
+    fs::remove_file(&path).unwrap();
+    rows.set(1, 2.0).unwrap();
+    assert_removed(rows.flush());
+    assert_removed(rows.flush_rows(1..2));
+    assert_removed(rows.close());
+
+    let mut assembly = Store::<f64, _>::assemble(&path, (4, 2), 2).unwrap();
+    let mut slab = assembly.next_slab().unwrap().unwrap();
+    slab.write_all(&Array2::ones((2, 2))).unwrap();
+    fs::remove_file(slab.path()).unwrap();
+    assert_removed(slab.done());
+}
