@@ -137,6 +137,7 @@ pub(super) fn raw_files(place: &Path) -> Messages {
     let path = place.join("a.raw");
     let options = || Options::new().raw(0);
     let open = |options: Options| options.open::<f64, IxDyn>(&path);
+    let open_rw = |options: Options| options.open_rw::<f64, Ix2>(&path).unwrap();
     raw(&path, 48);
     let mut said = vec![refusal(options().open_any(&path, Mode::Read))];
     drop(options().open::<f64, Ix1>(&path).unwrap());
@@ -162,6 +163,11 @@ pub(super) fn raw_files(place: &Path) -> Messages {
     let mut copy = Store::create_from(beside(&path), &store.read_all().unwrap()).unwrap();
     copy.rewrite().unwrap();
     drop((store, copy));
+
+    let mut store = open_rw(options().shape((2, 2)).allow_trailing(true));
+    said.push(refusal(store.adopt_rows()));
+    drop(store);
+    drop(open_rw(options().shape((3, 2))));
 
     // 27 bytes are no whole number of elements of 8, but of 1, and of 8 from byte 3 on.
     raw(&path, 27);
@@ -224,6 +230,12 @@ pub(super) fn types(place: &Path) -> Messages {
         .unwrap()
         .downcast::<f64, Ix2, ReadWrite>();
     drop(access.unwrap());
+
+    said.push(refusal(AnyStore::open(&path).unwrap().adopt_rows()));
+    said.push(refusal(AnyStore::open(&path).unwrap().into_read_only()));
+    let mut alone = AnyStore::open_mode(&path, Mode::ReadWrite).unwrap();
+    alone.adopt_rows().unwrap();
+    drop(alone.into_read_only().unwrap());
 
     let create = |shape: Vec<usize>| drop(Store::<f64, IxDyn>::create(&path, shape).unwrap());
     create(vec![1; 7]);
