@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use ndarray::prelude::*;
 use ndstore::{
     AnyStore, Error, LockPolicy, MapOptions, Mode, Npz, NpzWriter, Options, Order, Result, Store,
-    from_file, write_npy,
+    Text, from_file, write_npy,
 };
 use tempfile::TempDir;
 
@@ -85,6 +85,21 @@ const WAYS: &[Way] = &[
     ("AnyStore::open", |path| {
         drop(new(path));
         (Npz::open(path).unwrap_err(), AnyStore::open(path).map(drop))
+    }),
+    ("AnyStore::out_of_core", |path| {
+        drop(Store::<Text<2>, _>::create(path, 2).unwrap());
+        let any = AnyStore::open(path).unwrap();
+        let refused = any.out_of_core_as::<f64, Ix1>().err().unwrap();
+        let work = any.out_of_core::<Text<2>, Ix1>();
+        (refused, work.and_then(|work| work.gather(&[1]).map(drop)))
+    }),
+    ("AnyStore::out_of_core_any", |path| {
+        drop(Store::<u8, _>::create(path, (2, 2)).unwrap());
+        let any = AnyStore::open(path).unwrap();
+        let floats = any.out_of_core_as::<f64, Ix2>().unwrap();
+        let refused = floats.transpose(beside(path)).err().unwrap();
+        let moved = any.out_of_core_any().transpose(beside(path));
+        (refused, moved.map(drop))
     }),
     ("MapOptions::guard", |path| {
         let map = mapped(new(path));
@@ -233,6 +248,15 @@ const WAYS: &[Way] = &[
             refused,
             floats.and_then(|floats| floats.out_of_core().sum().map(drop)),
         )
+    }),
+    ("OutOfCore::map", |path| {
+        drop(Store::<u8, _>::create(path, (2, 2)).unwrap());
+        let any = AnyStore::open(path).unwrap();
+        let floats = || any.out_of_core_as::<f64, Ix2>().unwrap();
+        let refused = floats().transpose(beside(path)).err().unwrap();
+        let made = floats().map(beside(path), |number| number).unwrap();
+        let moved = made.out_of_core().transpose(path.with_extension("turned"));
+        (refused, moved.map(drop))
     }),
     ("OutOfCore::memory", |path| {
         let store = new(path);

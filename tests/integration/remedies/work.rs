@@ -63,6 +63,14 @@ pub(super) fn out_of_core(place: &Path) -> Messages {
     let endless = Store::create_from(path.with_extension("endless"), &endless).unwrap();
     said.push(refusal(endless.out_of_core().histogram_bins(2)));
     endless.out_of_core().histogram(&[0.0, 2.0, 4.0]).unwrap();
+    let unknown = array![[1.0, f64::NAN], [f64::NAN, f64::NAN]];
+    let unknown = Store::create_from(path.with_extension("nan"), &unknown).unwrap();
+    let work = || unknown.out_of_core();
+    said.push(refusal(work().nanargmin_axis(Axis(1))));
+    let nans = work().count_nan_axis(Axis(1)).unwrap();
+    assert_eq!(nans, array![1, 2]);
+    work().rows(..1).unwrap().nanargmin_axis(Axis(1)).unwrap();
+    assert_eq!(work().nanmin_axis(Axis(1)).unwrap()[0], 1.0);
     let most = array![i64::MAX, 1];
     let most = Store::create_from(path.with_extension("most"), &most).unwrap();
     said.push(refusal(most.out_of_core().sum()));
