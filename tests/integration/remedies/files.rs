@@ -7,7 +7,8 @@ use std::path::Path;
 use bytemuck::{Pod, Zeroable};
 use ndarray::prelude::*;
 use ndstore::{
-    AnyStore, Be, DType, Element, Le, Mode, Options, ReadWrite, Store, Void, from_file, record,
+    AnyStore, Be, DType, Element, Le, LockPolicy, Mode, Options, ReadWrite, Store, Void, from_file,
+    record,
 };
 
 use super::{Messages, beside, new, raw, refusal};
@@ -55,6 +56,17 @@ pub(super) fn names(place: &Path) -> Messages {
     said.push(refusal(Store::<f64, Ix2>::open_rw(&path)));
     store.close().unwrap();
     drop(Store::<f64, Ix2>::open_rw(&path).unwrap());
+
+    // Of its own store a thread waits for ever, of another thread's it need not.
+    let wait = |policy| Options::new().lock(policy).open_rw::<f64, Ix2>(&path);
+    let store = Store::<f64, Ix2>::open(&path).unwrap();
+    said.push(refusal(wait(LockPolicy::Wait)));
+    std::thread::scope(|scope| {
+        let limit = std::time::Duration::from_secs(20);
+        let waits = scope.spawn(move || wait(LockPolicy::WaitAtMost(limit)).map(drop));
+        drop(store);
+        waits.join().unwrap().unwrap();
+    });
 
     let copy = fs::read(&path).unwrap();
     fs::write(&path, &copy[..copy.len() - 1]).unwrap();
