@@ -78,7 +78,11 @@ pub(super) fn write_array<A: Element, D: Dimension>(
 }
 
 /// The header of `np.save` for an array.
-fn npy_header(dtype: &DType, order: Order, shape: &[usize]) -> Result<Vec<u8>, ErrorKind> {
+pub(super) fn npy_header(
+    dtype: &DType,
+    order: Order,
+    shape: &[usize],
+) -> Result<Vec<u8>, ErrorKind> {
     let shape = shape::wide(shape);
     let order = header::saved_order(order, &shape);
     Header::encode(dtype, order, &shape, Form::Compact).map_err(ErrorKind::of_stream)

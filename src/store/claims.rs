@@ -15,7 +15,7 @@ use super::mode::Opened;
 use crate::error::{Context, Error, ErrorKind, LockHold, LockHolder, Result};
 use crate::mapping::Access;
 use crate::sys::ranges::{self, Claim, Other, SENTINEL, TURN};
-use crate::sys::{self, FileId, Patience, Pauses, TURNS_END, Turn};
+use crate::sys::{self, FileId, LockedFile, Patience, Pauses, TURNS_END, Turn};
 
 /// How long somebody that is about to make way is waited for.
 const MAKING_WAY: Duration = Duration::from_millis(10);
@@ -424,6 +424,19 @@ pub(super) fn claimed(opened: Opened, array: &Array) -> Option<Range<u64>> {
         Opened::Shared | Opened::SharedRead => Some(SHARED),
         Opened::Alone | Opened::Watch => None,
     }
+}
+
+/// Turns the claims of who is alone into those of a shared writer, and never has none.
+pub(super) fn share(context: Context<'_>, file: &LockedFile) -> Result<()> {
+    let failed = |error: std::io::Error| context.step("lock").io(error);
+    // The ranges first: `flock` does not change at one blow, and meanwhile the sentinel keeps out
+    // whoever wants to be alone.
+    if !ranges::claim(file.file(), Claim::Read, &SHARED).map_err(failed)? {
+        return Err(failed(std::io::ErrorKind::WouldBlock.into()));
+    }
+    ranges::release(file.file(), &(0..SENTINEL)).map_err(failed)?;
+    // Somebody who gets it in between gives it back on seeing the sentinel.
+    file.share(Patience::Forever).map_err(failed).map(drop)
 }
 
 /// Makes sure that nobody writes to a file while it is replaced and others read it: as a reader of

@@ -35,6 +35,7 @@ mod salvage;
 mod sums;
 mod tail;
 mod typed;
+mod untyped;
 mod verbs;
 mod verify;
 mod write;

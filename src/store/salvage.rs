@@ -60,7 +60,7 @@ impl ArrayFile {
     }
 
     /// Refuses stores that are not open exclusively.
-    fn check_alone(&self, op: &'static str) -> Result<()> {
+    pub(super) fn check_alone(&self, op: &'static str) -> Result<()> {
         match self.opened == Opened::Alone {
             true => Ok(()),
             false => Err(self.context(op).fail(ErrorKind::InvalidOption {

@@ -75,8 +75,9 @@ mod tails;
 #[cfg(unix)]
 mod take_over;
 mod targets;
-mod vectors;
 #[cfg(unix)]
+mod untyped;
+mod vectors;
 mod verify;
 #[cfg(unix)]
 #[allow(dead_code, reason = "the rigs use all of it")]

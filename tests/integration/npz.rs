@@ -730,3 +730,36 @@ fn a_forked_child_that_drops_the_writer_leaves_the_archive_of_its_parent_alone()
     assert_eq!(npz.read::<u64, Ix1>("second").unwrap(), second);
     assert_eq!(npz.names().len(), 2);
 }
+
+#[test]
+fn an_array_of_any_dtype_is_added_by_its_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.npz");
+    let mut npz = NpzWriter::create(&path).unwrap();
+    let dtype = ndstore::DType::parse(">i2").unwrap();
+    npz.add_any(
+        "x",
+        dtype.clone(),
+        &[2, 2],
+        Order::F,
+        &[0, 1, 0, 3, 0, 2, 0, 4],
+    )
+    .unwrap();
+    let refused = npz
+        .add_any("y", dtype, &[2], Order::C, &[0; 3])
+        .unwrap_err();
+    assert!(matches!(
+        refused.kind(),
+        ErrorKind::Length {
+            expected: 4,
+            found: 3,
+            ..
+        }
+    ));
+    npz.finish().unwrap();
+    let npz = Npz::open(&path).unwrap();
+    assert_eq!(npz.names().collect::<Vec<_>>(), ["x"]);
+    assert_eq!(npz.open_member_any("x").unwrap().offset() % 64, 0);
+    let read = npz.read::<ndstore::Be<i16>, Ix2>("x").unwrap();
+    assert_eq!(read.mapv(|value| value.get()), array![[1, 2], [3, 4]]);
+}

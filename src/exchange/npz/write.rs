@@ -12,10 +12,12 @@ use zip::result::ZipError;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 use super::SUFFIX;
+use crate::dtype::DType;
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exchange::stream;
-use crate::store::{NewFile, Options};
+use crate::shape::Order;
+use crate::store::{NewFile, Options, check_size};
 use crate::sys::{self, Maker};
 
 /// Stored members start at multiples of this. Their headers are such a multiple long, so the
@@ -97,10 +99,44 @@ impl NpzWriter {
         name: &str,
         array: &ArrayRef<A, D>,
     ) -> Result<()> {
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .with_alignment(ALIGN);
-        self.write(name, array, options)
+        self.write(name, array, stored())
+    }
+
+    /// Adds an array of a dtype and shape that are known only at run time, as
+    /// [`add`](NpzWriter::add) does. `bytes` are its elements in that order.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](NpzWriter::add); [`Length`](ErrorKind::Length) if there are more or fewer bytes
+    /// than the shape has, which leaves the archive as it was.
+    pub fn add_any(
+        &mut self,
+        name: &str,
+        dtype: DType,
+        shape: &[usize],
+        order: Order,
+        bytes: &[u8],
+    ) -> Result<()> {
+        let itemsize = dtype.itemsize();
+        let expected = check_size(self.file.context(), shape, itemsize)? as u64;
+        let found = bytes.len() as u64;
+        if expected != found {
+            return Err(self.file.context().fail_at(
+                name,
+                ErrorKind::Length {
+                    shape: shape.to_vec(),
+                    itemsize,
+                    expected,
+                    found,
+                },
+            ));
+        }
+        self.write_member(name, found, stored(), |zip| {
+            let header = stream::npy_header(&dtype, order, shape)?;
+            let mut write = |bytes: &[u8]| zip.write_all(bytes).map_err(ErrorKind::io);
+            write(&header)?;
+            write(bytes)
+        })
     }
 
     /// Adds an array compressed, as `np.savez_compressed` does: it is smaller, but cannot be opened
@@ -125,19 +161,29 @@ impl NpzWriter {
         array: &ArrayRef<A, D>,
         options: SimpleFileOptions,
     ) -> Result<()> {
+        let nbytes = (array.len() * size_of::<A>()) as u64;
+        self.write_member(name, nbytes, options, |zip| stream::write_array(zip, array))
+    }
+
+    fn write_member(
+        &mut self,
+        name: &str,
+        nbytes: u64,
+        options: SimpleFileOptions,
+        write: impl FnOnce(&mut ZipWriter<BufWriter<Bounded>>) -> Result<(), ErrorKind>,
+    ) -> Result<()> {
         self.check_whole()?;
         let context = self.file.context();
         if !self.names.insert(name.to_owned()) {
             let name = name.to_owned();
             return Err(context.fail(ErrorKind::DuplicateName { name }));
         }
-        let nbytes = (array.len() * size_of::<A>()) as u64;
         let options = options.large_file(nbytes >= WIDE);
         self.cut = true;
         self.zip
             .start_file(format!("{name}{SUFFIX}"), options)
             .map_err(|error| failed(&self.file, nbytes, error))?;
-        stream::write_array(&mut *self.zip, array).map_err(|kind| match kind {
+        write(&mut self.zip).map_err(|kind| match kind {
             ErrorKind::Io { cause } => self.file.growth(cause, nbytes),
             kind => context.fail_at(name, kind),
         })?;
@@ -183,6 +229,13 @@ impl std::fmt::Debug for NpzWriter {
             .field("names", &self.names)
             .finish()
     }
+}
+
+/// How a member is stored that is to be opened in place.
+fn stored() -> SimpleFileOptions {
+    SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .with_alignment(ALIGN)
 }
 
 /// A new file that grows no further than this process may write: past its limit the kernel would
