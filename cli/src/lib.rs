@@ -13,6 +13,7 @@
 //! ```
 
 mod args;
+mod canvas;
 mod commands;
 mod csv;
 mod holders;

@@ -1,10 +1,11 @@
 //! New files: where they go, in which form, and never over an old one unasked.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ndstore::{AnyStore, DType, Options, Order};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::outcome::{Answer, Outcome, fail};
 use crate::shell::Shell;
@@ -80,6 +81,23 @@ impl Output {
             .dtype(dtype.clone())
             .shape(shape.to_vec())
             .order(order)
+    }
+
+    /// A file without a name yet, of bytes that are no array: what the umask leaves of a new file's mode.
+    pub(crate) fn draft(&self) -> Outcome<NamedTempFile> {
+        let mode = PermissionsExt::from_mode(0o666);
+        Ok(tempfile::Builder::new()
+            .permissions(mode)
+            .tempfile_in(self.directory())?)
+    }
+
+    /// Gives the file its name, once its bytes are on the disk.
+    pub(crate) fn publish(&self, draft: NamedTempFile) -> Outcome {
+        draft.as_file().sync_all()?;
+        match draft.persist(&self.path) {
+            Ok(_) => Ok(Answer::Yes),
+            Err(error) => fail(format!("cannot create {:?}: {}", self.path, error.error)),
+        }
     }
 
     /// Says that the file is there, or passes it on to standard output.

@@ -99,6 +99,19 @@ impl Region {
         Region(picks)
     }
 
+    /// Every n-th index of an axis of what is picked, and all of the others.
+    pub(crate) fn every(&self, axis: usize, n: usize) -> Region {
+        let mut picks = self.0.clone();
+        let mut axes = picks
+            .iter_mut()
+            .filter(|pick| !matches!(pick, Pick::Index(_)));
+        if let Some(Pick::Slice { len, step, .. }) = axes.nth(axis) {
+            *len = len.div_ceil(n);
+            *step *= n as isize;
+        }
+        Region(picks)
+    }
+
     /// Goes over it in C order, in pieces of at most `budget` bytes or one element. Their elements one after the other are those of
     /// the region.
     pub(crate) fn pieces(&self, itemsize: usize, budget: usize) -> Pieces {

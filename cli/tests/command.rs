@@ -399,6 +399,7 @@ fn json_has_the_keys_that_the_schema_states() {
     let place = place(4, 2);
     assert!(run(place.path(), &["sum", "a.npy"]).status.success());
     let _reader = ndstore::AnyStore::open(place.path().join("a.npy")).unwrap();
+    cut(place.path(), "cut.npy", 4096 + 40);
     let commands = [
         ("info", &["info", "a.npy"][..]),
         ("cat", &["cat", "a.npy[0]"]),
@@ -413,6 +414,7 @@ fn json_has_the_keys_that_the_schema_states() {
         ("verify", &["verify", "a.npy"]),
         ("sum", &["sum", "a.npy"]),
         ("lock", &["lock", "a.npy"]),
+        ("recover", &["recover", "--dry-run", "cut.npy"]),
         ("made", &["slice", "a.npy[0]", "b.npy"]),
         ("made", &["convert", "--dtype", "i4", "a.npy", "c.npy"]),
     ];
@@ -430,5 +432,109 @@ fn json_has_the_keys_that_the_schema_states() {
         if let Err(error) = jsonschema::validate(&schema, &value) {
             panic!("{args:?}: {error} in {value}");
         }
+    }
+}
+
+/// A copy of `a.npy` of which so many bytes are left.
+fn cut(directory: &Path, name: &str, len: u64) {
+    std::fs::copy(directory.join("a.npy"), directory.join(name)).unwrap();
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(directory.join(name))
+        .unwrap();
+    file.set_len(len).unwrap();
+}
+
+#[test]
+fn the_whole_rows_of_a_cut_file_are_saved_and_the_file_is_left_alone() {
+    let place = place(10, 2);
+    cut(place.path(), "cut.npy", 4096 + 3 * 16 + 5);
+    let before = std::fs::read(place.path().join("cut.npy")).unwrap();
+    let refused = run(place.path(), &["cat", "cut.npy"]);
+    assert!(
+        text(&refused.stderr).contains("`ndstore recover` saves the whole rows"),
+        "{refused:?}"
+    );
+    let info = run(place.path(), &["info", "cut.npy"]);
+    assert!(
+        text(&info.stdout).contains("3 rows of 10 are whole"),
+        "{info:?}"
+    );
+    let told = run(place.path(), &["recover", "cut.npy"]);
+    let report = "cut.npy: cut: 3 rows of 10 are whole, 7 rows lost\ncut.npy: 3 rows to be saved\n";
+    assert_eq!((told.status.code(), text(&told.stdout)), (Some(0), report));
+    assert!(
+        run(place.path(), &["recover", "cut.npy", "saved.npy"])
+            .status
+            .success()
+    );
+    assert_eq!(
+        run(place.path(), &["diff", "saved.npy", "a.npy[:3]"])
+            .status
+            .code(),
+        Some(0)
+    );
+    assert_eq!(std::fs::read(place.path().join("cut.npy")).unwrap(), before);
+    assert_eq!(
+        run(place.path(), &["recover", "a.npy"]).status.code(),
+        Some(1)
+    );
+}
+
+#[test]
+fn rows_that_no_header_names_are_taken_when_asked_for() {
+    let place = place(10, 2);
+    let path = place.path().join("a.npy");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend(
+        [7.0_f64, 8.0]
+            .iter()
+            .flat_map(|number| number.to_le_bytes()),
+    );
+    bytes.extend([1, 2, 3]);
+    std::fs::write(&path, bytes).unwrap();
+    assert!(
+        run(place.path(), &["recover", "a.npy", "without.npy"])
+            .status
+            .success()
+    );
+    assert!(
+        run(place.path(), &["recover", "--adopt", "a.npy", "with.npy"])
+            .status
+            .success()
+    );
+    let rows = |name: &str| {
+        text(&run(place.path(), &["cat", "-F", "csv", name]).stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let (without, with) = (rows("without.npy"), rows("with.npy"));
+    assert_eq!(
+        (without.len(), with.len(), with[10].as_str()),
+        (10, 11, "7.0,8.0")
+    );
+    assert_eq!(with[..10], without);
+}
+
+#[test]
+fn a_picture_is_a_png_with_the_colours_of_the_elements() {
+    let place = place(4, 3);
+    for args in [
+        &["plot", "--title", "t", "a.npy", "-"][..],
+        &["plot", "a.npy[:, 0]", "-"],
+    ] {
+        let drawn = run(place.path(), args);
+        assert!(drawn.status.success(), "{drawn:?}");
+        let mut reader = png::Decoder::new(std::io::Cursor::new(drawn.stdout))
+            .read_info()
+            .unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        assert!(info.width > 50 && info.height > 100, "{info:?}");
+        let colours: std::collections::HashSet<_> = pixels.as_chunks::<3>().0.iter().collect();
+        // Twelve elements, the paper and the ink; or paper, ink and the line.
+        let most = if args.len() == 5 { 14 } else { 3 };
+        assert_eq!(colours.len(), most, "{args:?}");
     }
 }

@@ -66,6 +66,8 @@ fn hostile_files_are_answered_or_refused_in_one_line() {
         vec!["slice", "--force", &part, &out],
         vec!["transpose", "--force", "--memory", "8M", &path, &out],
         vec!["shuffle", "--force", &path, &out],
+        vec!["recover", "--adopt", "--force", &path, &out],
+        vec!["plot", "--force", &path, &out],
         vec!["verify", &path],
         vec!["lock", &path],
     ];

@@ -233,18 +233,10 @@ fn write_text(
         cat::print(input, to, shell)?;
         return Ok(Answer::Yes);
     }
-    // As any new file: what the umask leaves of it.
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    let draft = tempfile::Builder::new()
-        .permissions(mode)
-        .tempfile_in(output.directory())?;
+    let draft = output.draft()?;
     let mut writer = BufWriter::with_capacity(1 << 16, draft.as_file());
     cat::print_to(input, to, &mut writer, shell)?;
     writer.flush()?;
     drop(writer);
-    draft.as_file().sync_all()?;
-    match draft.persist(out) {
-        Ok(_) => Ok(Answer::Yes),
-        Err(error) => fail(format!("cannot create {out:?}: {}", error.error)),
-    }
+    output.publish(draft)
 }

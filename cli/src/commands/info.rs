@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ndstore::{AnyStore, DType, Kind, Mode, Npz, Order};
+use ndstore::{DType, HeaderKind, Inspection, Kind, Npz, Order};
 use serde_json::{Map, Value, json};
 
 use super::lock;
@@ -171,30 +171,24 @@ struct Found {
 }
 
 struct OfFile {
-    store: AnyStore,
+    found: Inspection,
     metadata: Metadata,
-    is_raw: bool,
 }
 
 impl Found {
     fn of_file(operand: &Operand, raw: &RawArgs, shell: &Shell<'_>) -> Outcome<Found> {
-        let options = raw.options(shell.options()).no_lock().allow_trailing(true);
-        let store = options.open_any(&operand.path, Mode::Read)?;
+        let found = raw.options(shell.options()).inspect(&operand.path)?;
         let metadata = operand.path.metadata()?;
         Ok(Found {
             name: operand.name(),
             path: operand.path.clone(),
             member: None,
-            dtype: store.dtype().clone(),
-            shape: store.shape().to_vec(),
-            order: store.order(),
-            nbytes: store.nbytes() as u64,
+            dtype: found.dtype().clone(),
+            shape: found.shape().to_vec(),
+            order: found.order(),
+            nbytes: found.nbytes(),
             is_compressed: false,
-            file: Some(OfFile {
-                store,
-                metadata,
-                is_raw: raw.raw.is_some(),
-            }),
+            file: Some(OfFile { found, metadata }),
         })
     }
 
@@ -266,27 +260,37 @@ impl Found {
                 format!(
                     "{}, elements from byte {}",
                     file.header(),
-                    units::count(file.store.offset())
+                    units::count(file.found.offset())
                 ),
             ));
             lines.push(("on the disk", units::exact(file.allocated())));
-            if let trailing @ 1.. = file.trailing() {
-                lines.push((
-                    "behind it",
-                    format!("{} that no header names", units::exact(trailing)),
-                ));
+            if !file.found.is_whole() {
+                let (whole, rows) = (file.found.whole_rows() as u64, file.rows());
+                let whole = format!(
+                    "{} of {} are whole",
+                    units::counted(whole, "row"),
+                    units::count(rows)
+                );
+                lines.push(("CUT", format!("{whole}; `ndstore recover` saves them")));
+            }
+            if let trailing @ 1.. = file.found.trailing_nbytes() {
+                let why = match file.found.is_unpublished() {
+                    true => "of an append that is under way or was killed",
+                    false => "that no header names",
+                };
+                lines.push(("behind it", format!("{} {why}", units::exact(trailing))));
             }
             lines.push(("checksums", sums(&self.path, &file.metadata).into()));
             let holders = holders::of(&self.path);
             let first = holders.first().map_or("nobody".into(), |holder| {
-                lock::sentence(holder, &file.store)
+                lock::sentence(holder, &file.found)
             });
             lines.push(("who has it", first));
             lines.extend(
                 holders
                     .iter()
                     .skip(1)
-                    .map(|holder| ("", lock::sentence(holder, &file.store))),
+                    .map(|holder| ("", lock::sentence(holder, &file.found))),
             );
         }
         writeln!(shell.out, "{}", self.name)?;
@@ -314,10 +318,13 @@ impl Found {
         put("compressed", self.is_compressed.into());
         if let Some(file) = &self.file {
             put("header", file.header().into());
-            put("offset", file.store.offset().into());
+            put("offset", file.found.offset().into());
             put("file_nbytes", file.metadata.len().into());
             put("allocated", file.allocated().into());
-            put("trailing", file.trailing().into());
+            put("trailing", file.found.trailing_nbytes().into());
+            put("unpublished", file.found.is_unpublished().into());
+            put("whole", file.found.is_whole().into());
+            put("whole_rows", file.found.whole_rows().into());
             put("checksums", sums(&self.path, &file.metadata).into());
         }
         object.into()
@@ -326,21 +333,25 @@ impl Found {
 
 impl OfFile {
     fn header(&self) -> &'static str {
-        match self.store.offset() {
-            _ if self.is_raw => "none",
-            4096 => "page",
-            _ => "compact",
+        match self.found.header() {
+            HeaderKind::Raw => "none",
+            HeaderKind::Native => "page",
+            HeaderKind::Compact => "compact",
+            _ => "other",
         }
+    }
+
+    /// How many rows the header names.
+    fn rows(&self) -> u64 {
+        let axis = match self.found.order() {
+            Order::C => self.found.shape().first(),
+            Order::F => self.found.shape().last(),
+        };
+        axis.map_or(1, |&len| len as u64)
     }
 
     fn allocated(&self) -> u64 {
         self.metadata.blocks() * 512
-    }
-
-    fn trailing(&self) -> u64 {
-        self.metadata
-            .len()
-            .saturating_sub(self.store.offset() + self.store.nbytes() as u64)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ndstore::{AnyStore, Mode, Order};
+use ndstore::{Inspection, Order};
 use serde_json::{Value, json};
 
 use crate::holders::{self, Hold, Holder};
@@ -31,14 +31,13 @@ impl Lock {
     pub(crate) fn run(self, shell: &mut Shell<'_>) -> Outcome {
         let mut is_held = false;
         for path in &self.files {
-            let options = self.raw.options(shell.options()).no_lock();
-            let store = options.open_any(path, Mode::Read)?;
+            let found = self.raw.options(shell.options()).inspect(path)?;
             let holders = holders::of(path);
             is_held |= !holders.is_empty();
             if shell.is_json() {
                 let holders: Vec<_> = holders
                     .iter()
-                    .map(|holder| to_json(holder, &store))
+                    .map(|holder| to_json(holder, &found))
                     .collect();
                 shell.json(&json!({"path": path.to_string_lossy(), "holders": holders}))?;
                 continue;
@@ -48,7 +47,7 @@ impl Lock {
                 writeln!(shell.out, "{name}: nobody has it")?;
             }
             for holder in &holders {
-                writeln!(shell.out, "{name}: {}", sentence(holder, &store))?;
+                writeln!(shell.out, "{name}: {}", sentence(holder, &found))?;
             }
         }
         Ok(Answer::of(is_held))
@@ -56,7 +55,7 @@ impl Lock {
 }
 
 /// `process 71 (python) reads rows 0..100`.
-pub(crate) fn sentence(holder: &Holder, store: &AnyStore) -> String {
+pub(crate) fn sentence(holder: &Holder, found: &Inspection) -> String {
     let who = match holder.process {
         None => "somebody".to_owned(),
         Some(process) => match std::fs::read_to_string(format!("/proc/{process}/comm")) {
@@ -64,7 +63,7 @@ pub(crate) fn sentence(holder: &Holder, store: &AnyStore) -> String {
             Err(_) => format!("process {process}"),
         },
     };
-    let what = match (&holder.hold, rows(holder, store)) {
+    let what = match (&holder.hold, rows(holder, found)) {
         (Hold::Alone, _) => "has it to write, alone".into(),
         (Hold::Open, _) => "has it open".into(),
         (Hold::Shares, _) => "shares it with others that read and write it".into(),
@@ -75,7 +74,7 @@ pub(crate) fn sentence(holder: &Holder, store: &AnyStore) -> String {
     format!("{who} {what}")
 }
 
-pub(crate) fn to_json(holder: &Holder, store: &AnyStore) -> Value {
+pub(crate) fn to_json(holder: &Holder, found: &Inspection) -> Value {
     let (hold, has_rows) = match holder.hold {
         Hold::Alone => ("alone", false),
         Hold::Open => ("open", false),
@@ -84,7 +83,7 @@ pub(crate) fn to_json(holder: &Holder, store: &AnyStore) -> Value {
         Hold::Writes(_) => ("writes", true),
         Hold::Appends(_) => ("appends", true),
     };
-    let (from, to) = rows(holder, store);
+    let (from, to) = rows(holder, found);
     let to = if let Hold::Appends(_) = holder.hold {
         Value::Null
     } else {
@@ -94,17 +93,17 @@ pub(crate) fn to_json(holder: &Holder, store: &AnyStore) -> Value {
 }
 
 /// The rows, along the slowest axis, that the bytes belong to.
-fn rows(holder: &Holder, store: &AnyStore) -> (u64, u64) {
-    let axis = match store.order() {
-        Order::C => store.shape().first(),
-        Order::F => store.shape().last(),
+fn rows(holder: &Holder, found: &Inspection) -> (u64, u64) {
+    let axis = match found.order() {
+        Order::C => found.shape().first(),
+        Order::F => found.shape().last(),
     };
-    let row = (store.nbytes() as u64)
+    let row = (found.nbytes())
         .checked_div(axis.map_or(1, |&len| len as u64))
         .unwrap_or(0);
     // Of an array without rows, or without bytes, an element is the row.
-    let row = row.max(store.dtype().itemsize() as u64).max(1);
-    let place = |byte: u64| byte.saturating_sub(store.offset()) / row;
+    let row = row.max(found.dtype().itemsize() as u64).max(1);
+    let place = |byte: u64| byte.saturating_sub(found.offset()) / row;
     match holder.hold {
         Hold::Reads(ref bytes) | Hold::Writes(ref bytes) => {
             (place(bytes.start), place(bytes.end + row - 1))

@@ -12,8 +12,10 @@ mod hist;
 mod info;
 mod lock;
 mod man;
+mod plot;
 mod quantiles;
 mod receive;
+mod recover;
 mod send;
 mod shuffle;
 mod slice;
@@ -37,6 +39,7 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     Hist(hist::Hist),
     Quantiles(quantiles::Quantiles),
+    Plot(plot::Plot),
     Diff(diff::Diff),
     Create(create::Create),
     Convert(convert::Convert),
@@ -47,6 +50,7 @@ pub(crate) enum Command {
     Shuffle(shuffle::Shuffle),
     Sum(sum::Sum),
     Verify(verify::Verify),
+    Recover(recover::Recover),
     Lock(lock::Lock),
     Send(send::Send),
     Receive(receive::Receive),
@@ -63,6 +67,7 @@ pub(crate) fn run(command: Command, shell: &mut Shell<'_>) -> Outcome {
         Command::Stats(command) => command.run(shell),
         Command::Hist(command) => command.run(shell),
         Command::Quantiles(command) => command.run(shell),
+        Command::Plot(command) => command.run(shell),
         Command::Diff(command) => command.run(shell),
         Command::Create(command) => command.run(shell),
         Command::Convert(command) => command.run(shell),
@@ -73,6 +78,7 @@ pub(crate) fn run(command: Command, shell: &mut Shell<'_>) -> Outcome {
         Command::Shuffle(command) => command.run(shell),
         Command::Sum(command) => command.run(shell),
         Command::Verify(command) => command.run(shell),
+        Command::Recover(command) => command.run(shell),
         Command::Lock(command) => command.run(shell),
         Command::Send(command) => command.run(shell),
         Command::Receive(command) => command.run(shell),
