@@ -79,12 +79,12 @@
 //!
 //! # The ten nearest of many embeddings
 //!
-//! The vectors come in blocks of 8 MiB, whatever the size of the file. With the feature `rayon`,
-//! `par_for_each_block` uses all cores.
+//! [`dot`](crate::OutOfCore::dot) reads the file once, whatever its size. The scores of all vectors
+//! fit in memory.
 //!
 //! ```
 //! use ndarray::prelude::*;
-//! use ndstore::{Chunk, Error, Result, Store};
+//! use ndstore::{Result, Store};
 //!
 //! fn main() -> Result<()> {
 //! #     let dir = tempfile::tempdir().unwrap();
@@ -93,17 +93,13 @@
 //! #     drop(Store::create_from("embeddings.npy", &vectors)?);
 //!     let store = Store::<f32, Ix2>::open("embeddings.npy")?;
 //!     let query = store.read(s![17, ..])?;
-//!     let mut best: Vec<(f32, usize)> = Vec::new();
-//!     let work = store.out_of_core();
-//!     work.for_each_block(Chunk::Bytes(8 << 20), |block| {
-//!         let scores: Array1<f32> = block.view.dot(&query);
-//!         best.extend(scores.into_iter().zip(block.start[0]..));
-//!         best.sort_by(|a, b| b.0.total_cmp(&a.0));
-//!         best.truncate(10);
-//!         Ok::<_, Error>(())
-//!     })?;
-//!     for (score, row) in best {
-//!         println!("{row:6} {score:.3}");
+//!     let scores = store.out_of_core().dot(&query)?;
+//!     let mut rows: Vec<usize> = (0..scores.len()).collect();
+//!     rows.select_nth_unstable_by(9, |&a, &b| scores[b].total_cmp(&scores[a]));
+//!     rows.truncate(10);
+//!     rows.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+//!     for row in rows {
+//!         println!("{row:6} {:.3}", scores[row]);
 //!     }
 //!     Ok(())
 //! }
@@ -111,12 +107,12 @@
 //!
 //! # Standardise a table larger than memory
 //!
-//! Two passes compute the statistics and a third writes the new file, which is durable and has its
-//! name once [`create_with`](crate::Store::create_with) returns.
+//! Two passes for the statistics and one that writes the new file, which is durable and has its
+//! name once `map` returns.
 //!
 //! ```
 //! use ndarray::prelude::*;
-//! use ndstore::{Error, Result, Store};
+//! use ndstore::{Result, Store};
 //!
 //! fn main() -> Result<()> {
 //! #     let dir = tempfile::tempdir().unwrap();
@@ -126,18 +122,8 @@
 //!     let table = Store::<f64, Ix2>::open("table.npy")?;
 //!     let mean = table.out_of_core().mean_axis(Axis(0))?;
 //!     let std = table.out_of_core().std_axis(Axis(0), 0)?;
-//!     let standardised = Store::<f64, _>::create_with(
-//!         "standardised.npy",
-//!         (table.shape()[0], mean.len()),
-//!         4096,
-//!         |mut block| {
-//!             let rows = block.start[0]..block.start[0] + block.view.nrows();
-//!             table.read_into(s![rows, ..], &mut block.view)?;
-//!             block.view -= &mean;
-//!             block.view /= &std;
-//!             Ok::<_, Error>(())
-//!         },
-//!     )?;
+//!     let zip = table.out_of_core().zip_axis(Axis(0), &mean)?.zip_axis(Axis(0), &std)?;
+//!     let standardised = zip.map("standardised.npy", |((x, mean), std)| (x - mean) / std)?;
 //!     println!("{:?}", standardised.shape());
 //!     Ok(())
 //! }
@@ -168,8 +154,9 @@
 //!
 //! # Batches of random rows
 //!
-//! [`gather`](crate::OutOfCore::gather) requests all rows of a batch at once, in the order in which
-//! they lie on the disk, and returns them in the order of the indices.
+//! [`batches`](crate::OutOfCore::batches) requests all rows of a batch at once, in the order in
+//! which they lie on the disk, and returns them in the order of the indices. The disk fetches the
+//! next batch while the model uses this one.
 //!
 //! ```
 //! use ndarray::prelude::*;
@@ -186,9 +173,8 @@
 //!         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
 //!         order.swap(last, (state >> 33) as usize % (last + 1));
 //!     }
-//!     for rows in order.chunks(256) {
-//!         let batch = samples.out_of_core().gather(rows)?;
-//!         train(batch.view());
+//!     for batch in samples.out_of_core().batches(order, 256) {
+//!         train(batch?.view());
 //!     }
 //!     Ok(())
 //! }

@@ -129,8 +129,8 @@ pub use exchange::{
 pub use exchange::{Npz, NpzMember, NpzWriter};
 pub use mapping::Advice;
 pub use out_of_core::{
-    Block, BlockArray, Blocks, Chunk, Description, FloatNumber, FromNumber, Number, OutOfCore,
-    OutOfCoreAny, OutOfCoreMut, Progress, RealNumber, Zip,
+    Batches, Block, BlockArray, Blocks, Chunk, Description, FloatNumber, FromNumber, Number,
+    OutOfCore, OutOfCoreAny, OutOfCoreMut, Progress, RealNumber, Zip,
 };
 pub use shape::Order;
 pub use store::{

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use ndarray::prelude::*;
-use ndstore::{Chunk, Error, Order, Store};
+use ndstore::{Block, Chunk, Error, Order, Store};
 
 use super::input::{self, format, random_rows};
 use crate::common::{self, Bench};
@@ -103,6 +103,60 @@ const OPERATIONS: &[(&str, Operation)] = &[
     }),
     ("sum along axis 1", |path, _, budget| {
         sum_axis(path, budget, 1)
+    }),
+    ("describe", |path, _, budget| {
+        let store = open(path);
+        std::hint::black_box(store.out_of_core().memory(budget).describe().unwrap());
+        Some(())
+    }),
+    ("nanvar along axis 0", |path, _, budget| {
+        let store = open(path);
+        let work = store.out_of_core().memory(budget);
+        (store.shape()[1] * size_of::<f64>() <= budget / 4)
+            .then(|| drop(work.nanvar_axis(Axis(0), 1).unwrap()))
+    }),
+    ("dot with a vector", |path, _, budget| {
+        let store = open(path);
+        let both = store.shape().iter().sum::<usize>() * size_of::<f64>();
+        let work = store.out_of_core().memory(budget);
+        let multiply = || drop(work.dot(&Array1::ones(store.shape()[1])).unwrap());
+        (both <= budget / 4).then(multiply)
+    }),
+    ("cov", |path, _, budget| {
+        let store = open(path);
+        let square = store.shape()[1].pow(2) * size_of::<f64>();
+        let work = store.out_of_core().memory(budget);
+        (square <= budget / 8).then(|| drop(work.cov(1).unwrap()))
+    }),
+    ("zip_axis", |path, new, budget| {
+        let store = open(path);
+        if store.shape()[1] * size_of::<f64>() > budget / 4 {
+            return None;
+        }
+        let values = Array1::<f64>::ones(store.shape()[1]);
+        let work = store.out_of_core().memory(budget);
+        let zip = work.zip_axis(Axis(0), &values).unwrap();
+        zip.map(new, |(element, value)| element * value).unwrap();
+        Some(())
+    }),
+    ("map_blocks", |path, new, budget| {
+        let store = open(path);
+        let (rows, row) = (store.shape()[0], store.shape()[1] * size_of::<f64>());
+        let per_block = (budget / 4 / row).min(1024);
+        let work = store.out_of_core().memory(budget);
+        let sum = |block: Block<Ix2, ArrayView2<'_, f64>>, mut sums: ArrayViewMut1<'_, f64>| {
+            sums.assign(&block.view.sum_axis(Axis(1)));
+            Ok::<_, Error>(())
+        };
+        (per_block > 0).then(|| drop(work.map_blocks(new, rows, per_block, sum).unwrap()))
+    }),
+    ("batches", |path, _, budget| {
+        let store = open(path);
+        let count = pickable(store.shape(), budget)?;
+        let wanted: Vec<usize> = random_rows(count, store.shape()[0]).collect();
+        let mut batches = store.out_of_core().memory(budget).batches(&wanted, 256);
+        batches.try_for_each(|batch| batch.map(drop)).unwrap();
+        Some(())
     }),
     ("gather", |path, _, budget| {
         let store = open(path);

@@ -201,6 +201,66 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
             Ok(reader.nbytes(index))
         })
     }
+
+    /// Folds every block into a value of its own, on all threads of the current rayon pool, and
+    /// reduces these to one.
+    ///
+    /// Each block is folded alone, from what `init` returns, and `reduce` takes the values in the
+    /// order of the file, the earlier one first. So the result depends on how the array is cut into
+    /// blocks and not on the number of threads. Without blocks it is what `init` returns.
+    ///
+    /// # Errors
+    ///
+    /// As for a block, and those of `fold` and `reduce`: the first one ends it.
+    ///
+    /// # Panics
+    ///
+    /// As [`blocks`](OutOfCore::blocks).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use ndstore::{Chunk, Error, Store};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("large.npy");
+    ///
+    /// let store = Store::create_from(&path, &Array2::<f64>::ones((1000, 3)))?;
+    /// let total = store.out_of_core().par_fold(
+    ///     Chunk::Bytes(8 << 20),
+    ///     || 0.0,
+    ///     |sum, block| Ok::<_, Error>(sum + block.view.sum()),
+    ///     |sum, later| Ok(sum + later),
+    /// )?;
+    /// assert_eq!(total, 3000.0);
+    /// # Ok::<(), ndstore::Error>(())
+    /// ```
+    #[cfg(feature = "rayon")]
+    pub fn par_fold<T: Send, E: From<Error> + Send>(
+        mut self,
+        chunk: Chunk<D>,
+        init: impl Fn() -> T + Sync,
+        fold: impl Fn(T, Block<D, ArrayView<'_, A, D>>) -> Result<T, E> + Sync,
+        mut reduce: impl FnMut(T, T) -> Result<T, E> + Send,
+    ) -> Result<T, E> {
+        let reader = BlockReader::new(&self.source, &self.dim, &self.work, &chunk, "read");
+        let nbytes = self.source.nbytes() as u64;
+        let mut meter = self.work.meter(self.source.context("read"), nbytes);
+        let each = |index, buffer: &mut Vec<A>| {
+            let loaded = reader.load(&self.source, index, buffer)?;
+            fold(init(), loaded.as_view())
+        };
+        let mut reduced = None;
+        let pieces = Pieces::independent(reader.grid.len());
+        pass::run(pieces, &mut meter, each, |index, folded| {
+            reduced = Some(match reduced.take() {
+                Some(earlier) => reduce(earlier, folded)?,
+                None => folded,
+            });
+            Ok(reader.nbytes(index))
+        })?;
+        Ok(reduced.unwrap_or_else(init))
+    }
 }
 
 impl<'a, A: Element, D: Dimension> OutOfCoreMut<'a, A, D> {

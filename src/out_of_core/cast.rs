@@ -1,7 +1,7 @@
 //! Casting: numbers of whatever type a file holds, as floats.
 //!
-//! Which type that is, is asked once, when the work is described. From then on there is a function that makes floats of bytes, and
-//! all operations are those of an array of floats.
+//! Which type that is, is asked once, when the work is described. From then on there is a function
+//! that makes floats of bytes, and all operations are those of an array of floats.
 
 use ndarray::Dimension;
 
@@ -65,16 +65,19 @@ fn cast<T: AsType<A>, A>(found: &DType) -> Option<Cast<A>> {
 }
 
 impl AnyStore {
-    /// The array as something to be worked on piece by piece, as elements of type `A`, whatever numbers the file holds: integers,
-    /// floats, half floats or truth values, in either byte order.
+    /// The array as something to be worked on piece by piece, as elements of type `A`, whatever
+    /// numbers the file holds: integers, floats, half floats or truth values, in either byte order.
     ///
-    /// They are converted while they are read, and all work is done as on a file of floats. So integers of more than 53 bits are
-    /// rounded, 24 bits for `f32`; [`out_of_core`](AnyStore::out_of_core) with their own type does without. What moves the
-    /// elements to a new file as they are, such as `transpose`, belongs to [`out_of_core_any`](AnyStore::out_of_core_any).
+    /// They are converted while they are read, and all work is done as on a file of floats. So
+    /// integers of more than 53 bits are rounded, 24 bits for `f32`;
+    /// [`out_of_core`](AnyStore::out_of_core) with their own type does without. What moves the
+    /// elements to a new file as they are, such as `transpose`, belongs to
+    /// [`out_of_core_any`](AnyStore::out_of_core_any).
     ///
     /// # Errors
     ///
-    /// [`DTypeMismatch`](ErrorKind::DTypeMismatch) if they are no real numbers, [`NdimMismatch`](ErrorKind::NdimMismatch).
+    /// [`DTypeMismatch`](ErrorKind::DTypeMismatch) if they are no real numbers,
+    /// [`NdimMismatch`](ErrorKind::NdimMismatch).
     ///
     /// # Examples
     ///

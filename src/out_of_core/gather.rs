@@ -39,6 +39,9 @@ const STRIP: usize = 1 << 20;
 /// How many of the rows that are to be overwritten are asked for whether they are cached.
 const SAMPLE: usize = 64;
 
+/// How many rows of a batch to come are asked for that.
+const FEW: usize = 4;
+
 /// The least number of rows that are sorted at a time.
 const LEAST_BATCH: usize = 1024;
 
@@ -330,6 +333,30 @@ impl Selection {
     }
 }
 
+/// Asks the disk for rows that are to be gathered next, as far as they make a window, unless the page cache has them. Indices that
+/// are not there are refused when they are gathered.
+pub(super) fn ask_ahead(part: &Part<'_>, rows: &[usize], memory: usize) {
+    let Ok(Selection { row, .. }) = Selection::new(part, part.file.context("gather"), rows) else {
+        return;
+    };
+    let places = Rows::new(part, row);
+    // What a warm file costs a loader: a few calls a batch.
+    let few = rows.iter().step_by(rows.len().div_ceil(FEW).max(1));
+    let few: Vec<usize> = few.copied().collect();
+    if row == 0 || places.are_cached(&few) {
+        return;
+    }
+    let mut sorted: Vec<Wanted> = Wanted::all(rows, 0).collect();
+    sorted.sort_unstable();
+    places.ask(&sorted, memory);
+}
+
+/// How many elements a row has.
+pub(super) fn row_len<A: Element>(source: &Source<'_, A>) -> usize {
+    let rows = source.part().lattice.axes().next();
+    rows.map_or(0, |(count, _)| source.len().checked_div(count).unwrap_or(0))
+}
+
 /// Reads rows of `row` bytes each, in the order of their indices, with `spare` bytes of memory.
 fn read_rows<A: Element>(
     source: &Source<'_, A>,
@@ -598,24 +625,26 @@ impl<'a> Rows<'a> {
         memory: usize,
         mut each: impl FnMut(&[Wanted]) -> Result<()>,
     ) -> Result<()> {
-        let ask = |rows: &[Wanted]| {
-            let (count, requests) = self.window(rows, memory);
-            for range in requests {
-                // Of a row that is longer than a window the kernel sees by itself that it is read in order.
-                let start = range.start..range.end.min(range.start + WINDOW);
-                let file = self.part.file;
-                sys::prefetch(file.file(), file.array.in_file(start));
-            }
-            count
-        };
-        let mut count = ask(rest);
+        let mut count = self.ask(rest, memory);
         while !rest.is_empty() {
             let (now, after) = rest.split_at(count);
-            count = ask(after);
+            count = self.ask(after, memory);
             each(now)?;
             rest = after;
         }
         Ok(())
+    }
+
+    /// Asks the disk for the first window of rows that are sorted. Returns how many these are.
+    fn ask(&self, sorted: &[Wanted], memory: usize) -> usize {
+        let (count, requests) = self.window(sorted, memory);
+        for range in requests {
+            // Of a row that is longer than a window the kernel sees by itself that it is read in order.
+            let start = range.start..range.end.min(range.start + WINDOW);
+            let file = self.part.file;
+            sys::prefetch(file.file(), file.array.in_file(start));
+        }
+        count
     }
 
     fn window(&self, sorted: &[Wanted], memory: usize) -> (usize, Vec<Range<usize>>) {

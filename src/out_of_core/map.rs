@@ -21,9 +21,9 @@ use crate::store::{self, Layout, Store, Target};
 #[must_use = "nothing is done until `map` is called"]
 pub struct Zip<'a, S, D> {
     sources: S,
-    dim: D,
-    order: Order,
-    context: Context<'a>,
+    pub(super) dim: D,
+    pub(super) order: Order,
+    pub(super) context: Context<'a>,
     work: Work<'a>,
 }
 
@@ -212,7 +212,7 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         self.alone().zip(other)
     }
 
-    fn alone(self) -> Zip<'a, Source<'a, A>, D> {
+    pub(super) fn alone(self) -> Zip<'a, Source<'a, A>, D> {
         Zip {
             order: self.source.order(),
             context: self.source.context("map"),
@@ -242,13 +242,18 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
                 reason: "the arrays lie in different orders in their files; bring one into the other's with `OutOfCore::to_order`",
             }));
         }
-        Ok(Zip {
-            sources: (self.sources, other.source),
+        Ok(self.and(other.source))
+    }
+
+    /// Takes the elements of `other` as well.
+    pub(super) fn and<T>(self, other: T) -> Zip<'a, (S, T), D> {
+        Zip {
+            sources: (self.sources, other),
             dim: self.dim,
             order: self.order,
             context: self.context,
             work: self.work,
-        })
+        }
     }
 
     /// Makes a new file of the results of `f` for the elements at each index: `(a, b)`, or

@@ -85,6 +85,7 @@ impl<'a> Part<'a> {
 }
 
 /// The elements of an array, or of a part of one, in the order of the file, as elements of type `A`.
+#[derive(Clone)]
 pub struct Source<'a, A> {
     part: Part<'a>,
     /// What makes the bytes of the file those of an `A`.

@@ -140,12 +140,14 @@ impl Meter<'_> {
 /// | work | operations |
 /// |---|---|
 /// | walk over it | [`blocks`](OutOfCore::blocks), [`for_each_block`](OutOfCore::for_each_block) |
-/// | pick rows by index | [`gather`](OutOfCore::gather), [`gather_to`](OutOfCore::gather_to) |
+/// | compute a new array | [`map`](OutOfCore::map), [`zip`](OutOfCore::zip), [`zip_axis`](OutOfCore::zip_axis), [`map_blocks`](OutOfCore::map_blocks), [`astype`](OutOfCore::astype) |
+/// | pick rows by index | [`gather`](OutOfCore::gather), [`gather_to`](OutOfCore::gather_to), [`batches`](OutOfCore::batches) |
 /// | bring it into another shape | [`transpose`](OutOfCore::transpose), [`permute`](OutOfCore::permute), [`concatenate`](OutOfCore::concatenate), [`copy_region`](OutOfCore::copy_region) |
 /// | bring it into another order | [`to_order`](OutOfCore::to_order), [`to_byte_order`](OutOfCore::to_byte_order) |
 /// | reduce it | [`sum`](OutOfCore::sum), [`mean`](OutOfCore::mean), [`var`](OutOfCore::var), [`std`](OutOfCore::std), [`min`](OutOfCore::min), [`max`](OutOfCore::max), [`argmin`](OutOfCore::argmin), [`argmax`](OutOfCore::argmax), [`count_nonzero`](OutOfCore::count_nonzero) |
 /// | leave NaN out | [`nansum`](OutOfCore::nansum), [`nanmean`](OutOfCore::nanmean), [`nanvar`](OutOfCore::nanvar), [`nanargmin`](OutOfCore::nanargmin) and their like, [`count_nan`](OutOfCore::count_nan) |
 /// | see how it is spread | [`describe`](OutOfCore::describe), [`describe_axis`](OutOfCore::describe_axis), [`quantile`](OutOfCore::quantile), [`median`](OutOfCore::median), [`histogram`](OutOfCore::histogram), [`histogram_bins`](OutOfCore::histogram_bins) |
+/// | linear algebra | [`dot`](OutOfCore::dot), [`cov`](OutOfCore::cov) |
 /// | reduce one axis | [`sum_axis`](OutOfCore::sum_axis) and the others |
 ///
 /// Each of them reads into buffers of its own, never through a map, and keeps to the budget whatever the size of the array:

@@ -109,6 +109,29 @@ fn reads() -> Vec<(&'static str, Reads)> {
         }),
         ("nanargmax", |work, _| work.nanargmax().map(drop)),
         ("describe", |work, _| work.describe().map(drop)),
+        ("dot", |work, _| work.dot(&Array1::zeros(COLUMNS)).map(drop)),
+        ("zip_axis", |work, new| {
+            let zip = work.zip_axis(Axis(0), &Array1::<f64>::ones(COLUMNS))?;
+            zip.map(new, |(a, b)| a * b).map(drop)
+        }),
+        ("map_blocks", |work, new| {
+            let made = work.map_blocks(new, ROWS, 64, |block, mut sums: ArrayViewMut1<'_, f64>| {
+                sums.assign(&block.view.sum_axis(Axis(1)));
+                Ok::<_, Error>(())
+            });
+            made.map(drop)
+        }),
+        #[cfg(feature = "rayon")]
+        ("par_fold", |work, _| {
+            let last = |_, later| Ok::<_, Error>(later);
+            work.par_fold(Chunk::Rows(16), || 0, |count, _| Ok(count + 1), last)
+                .map(drop)
+        }),
+        ("batches", |work, _| {
+            let rows = rows();
+            let mut batches = work.memory(28 << 20).batches(&rows, 100);
+            batches.try_for_each(|batch| batch.map(drop))
+        }),
         ("gather", |work, _| {
             work.memory(28 << 20).gather(&rows()).map(drop)
         }),
@@ -147,6 +170,17 @@ fn a_file_that_is_cut_under_any_reading_operation_is_an_error_and_no_signal() {
             assert_no_drafts(place.0.path());
         }
     }
+}
+
+/// Its pieces are as many rows as there are columns: the few of this file are read at once.
+#[test]
+fn covariances_of_a_file_that_was_cut_are_an_error_and_no_signal() {
+    let place = Place(TempDir::new().unwrap());
+    let path = place.fresh();
+    let store = Store::<f64, Ix2>::open(&path).unwrap();
+    cut(&path);
+    let work = store.out_of_core().memory(64 << 20);
+    assert_truncated(work.cov(1).map(drop), "cov");
 }
 
 #[test]

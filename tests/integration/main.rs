@@ -17,6 +17,7 @@ mod create_with;
 mod crowd;
 mod cut;
 mod describe;
+mod dot;
 mod elements;
 mod error;
 mod exchange;
@@ -26,6 +27,7 @@ mod follow;
 mod foreign;
 #[cfg(unix)]
 mod forked;
+mod fused;
 mod gather;
 #[cfg(target_os = "linux")]
 mod guard;

@@ -81,7 +81,8 @@ pub(super) type Described<S, K> = Both<
     Both<Both<Extreme<K, LeastNumber>, Extreme<K, GreatestNumber>>, IntSum>,
 >;
 
-/// Several statistics of the elements of an array, or of those along an axis. NaN is counted and left out of all others.
+/// Several statistics of the elements of an array, or of those along an axis. NaN is counted and
+/// left out of all others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Description<A> {
@@ -147,14 +148,15 @@ impl<A: RealNumber> Description<A> {
     }
 }
 
-/// Several statistics by one pass, each as accurate as by its own method. NaN is counted, and left out of the others.
+/// Several statistics by one pass, each as accurate as by its own method. NaN is counted, and left
+/// out of the others.
 ///
 /// # Errors
 ///
 /// As for the sums.
 impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
-    /// Counts all elements, NaN and zeros among them, and takes mean, standard deviation and extremes of the numbers: the first
-    /// look at a file.
+    /// Counts all elements, NaN and zeros among them, and takes mean, standard deviation and
+    /// extremes of the numbers: the first look at a file.
     ///
     /// # Examples
     ///

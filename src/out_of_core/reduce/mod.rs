@@ -3,11 +3,12 @@
 //! `lanes` says what a reduction is, `sum`, `moments`, `extreme` and `skipping` are the reductions, `number` gives each type its
 //! own. They know slices only. `walk` takes the array apart and puts the results together, `whole`, `axis`,
 //! `nan` and `describe` are the face.
-//! `quantile` and `histogram` go over the array by themselves; `rank` is what selection goes by.
+//! `quantile`, `histogram` and `dot` go over the array by themselves; `rank` is what selection goes by.
 //! Nothing that comes out depends on the number of threads or on the budget: the array is always taken apart in the same way.
 
 mod axis;
 mod describe;
+mod dot;
 mod extreme;
 mod histogram;
 mod lanes;

@@ -35,7 +35,7 @@ pub trait Number: Element + kernels::Kernels {
     type Mean: Copy + Debug + PartialEq + Send + Sync + 'static;
 
     /// The type of a variance and of a standard deviation.
-    type Var: Copy + Debug + PartialEq + Send + Sync + 'static;
+    type Var: Copy + Debug + PartialEq + Into<f64> + Send + Sync + 'static;
 
     #[doc(hidden)]
     fn sum_of(partial: Option<&Self::SumPartial>) -> Result<Self::Sum, Overflow>;
