@@ -192,6 +192,7 @@ impl<const N: usize> Debug for Pad<N> {
 }
 
 /// The right side of `=` in a [`record!`](crate::record): a name, or a title and a name.
+#[derive(Debug)]
 pub struct FieldName {
     title: Option<&'static str>,
     name: &'static str,

@@ -604,3 +604,9 @@ impl<A: Element, D: Dimension> Blocks<'_, A, D> {
         Ok(Block { start, view })
     }
 }
+
+impl<A, D> fmt::Debug for Blocks<'_, A, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocks").finish_non_exhaustive()
+    }
+}

@@ -13,7 +13,7 @@ use crate::error::{Context, ErrorKind, Result};
 use crate::store::{self, AnyStore};
 
 /// How the numbers of a file become elements of type `A`.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Cast<A> {
     /// What brings them into the byte order of this machine.
     pub(super) swap: Option<Swap>,

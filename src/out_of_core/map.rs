@@ -1,5 +1,6 @@
 //! Mapping: one or several arrays into a new one, element by element.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
@@ -332,5 +333,14 @@ impl<'a, S: Sources, D: Dimension> Zip<'a, S, D> {
             written.map_err(|error| target.error(error))?;
             Ok((range.len() * S::itemsize()) as u64)
         })
+    }
+}
+
+impl<S, D: fmt::Debug> fmt::Debug for Zip<'_, S, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Zip")
+            .field("dim", &self.dim)
+            .field("order", &self.order)
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! `Source`: where the elements of an operation come from: read from the file, past any map, and converted.
 
+use std::fmt;
 use std::ops::{Range, RangeBounds};
 
 use ndarray::{ArrayViewMut, Dimension, IxDyn, SliceInfoElem};
@@ -258,5 +259,11 @@ impl<'a, A: Element> Source<'a, A> {
         if let Some(swap) = &self.swap {
             swap.apply(bytes);
         }
+    }
+}
+
+impl<A> fmt::Debug for Source<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").finish_non_exhaustive()
     }
 }

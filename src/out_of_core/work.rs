@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::error;
+use std::fmt;
 use std::ops::RangeBounds;
 
 use ndarray::{Dimension, IxDyn, SliceArg};
@@ -499,5 +500,27 @@ impl AnyStore {
             part: Part::whole(&self.file),
             work: Work::new(),
         }
+    }
+}
+
+impl<A, D: fmt::Debug> fmt::Debug for OutOfCore<'_, A, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutOfCore")
+            .field("dim", &self.dim)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A, D: fmt::Debug> fmt::Debug for OutOfCoreMut<'_, A, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutOfCoreMut")
+            .field("dim", &self.dim)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for OutOfCoreAny<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutOfCoreAny").finish_non_exhaustive()
     }
 }

@@ -5,6 +5,7 @@
 //! are rows that were never published: opening leaves them alone, the next append drops them.
 //! Behind any other they may be somebody's, and stay.
 
+use std::fmt;
 use std::io;
 
 use ndarray::{ArrayRef, Dimension};
@@ -551,5 +552,14 @@ impl<A: Element, D: Dimension, M: Growable> Appender<'_, A, D, M> {
         self.write()?;
         let rows = std::mem::take(&mut self.rows);
         self.store.publish(rows)
+    }
+}
+
+impl<A: Element, D: Dimension, M: Growable> fmt::Debug for Appender<'_, A, D, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Appender")
+            .field("store", self.store)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
     }
 }

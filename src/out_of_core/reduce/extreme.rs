@@ -50,7 +50,7 @@ impl<A: Scalar<Real = A> + Real, E: End> Partial for Extreme<A, E> {
 }
 
 /// Keeps the most extreme element of each lane.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Extremes<A, E> {
     best: [A; WIDTH],
     end: PhantomData<E>,
@@ -152,7 +152,7 @@ impl<A: Scalar<Real = A> + Real, E: End> Partial for Place<A, E> {
 }
 
 /// Keeps the most extreme element of each lane, and its row.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Places<A, E> {
     best: [A; WIDTH],
     index: [u64; WIDTH],

@@ -63,7 +63,7 @@ impl Partial for Moments {
 }
 
 /// Adds the distances from a shift, and their squares.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Distances {
     shift: [f64; WIDTH],
     sum: [f64; WIDTH],
@@ -200,7 +200,7 @@ impl<A: Scalar> Lanes<A> for Distances {
 }
 
 /// Adds the distances of what is not NaN from a shift, and their squares.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct NumberDistances {
     distances: Distances,
     count: [f64; WIDTH],

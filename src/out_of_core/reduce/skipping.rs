@@ -54,7 +54,7 @@ impl Counter for u32 {}
 impl Counter for u64 {}
 
 /// Counts NaN.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Nans<C>([C; WIDTH]);
 
 impl<A: Scalar<Real = A> + Real, C: Counter> Lanes<A> for Nans<C> {
@@ -100,7 +100,7 @@ impl<A: Scalar<Real = A> + Real, C: Counter> Fold<A> for Nans<C> {
 }
 
 /// Lets lanes `L` add zero in place of NaN, and counts the numbers.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Cleared<L, C> {
     lanes: L,
     counts: [C; WIDTH],

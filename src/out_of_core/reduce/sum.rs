@@ -46,7 +46,7 @@ impl Total for IntSum {
 }
 
 /// Adds doubles, each lane with the rounding errors of its additions.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Doubles {
     sum: [f64; REALS],
     lost: [f64; REALS],
@@ -108,7 +108,7 @@ impl<A: Scalar<Real = f64>> Fold<A> for Doubles {
 }
 
 /// Adds single floats as doubles.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Singles([f64; REALS]);
 
 impl<A: Scalar<Real = f32>> Lanes<A> for Singles {
@@ -169,7 +169,7 @@ impl Partial for IntSum {
 }
 
 /// Adds integers of up to 32 bits as wider ones, which hold 2^16 of them.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Narrow<W>([W; REALS]);
 
 macro_rules! narrow {
@@ -224,7 +224,7 @@ narrow! {
 }
 
 /// Adds 64-bit integers in two halves, which hold 2^32 of them each.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Wide<H> {
     low: [u64; REALS],
     high: [H; REALS],
@@ -288,7 +288,7 @@ wide! { i64, u64, }
 /// Counts the elements that are not zero.
 ///
 /// `C` is an integer as wide as the element, and at least 32 bits.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Nonzeros<C>([C; REALS]);
 
 macro_rules! nonzeros {

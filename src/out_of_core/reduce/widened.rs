@@ -6,7 +6,7 @@ use half::slice::HalfFloatSliceExt;
 use super::lanes::{Lanes, Partial, TILE, WIDTH};
 
 /// Reduces half floats as single floats.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Widened<L>(L);
 
 impl<L: Lanes<f32>> Lanes<f16> for Widened<L> {
