@@ -1,7 +1,8 @@
-//! The message of an `Error`: what was asked, of which file, what stood in the way, and the way out.
+//! The message of an `Error`: what was asked, of which file, what stood in the way, and the way
+//! out.
 //!
-//! The words of most kinds stand with them in `kind.rs`. Here are those that a file has of its own, because its path takes part in
-//! the sentence.
+//! The words of most kinds stand with them in `kind.rs`. Here are those that a file has of its own,
+//! because its path takes part in the sentence.
 
 use std::fmt::{self, Formatter};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Reading and writing parts of an array by system calls: any region that ndarray's slicing can
-//! name, or one element.
+//! Reads and writes parts of an array by system calls: any region that ndarray's slices can name,
+//! or one element.
 
 use ndarray::{
     Array, ArrayRef, ArrayViewD, ArrayViewMut, ArrayViewMutD, Dimension, IntoDimension, IxDyn,
@@ -16,19 +16,19 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::shape::{self, Order};
 use crate::sys;
 
-/// How many bytes a buffer has through which elements go that do not lie together.
+/// The size of the buffer for elements that are not contiguous.
 const BUFFER: usize = 256 << 10;
 
-/// A hole of so many bytes is read along, and written back: a request of its own would cost more.
-/// Measured, reading both ways takes as long at 4 KiB.
+/// Holes up to this size are read along, and written back, because another request would cost more.
+/// Measured: at 4 KiB both ways of reading take equally long.
 const HOLE: usize = 4 << 10;
 
-/// The same where the page cache has none of it: the kernel reads ahead what comes in order, and
-/// one page at a time of what does not. Measured, reading both ways takes as long at 64 KiB, and at
-/// 16 KiB a sixth in order.
+/// The same for bytes that the page cache lacks: the kernel reads ahead if requests come in order,
+/// and otherwise one page at a time. Measured: at 64 KiB both ways take equally long, and at 16 KiB
+/// reading in order takes a sixth of the time.
 const COLD_HOLE: usize = 32 << 10;
 
-/// What was asked.
+/// The operation, for errors.
 const READ: &str = "read";
 const WRITE: &str = "write to";
 
@@ -88,7 +88,7 @@ impl ArrayFile {
         self.region_of(op, &self.array.shape, arguments)
     }
 
-    /// What slice arguments pick of a part of the array, which has this shape.
+    /// The region that slice arguments pick of a part of the array with this shape.
     pub(crate) fn region_of<'a>(
         &self,
         op: &'static str,
@@ -123,7 +123,8 @@ impl ArrayFile {
         })
     }
 
-    /// The same by way of `fetch`, which reads elements from a place in the file, where each has so many bytes.
+    /// The same by way of `fetch`, which reads elements from a place in the file, where each has so
+    /// many bytes.
     pub(crate) fn read_lattice_by<A: Element>(
         &self,
         itemsize: usize,
@@ -139,8 +140,8 @@ impl ArrayFile {
         region::read(lattice, into, most, hole, fetch)
     }
 
-    /// Whether there are holes of a width that makes it worth to ask whether the page cache has the
-    /// elements, and it has not.
+    /// Whether the page cache lacks the elements. It is asked only if the holes are wide enough for
+    /// the answer to matter.
     fn is_cold(&self, size: usize, lattice: &Lattice) -> bool {
         let is_worth_it = lattice
             .holes()
@@ -152,7 +153,7 @@ impl ArrayFile {
         }
     }
 
-    /// Writes an array of the region's shape. To be called by whoever has the store exclusively.
+    /// Writes an array of the region's shape. The caller must have the store exclusively.
     fn write_region<A: Element>(
         &self,
         region: &Region<'_>,
@@ -163,10 +164,11 @@ impl ArrayFile {
         self.write_lattice(&lattice, region.in_file(values, order), true)
     }
 
-    /// Writes an array whose indices are those of the lattice. To be called by whoever has the store exclusively.
+    /// Writes an array whose indices are those of the lattice. The caller must have the store
+    /// exclusively.
     ///
-    /// If no other thread writes meanwhile, small holes between the elements are written back as they were read. Not without a
-    /// claim on them: somebody else may write there.
+    /// Small holes between the elements are written back as they were read, if no other thread
+    /// writes meanwhile, and only under a claim on them, because others may write there.
     pub(crate) fn write_lattice<A: Element>(
         &self,
         lattice: &Lattice,
@@ -225,8 +227,9 @@ impl ArrayFile {
 }
 
 impl AnyStore {
-    /// Reads a region into memory, of whatever elements: their bytes as the file has them, one element after the other in C order
-    /// of the region. [`AnyElement::from_bytes`](crate::AnyElement::from_bytes) prints one of them.
+    /// Reads a region into memory, of whatever elements: their bytes as the file has them, one
+    /// element after the other in C order of the region.
+    /// [`AnyElement::from_bytes`](crate::AnyElement::from_bytes) prints one of them.
     ///
     /// Takes what [`Store::read`] takes.
     ///
@@ -260,16 +263,16 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     /// It takes what [`slice`](ArrayRef::slice) of ndarray takes: ranges, steps, reversed axes,
     /// single indices, new axes. The array is in the order of the file.
     ///
-    /// Costs a system call for each stretch that lies together in the file; elements that are less
-    /// than 4 KiB apart (32 KiB where they are not in the page cache), as those of a column, are
-    /// read together with what lies between them.
+    /// Costs a system call for each contiguous stretch of the file. Elements less than 4 KiB apart
+    /// (32 KiB if they are not in the page cache), as those of a column, are read together with the
+    /// bytes between them.
     ///
     /// # Errors
     ///
     /// - [`OutOfBounds`](ErrorKind::OutOfBounds), where ndarray panics;
-    ///   [`NdimMismatch`](ErrorKind::NdimMismatch), which only [`IxDyn`](type@IxDyn) can.
-    /// - [`OutOfMemory`](ErrorKind::OutOfMemory), [`Truncated`](ErrorKind::Truncated) if somebody cut the
-    ///   file, [`Io`](ErrorKind::Io).
+    ///   [`NdimMismatch`](ErrorKind::NdimMismatch), only with [`IxDyn`](type@IxDyn).
+    /// - [`OutOfMemory`](ErrorKind::OutOfMemory), [`Truncated`](ErrorKind::Truncated) if somebody
+    ///   cut the file, [`Io`](ErrorKind::Io).
     ///
     /// # Examples
     ///
@@ -316,8 +319,8 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// # Errors
     ///
-    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch), and as [`read`](Store::read). After an error some
-    /// of the elements may have been read.
+    /// [`ShapeMismatch`](ErrorKind::ShapeMismatch), and as [`read`](Store::read). After an error
+    /// some of the elements may have been read.
     ///
     /// # Examples
     ///
@@ -369,9 +372,9 @@ impl<A: Element, D: Dimension, M: AccessMode> Store<A, D, M> {
     ///
     /// - [`OutOfBounds`](ErrorKind::OutOfBounds), [`NdimMismatch`](ErrorKind::NdimMismatch),
     ///   [`ShapeMismatch`](ErrorKind::ShapeMismatch): nothing was written.
-    /// - [`NoSpace`](ErrorKind::NoSpace) (in a file with holes), [`Truncated`](ErrorKind::Truncated) if
-    ///   somebody cut the file, [`Io`](ErrorKind::Io): some elements may have been written and some
-    ///   not.
+    /// - [`NoSpace`](ErrorKind::NoSpace) (in a file with holes),
+    ///   [`Truncated`](ErrorKind::Truncated) if somebody cut the file, [`Io`](ErrorKind::Io): some
+    ///   elements may have been written and some not.
     /// - [`Poisoned`](ErrorKind::Poisoned).
     ///
     /// # Examples

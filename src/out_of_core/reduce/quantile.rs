@@ -1,10 +1,12 @@
 //! Quantiles, exact, without sorting the array.
 //!
-//! A quantile lies between two elements that are next to each other in the sorted array. They are found by selection over
-//! passes. A pass counts the elements by the leading bits of their ranks, which tells the bits of the ones that are looked
-//! for, and how many elements share them. As soon as these fit in the budget another pass collects them, and the ones looked
-//! for are selected in memory; until then the next pass counts the elements by the bits that follow. That is two passes over
-//! nearly every array. (Munro and Paterson, "Search and sorting with limited storage", 1980.)
+//! A quantile lies between two neighbours in the sorted array, which are found by selection over
+//! passes. A pass counts the elements by the leading bits of their ranks. The counts give the
+//! leading bits of the wanted elements, and the number of elements that share these bits. As soon
+//! as those elements fit in the budget another pass collects them, and the wanted ones are selected
+//! in memory; until then the next pass counts the elements by the following bits. That is two
+//! passes over nearly every array. (Munro and Paterson, "Search and sorting with limited storage",
+//! 1980.)
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -22,28 +24,30 @@ use crate::out_of_core::source::Source;
 use crate::out_of_core::work::{Meter, OutOfCore, Work, reserve};
 use crate::shape::Order;
 
-/// How many bits are counted in a pass: a table of 2^16 counts stays in the processor's cache.
+/// The bits that a pass counts by: a table of 2^16 counts stays in the processor's cache.
 const DIGIT: u32 = 16;
 
-/// The least number of bits of a pass, where there is little memory for many tables.
+/// The least number of bits of a pass, if there is little memory for many tables.
 const LEAST_DIGIT: u32 = 4;
 
-/// Quantiles, as NumPy's `quantile` has them by its method `linear`: of `n` elements in order, the one at `(n - 1) * q`,
-/// and between two of them their weighted mean, which is computed in `f64`. NaN if any element is NaN. Infinities are elements
-/// like others, where NumPy's formula makes NaN of them.
+/// Quantiles, as those of NumPy's `quantile` with its method `linear`: of `n` sorted elements the
+/// one at `(n - 1) * q`, and between two of them their weighted mean, computed in `f64`. NaN if any
+/// element is NaN. Infinities are treated as other elements, where NumPy's formula gives NaN.
 ///
 /// # Errors
 ///
-/// All of them: [`Empty`](ErrorKind::Empty) if there are no elements; [`InvalidOption`](ErrorKind::InvalidOption) unless each `q` is
-/// from 0 to 1; [`Cancelled`](ErrorKind::Cancelled), [`Truncated`](ErrorKind::Truncated) and [`Io`](ErrorKind::Io) as for the sums.
+/// All of them: [`Empty`](ErrorKind::Empty) if there are no elements;
+/// [`InvalidOption`](ErrorKind::InvalidOption) unless each `q` is from 0 to 1;
+/// [`Cancelled`](ErrorKind::Cancelled), [`Truncated`](ErrorKind::Truncated) and
+/// [`Io`](ErrorKind::Io) as for the sums.
 impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
     /// Returns the median of all elements: the [quantile](OutOfCore::quantile) at 0.5.
     pub fn median(self) -> Result<A::Var> {
         self.quantile(0.5)
     }
 
-    /// Returns the quantile of all elements at `q`. The array is read twice, and more often only if the memory budget does not
-    /// hold those of its elements that are close to the quantile.
+    /// Returns the quantile of all elements at `q`. The array is read twice, and more often only if
+    /// the memory budget does not hold the elements that are close to the quantile.
     ///
     /// # Examples
     ///
@@ -89,12 +93,13 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
 
 /// Quantiles along one axis, which the result lacks, each as for the whole array.
 ///
-/// The array is read once, in panels of columns where the axis is not the fastest one. The elements along the axis
-/// of one result have to fit in the memory budget.
+/// The array is read once, in panels of columns if the axis is not the fastest one. The elements
+/// along the axis of one result have to fit in the memory budget.
 ///
 /// # Errors
 ///
-/// As for the whole array; [`AxisOutOfBounds`](ErrorKind::AxisOutOfBounds), and [`OverBudget`](ErrorKind::OverBudget).
+/// As for the whole array; [`AxisOutOfBounds`](ErrorKind::AxisOutOfBounds), and
+/// [`OverBudget`](ErrorKind::OverBudget).
 impl<A: RealNumber, D: RemoveAxis> OutOfCore<'_, A, D> {
     /// Returns the medians along an axis. See [`median`](OutOfCore::median).
     pub fn median_axis(self, axis: Axis) -> Result<Array<A::Var, D::Smaller>> {
@@ -125,7 +130,7 @@ fn check(context: Context<'_>, qs: &[f64]) -> Result<()> {
     }
 }
 
-/// Where a quantile lies: between two places of the sorted elements, and how far from the first.
+/// The position of a quantile: two places of the sorted elements, and the distance from the first.
 struct Between {
     places: [usize; 2],
     weight: f64,
@@ -150,19 +155,19 @@ impl Between {
         let [first, second] = self.places;
         let a = nth(elements, first);
         let b = match second > first {
-            // Those behind the first place are no less.
+            // Elements behind the first place are no less.
             true => nth(&mut elements[second..], 0),
             false => a,
         };
         self.mean(|place| if place == first { a } else { b })
     }
 
-    /// The weighted mean, rounded as NumPy does: from whichever of the two is nearer.
+    /// The weighted mean, rounded as NumPy does: computed from the nearer of the two.
     fn mean(&self, value: impl Fn(usize) -> f64) -> f64 {
         let ([a, b], weight) = (self.places.map(value), self.weight);
         let step = b - a;
         if weight == 0.0 || a == b {
-            // Also of infinities, of which NumPy's formula makes NaN.
+            // Also for infinities, for which NumPy's formula gives NaN.
             a
         } else if step.is_infinite() {
             a * (1.0 - weight) + b * weight
@@ -174,12 +179,12 @@ impl Between {
     }
 }
 
-/// Elements that share the leading bits of their ranks, and the places among them that are looked for.
+/// Elements that share the leading bits of their ranks, and the wanted places among them.
 struct Group {
     prefix: u64,
-    /// How many elements there are, once they are counted.
+    /// The number of elements, once they are counted.
     count: usize,
-    /// The places, each with its index among all that are asked for.
+    /// The places, each with its index among all requested ones.
     places: Vec<(usize, usize)>,
 }
 
@@ -234,19 +239,19 @@ fn select<'a, A: RealNumber>(
     Ok((!search.has_nan.into_inner()).then_some(values))
 }
 
-/// What is known of the elements that are looked for.
+/// The knowledge about the wanted elements.
 struct Search<'s, 'a, A> {
     source: &'s Source<'a, A>,
     context: Context<'a>,
-    /// By their prefixes.
+    /// The groups, in the order of their prefixes.
     groups: Vec<Group>,
-    /// How many bits of a rank come behind a prefix.
+    /// The bits of a rank behind a prefix.
     unknown: u32,
     has_nan: AtomicBool,
 }
 
 impl<A: RealNumber> Search<'_, '_, A> {
-    /// How many elements there are in all groups.
+    /// The number of elements in all groups.
     fn count(&self) -> usize {
         self.groups.iter().map(|group| group.count).sum()
     }
@@ -263,7 +268,8 @@ impl<A: RealNumber> Search<'_, '_, A> {
         }
     }
 
-    /// Counts the elements of each group by the next `digit` bits of their ranks: a table for each group, one after the other.
+    /// Counts the elements of each group by the next `digit` bits of their ranks: a table for each
+    /// group, one after the other.
     fn count_digits(
         &self,
         meter: &mut Meter<'_>,
@@ -287,13 +293,14 @@ impl<A: RealNumber> Search<'_, '_, A> {
             .tally(self.context, meter, is_metered, len, count)
     }
 
-    /// Goes on with the groups that the places fall into, by what was counted of the next `digit` bits in each group.
+    /// Continues with the groups that have the places, by the counts of the next `digit` bits in
+    /// each group.
     fn refine(&mut self, counts: &[u64], digit: u32) {
         let mut refined: Vec<Group> = Vec::new();
         for (group, counts) in self.groups.iter().zip(counts.chunks_exact(1 << digit)) {
             let (mut bits, mut before) = (0, 0);
             for &(place, index) in &group.places {
-                // The last one takes what is missing if somebody wrote to the file between two passes.
+                // If somebody wrote to the file between two passes, the last one takes the rest.
                 while bits + 1 < counts.len() && before + counts[bits] as usize <= place {
                     before += counts[bits] as usize;
                     bits += 1;
@@ -345,7 +352,7 @@ impl<A: RealNumber> Search<'_, '_, A> {
                 .into_inner()
                 .unwrap_or_else(PoisonError::into_inner);
             for &(place, index) in &group.places {
-                // There are fewer only if somebody wrote to the file meanwhile.
+                // Elements are missing only if somebody wrote to the file meanwhile.
                 if let Some(last) = elements.len().checked_sub(1) {
                     values[index] = nth(&mut elements, place.min(last));
                 }
@@ -361,7 +368,7 @@ fn nth<A: RealNumber>(elements: &mut [A], place: usize) -> f64 {
     A::of_rank(A::rank_of(*found))
 }
 
-/// Selects along an axis: in panels of so many columns as memory holds on each thread.
+/// Selects along an axis, in panels of as many columns as each thread's memory holds.
 fn along<'a, A: RealNumber>(
     source: &Source<'a, A>,
     work: &mut Work<'a>,
@@ -390,7 +397,7 @@ fn along<'a, A: RealNumber>(
             budget: work.memory() as u64,
         }));
     }
-    // All of one width, so that none is a sliver.
+    // All of nearly one width, so that none is a sliver.
     let width = inner.div_ceil(inner.div_ceil(width));
     let between = Between::new(q, len);
     let panels = Panels {
@@ -419,18 +426,19 @@ fn along<'a, A: RealNumber>(
     done.map(|()| results)
 }
 
-/// An array as panels of columns, each of `len` elements that are `inner` elements apart in the file.
+/// An array as panels of columns, each of `len` elements that are `inner` elements apart in the
+/// file.
 struct Panels<'s, 'a, A> {
     source: &'s Source<'a, A>,
     context: Context<'a>,
     len: usize,
     inner: usize,
-    /// The columns of a panel, of all but the last.
+    /// The columns of each panel but the last.
     width: usize,
 }
 
 impl<A: RealNumber> Panels<'_, '_, A> {
-    /// How many panels there are side by side.
+    /// The number of panels side by side.
     fn count(&self) -> usize {
         self.inner.div_ceil(self.width)
     }
@@ -441,7 +449,7 @@ impl<A: RealNumber> Panels<'_, '_, A> {
         start..self.inner.min(start + self.width)
     }
 
-    /// Reads a panel, column by column into `panel`, by way of `rows`.
+    /// Reads a panel, column by column into `panel`, through `rows`.
     fn read(&self, index: usize, panel: &mut Vec<A>, rows: &mut Vec<A>) -> Result<()> {
         let Panels { len, inner, .. } = *self;
         let (first, columns) = (index / self.count() * len, self.columns(index));
@@ -450,7 +458,7 @@ impl<A: RealNumber> Panels<'_, '_, A> {
         if inner == 1 {
             return self.source.read(self.context, first..first + len, panel);
         }
-        // Whole rows lie together and are read many at a time.
+        // Whole rows are contiguous and are read many at a time.
         let at_once = match width == inner {
             true => (PIECE / size_of::<A>() / inner).max(1),
             false => 1,
@@ -472,6 +480,6 @@ impl<A: RealNumber> Panels<'_, '_, A> {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What it guards is whole whenever somebody panics.
+    // The guarded value is whole whenever a thread panics.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

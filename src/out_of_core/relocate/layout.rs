@@ -1,7 +1,8 @@
-//! `Relocation`: which bytes of a new array come from where, as plain numbers.
+//! `Relocation`: the sources of a new array's bytes, as plain numbers.
 //!
-//! The new array lies packed in its file. It is made of parts that follow each other along one axis, each of which lies in a
-//! source with strides of its own. Every move is of this form; nothing here knows which one it is, nor any file.
+//! The new array is packed in its file. It consists of portions that follow each other along one
+//! axis, each of which lies in a source with strides of its own. Every move has this form; nothing
+//! here knows the move or any file.
 
 use std::ops::Range;
 
@@ -10,41 +11,42 @@ use std::ops::Range;
 pub(super) struct Relocation {
     /// The lengths of the axes, slowest first. The last one counts bytes.
     pub(super) lens: Vec<usize>,
-    /// The axis along which the parts follow each other.
+    /// The axis along which the portions follow each other.
     pub(super) joined: usize,
-    /// In the order of their places, which leave nothing out.
-    pub(super) parts: Vec<Part>,
+    /// The portions in the order of their places, without gaps.
+    pub(super) parts: Vec<Portion>,
     /// Bytes that belong together: the last axis is a whole number of them.
     pub(super) itemsize: usize,
 }
 
-/// A part of the new array, which lies in one source.
+/// A portion of the new array, which lies in one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    /// Which source.
+pub(super) struct Portion {
+    /// The number of the source.
     pub(super) source: usize,
-    /// What the part is of the joined axis.
+    /// The range of the joined axis.
     pub(super) place: Range<usize>,
-    /// Where its first byte is in the source.
+    /// The offset of its first byte in the source.
     pub(super) offset: usize,
-    /// How far apart neighbours along each axis are in the source, in bytes.
+    /// The distance between neighbours along each axis in the source, in bytes.
     pub(super) strides: Vec<usize>,
-    /// The axes that are longer than one, the one of the nearest neighbours first.
+    /// The axes that are longer than one, by the distance of neighbours, the shortest first.
     pub(super) nearest: Vec<usize>,
 }
 
-/// A stretch of bytes that follow each other in the source and in the new array as well.
+/// A stretch of bytes that follow each other both in the source and in the new array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stretch {
-    /// Of which source.
+    /// The number of the source.
     pub(super) source: usize,
-    /// Where in the source.
+    /// The range in the source.
     pub(super) bytes: Range<usize>,
 }
 
 impl Relocation {
-    /// A new array of `shape`, slowest axis first, whose bytes fit an `isize`. Each part is a source, its length along the
-    /// axis `joined`, the offset of its first byte, and a stride in bytes for each axis. `None` if there are no bytes.
+    /// A new array of `shape`, slowest axis first, whose bytes fit an `isize`. Each portion is a
+    /// source, its length along the axis `joined`, the offset of its first byte, and a stride in
+    /// bytes for each axis. `None` if there are no bytes.
     pub(super) fn new(
         shape: &[usize],
         itemsize: usize,
@@ -63,7 +65,7 @@ impl Relocation {
                 strides.push(1);
                 let place = end..end + len;
                 end = place.end;
-                Part {
+                Portion {
                     source,
                     place,
                     offset,
@@ -83,21 +85,23 @@ impl Relocation {
         for part in &mut relocation.parts {
             let axes = 0..relocation.lens.len();
             part.nearest = axes.filter(|&axis| relocation.lens[axis] > 1).collect();
-            // Of two axes with one stride one is not longer than one in this part; their order does not matter.
+            // Of two axes with equal strides, one is no longer than one in this portion, so their
+            // order does not matter.
             let strides = &part.strides;
             part.nearest.sort_by_key(|&axis| strides[axis]);
         }
         Some(relocation)
     }
 
-    /// Drops axes of one, and takes two axes for one wherever the slower goes on where the faster ends, in each source.
+    /// Drops axes of length one, and merges two axes if the slower continues where the faster ends,
+    /// in each source.
     fn merge(&mut self) {
         let several = self.parts.len() > 1;
         for axis in (0..self.lens.len() - 1).rev() {
             let inner = self.lens[axis + 1];
             if self.lens[axis] > 1 {
-                let goes_on = |part: &Part| part.strides[axis] == part.strides[axis + 1] * inner;
-                // No part has all of the joined axis, so none goes on behind it.
+                let goes_on = |part: &Portion| part.strides[axis] == part.strides[axis + 1] * inner;
+                // No portion has all of the joined axis, so none continues behind it.
                 if several && self.joined == axis + 1 || !self.parts.iter().all(goes_on) {
                     continue;
                 }
@@ -122,12 +126,12 @@ impl Relocation {
         }
     }
 
-    /// How many bytes there are.
+    /// The number of bytes.
     pub(super) fn nbytes(&self) -> usize {
         self.lens.iter().product()
     }
 
-    /// How far apart neighbours along each axis are in the new array, in bytes.
+    /// The distance between neighbours along each axis in the new array, in bytes.
     pub(super) fn steps(&self) -> Vec<usize> {
         packed(&self.lens)
     }
@@ -142,7 +146,8 @@ impl Relocation {
         }
     }
 
-    /// The new array from its first byte to its last, in stretches as long as both sides have them.
+    /// The new array from its first byte to its last, in the longest stretches that both sides
+    /// have.
     pub(super) fn stretches(&self) -> impl Iterator<Item = Stretch> {
         let last = self.lens.len() - 1;
         let outer = Odometer::new(self.lens[..last].to_vec());
@@ -173,7 +178,7 @@ impl Relocation {
     }
 }
 
-/// How far apart neighbours are along each axis of an array that is packed, slowest axis first.
+/// The distance between neighbours along each axis of a packed array, slowest axis first.
 pub(super) fn packed(lens: &[usize]) -> Vec<usize> {
     let mut steps = lens.to_vec();
     let mut step = 1;
@@ -238,7 +243,7 @@ pub(super) mod tests {
             .collect()
     }
 
-    /// Joined parts of sources in any order of their axes, each with room around it.
+    /// Joined portions of sources in any order of their axes, each with room around it.
     pub(in super::super) fn relocations() -> impl Strategy<Value = Relocation> {
         let shape = prop::collection::vec(1..5_usize, 1..5);
         let part = (1..6_usize, 0..3_usize, any::<u64>(), 0..3_usize);
@@ -274,7 +279,7 @@ pub(super) mod tests {
             })
     }
 
-    /// What [`Relocation::new`] starts from, with no axis merged.
+    /// The start of [`Relocation::new`], before any axes are merged.
     fn spelled_out(
         shape: &[usize],
         itemsize: usize,
@@ -287,7 +292,7 @@ pub(super) mod tests {
         let parts = parts.iter().map(|(source, len, offset, strides)| {
             end += len;
             let strides = strides.iter().copied().chain([1]).collect();
-            Part {
+            Portion {
                 source: *source,
                 place: end - len..end,
                 offset: *offset,

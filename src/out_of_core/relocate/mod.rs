@@ -25,17 +25,19 @@ use crate::shape::Order;
 use crate::store::{AnyStore, ArrayFile, Store};
 
 impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
-    /// Makes a new file of the array with its axes reversed: `np.transpose(a)`, whose result is no view here but lies in the
-    /// new file in C order, unless [`output`](OutOfCore::output) asks for the other one.
+    /// Makes a new file of the array with its axes reversed: `np.transpose(a)`. The result is not a
+    /// view, but lies in the new file in C order, unless [`output`](OutOfCore::output) asks for the
+    /// other order.
     ///
-    /// Reads and writes each byte once, in runs as long as the budget allows on either side, and at the same time. The
-    /// file is durable when this returns, and there as a whole or not at all. Needs about 4 MiB at least, takes two buffers
-    /// and a scratch within the budget.
+    /// Reads and writes each byte once, in runs as long as the budget allows on either side, and at
+    /// the same time. The file is durable when this returns; it appears as a whole or not at all.
+    /// Needs at least about 4 MiB; takes two buffers and a scratch buffer within the budget.
     ///
     /// # Errors
     ///
     /// - [`Cancelled`](crate::ErrorKind::Cancelled), and those of [`Store::create`].
-    /// - [`Locked`](crate::ErrorKind::Locked) if `path` names the array itself: write to another file.
+    /// - [`Locked`](crate::ErrorKind::Locked) if `path` names the array itself: write to another
+    ///   file.
     /// - [`Truncated`](crate::ErrorKind::Truncated) if somebody has cut the file of the array.
     ///
     /// # Examples
@@ -56,16 +58,16 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         Ok(Store::from_file(moves.transpose(path.as_ref())?)?)
     }
 
-    /// Makes a new file of the array with its axes in another order: `np.transpose(a, axes)`. Axis `i` of the new array is
-    /// axis `axes[i]` of this one.
+    /// Makes a new file of the array with its axes in another order: `np.transpose(a, axes)`. Axis
+    /// `i` of the new array is axis `axes[i]` of this one.
     ///
     /// Works as [`transpose`](OutOfCore::transpose).
     ///
     /// # Errors
     ///
-    /// - [`NdimMismatch`](crate::ErrorKind::NdimMismatch) for another number of axes than the array has,
-    ///   [`AxisOutOfBounds`](crate::ErrorKind::AxisOutOfBounds), [`InvalidOption`](crate::ErrorKind::InvalidOption) for an axis that
-    ///   is named twice.
+    /// - [`NdimMismatch`](crate::ErrorKind::NdimMismatch) for another number of axes than the array
+    ///   has, [`AxisOutOfBounds`](crate::ErrorKind::AxisOutOfBounds),
+    ///   [`InvalidOption`](crate::ErrorKind::InvalidOption) for an axis that is named twice.
     /// - Those of [`transpose`](OutOfCore::transpose).
     ///
     /// # Examples
@@ -87,30 +89,35 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         Ok(Store::from_file(moves.permute(axes, path.as_ref())?)?)
     }
 
-    /// Makes a new file of the same array that lies there in `order`: `np.ascontiguousarray`, `np.asfortranarray` (which make a 0-d array
-    /// a 1-d one; here it stays what it is).
+    /// Makes a new file of the same array in `order`: `np.ascontiguousarray`, `np.asfortranarray`
+    /// (which turn a 0-d array into a 1-d one; here it stays 0-d).
     ///
-    /// Where the array lies in that order already, the kernel copies it. Works as [`transpose`](OutOfCore::transpose) else.
+    /// If the array is in that order already, the kernel copies it. Otherwise this works as
+    /// [`transpose`](OutOfCore::transpose).
     ///
     /// # Errors
     ///
-    /// Those of [`transpose`](OutOfCore::transpose); [`InvalidOption`](crate::ErrorKind::InvalidOption) if
-    /// [`output`](OutOfCore::output) asks for the other order.
+    /// Those of [`transpose`](OutOfCore::transpose);
+    /// [`InvalidOption`](crate::ErrorKind::InvalidOption) if [`output`](OutOfCore::output) asks for
+    /// the other order.
     pub fn to_order(self, order: Order, path: impl AsRef<Path>) -> Result<Store<A, D>> {
         let moves = self.moves()?;
         Ok(Store::from_file(moves.in_order(order, path.as_ref())?)?)
     }
 
-    /// Makes a new file of the same elements in another byte order: `a.astype(a.dtype.newbyteorder(order))`. The order of the
-    /// elements stays that of the file, unless [`output`](OutOfCore::output) asks for the other one.
+    /// Makes a new file of the same elements in another byte order:
+    /// `a.astype(a.dtype.newbyteorder(order))`. The order of the elements stays that of the file,
+    /// unless [`output`](OutOfCore::output) asks for the other order.
     ///
-    /// What the elements are as a type of this crate is not known here, so it is an [`AnyStore`]: [`Be`](crate::Be) and
-    /// [`Le`](crate::Le) view it in place. Strings and single bytes have no order, and are copied as they are.
+    /// The type of the new elements is not known here, so the result is an [`AnyStore`]:
+    /// [`Be`](crate::Be) and [`Le`](crate::Le) view it in place. Strings and single bytes have no
+    /// order, and are copied as they are.
     ///
     /// # Errors
     ///
     /// - [`InvalidOption`](crate::ErrorKind::InvalidOption) for [`ByteOrder::NotApplicable`].
-    /// - [`OverBudget`](crate::ErrorKind::OverBudget) if four elements do not fit the budget, which takes records of many MiB.
+    /// - [`OverBudget`](crate::ErrorKind::OverBudget) if four elements do not fit the budget, as
+    ///   with records of many MiB.
     /// - Those of [`transpose`](OutOfCore::transpose).
     ///
     /// # Examples
@@ -134,15 +141,18 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         any(moves.in_byte_order(order, path.as_ref()))
     }
 
-    /// Makes a new file of this array and others, one after the other along an axis: `np.concatenate((a, b, ..), axis)`.
+    /// Makes a new file of this array and others, one after the other along an axis:
+    /// `np.concatenate((a, b, ..), axis)`.
     ///
-    /// The new file is in Fortran order if all arrays are, as in NumPy, unless [`output`](OutOfCore::output) says; the
-    /// settings of the others do not count. Along the slowest axis the kernel copies them.
+    /// As in NumPy, the new file is in Fortran order if all arrays are, unless
+    /// [`output`](OutOfCore::output) sets an order; the settings of the others do not count. Along
+    /// the slowest axis the kernel copies them.
     ///
     /// # Errors
     ///
-    /// - [`AxisOutOfBounds`](crate::ErrorKind::AxisOutOfBounds), [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the arrays
-    ///   differ along another axis.
+    /// - [`AxisOutOfBounds`](crate::ErrorKind::AxisOutOfBounds),
+    ///   [`ShapeMismatch`](crate::ErrorKind::ShapeMismatch) if the arrays differ along another
+    ///   axis.
     /// - Those of [`transpose`](OutOfCore::transpose).
     ///
     /// # Examples
@@ -172,15 +182,18 @@ impl<'a, A: Element, D: Dimension> OutOfCore<'a, A, D> {
         Ok(Store::from_file(file)?)
     }
 
-    /// Makes a new file of a part of the array, of which there is one range per axis: `a[r0, r1, ..].copy()`. It has the order
-    /// of the old one, unless [`output`](OutOfCore::output) asks for the other.
+    /// Makes a new file of a part of the array, given by a range for each axis:
+    /// `a[r0, r1, ..].copy()`. It has the order of the old file, unless
+    /// [`output`](OutOfCore::output) asks for the other.
     ///
-    /// Reads nothing but that part, and what shares a page with it. Where it consists of long runs the kernel copies them.
+    /// Reads only that part, and bytes that share a page with it. If the part consists of long runs
+    /// the kernel copies them.
     ///
     /// # Errors
     ///
-    /// - [`NdimMismatch`](crate::ErrorKind::NdimMismatch) for another number of ranges than the array has axes,
-    ///   [`RangeOutOfBounds`](crate::ErrorKind::RangeOutOfBounds). (NumPy cuts ranges off at the end of the axis.)
+    /// - [`NdimMismatch`](crate::ErrorKind::NdimMismatch) for another number of ranges than the
+    ///   array has axes, [`RangeOutOfBounds`](crate::ErrorKind::RangeOutOfBounds). (NumPy cuts
+    ///   ranges off at the end of the axis.)
     /// - Those of [`transpose`](OutOfCore::transpose).
     ///
     /// # Examples
@@ -247,7 +260,8 @@ impl<'a> OutOfCoreAny<'a> {
         any(self.moves().in_order(order, path.as_ref()))
     }
 
-    /// Makes a new file of the same elements in another byte order. See [`OutOfCore::to_byte_order`].
+    /// Makes a new file of the same elements in another byte order. See
+    /// [`OutOfCore::to_byte_order`].
     ///
     /// # Errors
     ///
@@ -256,12 +270,14 @@ impl<'a> OutOfCoreAny<'a> {
         any(self.moves().in_byte_order(order, path.as_ref()))
     }
 
-    /// Makes a new file of this array and others, one after the other along an axis. See [`OutOfCore::concatenate`]. The new
-    /// array has the byte order of this one, where NumPy makes it native.
+    /// Makes a new file of this array and others, one after the other along an axis. See
+    /// [`OutOfCore::concatenate`]. The new array has the byte order of this one (NumPy makes it
+    /// native).
     ///
     /// # Errors
     ///
-    /// As there; [`DTypeMismatch`](crate::ErrorKind::DTypeMismatch) if the dtypes differ in more than byte order.
+    /// As there; [`DTypeMismatch`](crate::ErrorKind::DTypeMismatch) if the dtypes differ in more
+    /// than byte order.
     pub fn concatenate(
         self,
         others: &[&AnyStore],
@@ -277,7 +293,8 @@ impl<'a> OutOfCoreAny<'a> {
         any(self.moves().concatenate(others, axis, path.as_ref()))
     }
 
-    /// Makes a new file of a part of the array, of which there is one range per axis. See [`OutOfCore::copy_region`].
+    /// Makes a new file of a part of the array, given by a range for each axis. See
+    /// [`OutOfCore::copy_region`].
     ///
     /// # Errors
     ///

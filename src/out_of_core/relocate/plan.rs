@@ -1,22 +1,24 @@
-//! The plan of a relocation: the boxes of the new array that are assembled in memory, and the pieces in which each is read.
+//! The plan of a relocation: the boxes of the new array that are assembled in memory, and the
+//! pieces by which each is read.
 //!
-//! A disk wants long runs of bytes, and in a transposition the long runs of one side are the short ones of the other. A box
-//! is a part of the new array that fits the buffer. It grows, axis by axis, on the side whose runs are shortest, so that
-//! neither reads nor writes fall into tiny pieces; once all are long enough for the disk, where writes are better off the
-//! longer they are, it grows on the side of the new array. Runs end where pages do, as far as the strides let them, so that
-//! hardly a page is read or written twice.
+//! A disk wants long runs of bytes, and in a transposition the long runs of one side are the short
+//! ones of the other. A box is a part of the new array that fits the buffer. It grows, axis by
+//! axis, on the side whose runs are shortest, so that neither reads nor writes fall into tiny
+//! pieces. Once all runs are long enough for the disk it grows on the side of the new array,
+//! because longer writes are always better. Runs end at the ends of pages, as far as the strides
+//! allow, so that hardly a page is read or written twice.
 //!
-//! A box is read piece by piece into a scratch that stays in the cache of the processor, and goes from there to its places in
-//! the box.
+//! A box is read piece by piece into a scratch buffer that stays in the cache of the processor, and
+//! goes from there to its places in the box.
 
 use std::ops::Range;
 
-use super::layout::{Odometer, Part, Relocation, packed};
+use super::layout::{Odometer, Portion, Relocation, packed};
 
 /// Runs of this many bytes are as good as longer ones, for reading.
 const LONG: usize = 64 << 10;
 
-/// What a disk is read and written by.
+/// The unit of reads and writes of a disk.
 pub(super) const PAGE: usize = 4096;
 
 /// So many boxes that follow each other along their runs are written at once, so runs of the new
@@ -26,21 +28,23 @@ pub(super) const JOINED: usize = 2;
 /// Runs of this many bytes are read straight to where they belong.
 const DIRECT: usize = 4096;
 
-/// What lies between two runs is read along with them if it is at most this many bytes: its page is read anyway.
+/// Gaps of at most this many bytes between two runs are read along, because their page is read
+/// anyway.
 const GAP: usize = 4096;
 
-/// Pieces are cut along a run so that at least this many runs fit the scratch: the width of a tile, and more.
+/// Pieces are cut along a run so that at least this many runs fit the scratch: the width of a tile,
+/// and more.
 const RUNS: usize = 16;
 
 /// How the new array is cut into boxes.
 #[derive(Clone, Debug)]
 pub(super) struct Plan<'a> {
     relocation: &'a Relocation,
-    /// The lengths of a box, of all but those at the ends.
+    /// The lengths of each box except those at the ends.
     lens: Vec<usize>,
     /// The length of the first box along each axis.
     first: Vec<usize>,
-    /// Bytes that are never parted.
+    /// The bytes that are never separated.
     grain: usize,
     scratch: usize,
 }
@@ -55,29 +59,31 @@ pub(super) struct Region {
 /// A part of a box that is read at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// Of which source.
+    /// The number of the source.
     pub(super) source: usize,
-    /// Where its first byte is in the box.
+    /// The offset of its first byte in the box.
     pub(super) place: usize,
     /// The lengths of its axes.
     pub(super) lens: Vec<usize>,
-    /// Whether it is read into the box, not into the scratch.
+    /// Whether it is read into the box, and not into the scratch buffer.
     pub(super) direct: bool,
-    /// How far apart neighbours along each axis are where it is read to, in bytes.
+    /// The distance between neighbours along each axis in the buffer that it is read to, in bytes.
     pub(super) pitches: Vec<usize>,
-    /// Where its first byte is in the source.
+    /// The offset of its first byte in the source.
     from: usize,
     /// The length of a run in the source.
     run: usize,
-    /// How many runs there are along each further axis, and how far apart they are in the source and where they are read to.
+    /// The number of runs along each further axis, and their distances in the source and in the
+    /// buffer that they are read to.
     loops: Vec<(usize, usize, usize)>,
 }
 
 impl<'a> Plan<'a> {
-    /// Plans for boxes of at most `buffer` bytes and pieces of at most `scratch`, neither less than a byte.
+    /// Plans for boxes of at most `buffer` bytes and pieces of at most `scratch`, neither less than
+    /// a byte.
     ///
-    /// Items are parted only where they are larger than that, which `may_part` allows; if it does not, such items are `None`.
-    /// `data` says where in its file each array starts: the new one, then the sources.
+    /// Larger items are divided if `may_part` allows it; if not, they give `None`. `data` has the
+    /// offset of each array in its file: of the new one, then of the sources.
     pub(super) fn new(
         relocation: &'a Relocation,
         buffer: usize,
@@ -121,7 +127,8 @@ impl<'a> Plan<'a> {
         self.first[axis] = self.lens[axis];
     }
 
-    /// Lets the boxes end where pages do, on the side whose axes are these, and be of one size, as far as that goes.
+    /// Makes boxes end at the ends of pages, on the side with these axes, and have one size, as far
+    /// as possible.
     fn align(&mut self, axes: &[usize], strides: &[usize], start: u64) {
         let whole = &self.relocation.lens;
         let Some(&axis) = axes.iter().find(|&&axis| self.lens[axis] < whole[axis]) else {
@@ -141,7 +148,7 @@ impl<'a> Plan<'a> {
         }
         let boxes = whole[axis].div_ceil(len / unit * unit);
         self.lens[axis] = whole[axis].div_ceil(boxes).next_multiple_of(unit);
-        // Data that do not start on a page: the first box ends on one.
+        // If the data do not start on a page, the first box ends on one.
         let before = (start % page as u64) as usize;
         self.first[axis] = self.lens[axis];
         if before.is_multiple_of(stride) && (before / stride).is_multiple_of(self.grain_of(axis)) {
@@ -149,7 +156,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What boxes are a multiple of along an axis.
+    /// Boxes are a multiple of this along an axis.
     fn grain_of(&self, axis: usize) -> usize {
         match axis == self.lens.len() - 1 {
             true => self.grain,
@@ -207,7 +214,7 @@ impl<'a> Plan<'a> {
             offsets[joined] = along.start;
             lens[joined] = along.len();
             let mut start = region.start.clone();
-            // From here on in the coordinates of the part.
+            // From here on in the coordinates of the portion.
             start[joined] = start[joined] + along.start - part.place.start;
             let cut = self.cut(part, &lens);
             let counts = lens
@@ -244,8 +251,8 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// How a region of a part, of these lengths, is cut into pieces.
-    fn cut(&self, part: &Part, lens: &[usize]) -> Cut {
+    /// The cut into pieces of a region of a portion, with these lengths.
+    fn cut(&self, part: &Portion, lens: &[usize]) -> Cut {
         let last = lens.len() - 1;
         let direct = lens[last] >= DIRECT;
         let mut cut = vec![1; lens.len()];
@@ -285,11 +292,12 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// How a region of a part is cut into pieces.
+/// The cut of a region of a portion into pieces.
 struct Cut {
-    /// The lengths of a piece, of all but those at the ends.
+    /// The lengths of each piece except those at the ends.
     lens: Vec<usize>,
-    /// How many axes are read as one run, the nearest ones, along with what lies between their neighbours.
+    /// The number of axes, those with the nearest neighbours, that are read as one run together
+    /// with their gaps.
     in_run: usize,
     /// Whether pieces are read into the box.
     direct: bool,
@@ -299,7 +307,7 @@ impl Cut {
     /// The piece at `place` of the box, which has these `steps`, and at `from` in the source.
     fn piece(
         &self,
-        part: &Part,
+        part: &Portion,
         place: usize,
         from: usize,
         lens: Vec<usize>,
@@ -322,7 +330,7 @@ impl Cut {
                 loops.push((len, stride, pitches[axis]));
             }
         }
-        // The farthest counts slowest.
+        // The axis with the farthest neighbours counts slowest.
         loops.reverse();
         Piece {
             source: part.source,
@@ -338,7 +346,8 @@ impl Cut {
 }
 
 impl Piece {
-    /// The runs to be read: which bytes of the source, and how far behind the first they go where they are read to.
+    /// The runs to read: the bytes of the source, and their offset behind the first run in the
+    /// buffer.
     pub(super) fn runs(&self) -> impl Iterator<Item = (Range<usize>, usize)> {
         let counts = self.loops.iter().map(|&(count, ..)| count);
         Odometer::new(counts.collect()).map(|index| {
@@ -363,7 +372,7 @@ fn grow(relocation: &Relocation, buffer: usize, grain: usize) -> Vec<usize> {
     let last = whole.len() - 1;
     let mut lens = vec![1; whole.len()];
     lens[last] = grain;
-    // The new array first: of two sides with equal runs it is the one to grow. By how many boxes
+    // The new array comes first, because it grows if both sides have equal runs. By how many boxes
     // are a side's runs joined?
     let mut sides: Vec<(usize, Vec<usize>)> = vec![(JOINED, (0..=last).rev().collect())];
     for part in &relocation.parts {
@@ -418,7 +427,8 @@ mod tests {
     use super::super::layout::tests::{naive, relocations};
     use super::*;
 
-    /// Assembles the new array box by box, as whoever carries the plan out does, from sources whose bytes are their places.
+    /// Assembles the new array box by box, as `run` does, from sources whose bytes are their
+    /// places.
     fn carried_out(plan: &Plan<'_>, buffer: usize, scratch: usize) -> Vec<(usize, usize)> {
         let relocation = plan.relocation;
         let whole = relocation.steps();
@@ -513,11 +523,11 @@ mod tests {
 
     #[test]
     fn what_is_thin_is_read_or_written_in_one_run() {
-        // Rows are short: read as they follow each other.
+        // Short rows are read as they follow each other.
         let tall = box_lens(&transposition(524_288, 512), 56 << 20);
         assert_eq!(tall[0], 512);
         assert!(tall[1] * 8 >= 64 << 10);
-        // Columns are short: written as they follow each other.
+        // Short columns are written as they follow each other.
         let wide = transposition(512, 524_288);
         assert_eq!(box_lens(&wide, 56 << 20)[1], 512);
     }

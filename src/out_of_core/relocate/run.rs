@@ -1,9 +1,11 @@
-//! Carrying out a plan: reads, the permutation in memory and writes at the same time, on three threads.
+//! Carries out a plan: reads, the permutation in memory and writes at the same time, on three
+//! threads.
 //!
-//! One thread asks for the pieces to come, a bounded number of bytes ahead: a read of what nobody asked for before waits for
-//! the disk by itself, run after run. The caller's thread reads each piece and puts its bytes where they belong in a box,
-//! and a third one writes the boxes that are full, and lets go of what lies behind. Two boxes are in memory, so each waits
-//! for the slower of the two. Whichever fails first ends the channels, on which all others stop: see `pipeline`.
+//! One thread asks for the coming pieces, a bounded number of bytes ahead, because a read that
+//! nobody asked for before waits for the disk, run after run. The caller's thread reads each piece
+//! and puts its bytes into their places in a box. A third thread writes the full boxes, and drops
+//! the pages behind them. Two boxes are in memory, so each thread waits for the slower of the two.
+//! A thread that fails closes its channels, which stops all others: see `pipeline`.
 
 use std::io;
 use std::ops::Range;
@@ -23,32 +25,33 @@ use crate::out_of_core::work::{Meter, Work};
 use crate::store::{ArrayFile, Target, scatter};
 use crate::sys;
 
-/// From here on the kernel copies a stretch by itself.
+/// The kernel copies stretches from this length on.
 const KERNEL_STRETCH: usize = 64 << 10;
 
-/// The kernel copies so much at a time, after which progress is reported.
+/// The bytes that the kernel copies between two reports of progress.
 const KERNEL_STEP: usize = 8 << 20;
 
-/// Less memory than this is of no use, and is taken all the same.
+/// The least memory: this much is taken even if the budget is smaller.
 const LEAST: usize = 2 << 20;
 
 /// The scratch stays in the cache of a processor.
 const SCRATCH: Range<usize> = 64 << 10..1 << 20;
 
-/// Boxes larger than this are as small a part of the array as that many of them leave, for reads and writes to overlap.
+/// No box is larger than this, or than the array divided by `BOXES` if that is more, so that reads
+/// and writes overlap.
 const BOX: usize = 8 << 20;
 const BOXES: usize = 8;
 
-/// To let go of shorter runs, each by itself, would take longer than the kernel takes to find them.
+/// Dropping shorter runs one by one would take longer than the kernel takes to find them.
 const LONG_ENOUGH: usize = 64 << 10;
 
-/// How far ahead pieces are asked for, at most.
+/// The most bytes that are asked for ahead.
 const AHEAD: usize = 32 << 20;
 
 /// An array that a relocation reads.
 pub(super) struct Input<'a> {
     pub(super) file: &'a ArrayFile,
-    /// What its bytes become.
+    /// The byte swap of its elements.
     pub(super) swap: Option<Swap>,
 }
 
@@ -66,7 +69,7 @@ impl Input<'_> {
     }
 }
 
-/// How the memory is shared out.
+/// The division of the memory.
 struct Budget {
     memory: usize,
     /// The size of each of the two boxes.
@@ -78,7 +81,7 @@ impl Budget {
     fn new(memory: usize, nbytes: usize, itemsize: usize) -> Budget {
         let memory = memory.max(LEAST);
         let scratch = (memory / 16).clamp(SCRATCH.start, SCRATCH.end);
-        // Items that do not fit are parted, or refused.
+        // Items that do not fit are divided, or refused.
         let scratch = scratch.max(itemsize.min(memory / 4));
         let buffer = ((memory - scratch) / 2).min((nbytes / BOXES).max(BOX));
         Budget {
@@ -95,7 +98,8 @@ pub(super) struct Run<'a> {
     inputs: &'a [Input<'a>],
     context: Context<'a>,
     target: &'a Target<'a>,
-    /// Whether what was read and written leaves the page cache, where it would not stay anyway.
+    /// Whether pages that were read and written are dropped from the page cache, in which they
+    /// would not stay anyway.
     drop: bool,
     /// Whether the writer waits for the disk.
     throttle: bool,
@@ -124,7 +128,8 @@ impl<'a> Run<'a> {
         };
         let behind = Behind::new(target.file(), target.in_file(0..nbytes), work);
         let mut meter = work.meter(context, nbytes as u64);
-        // The kernel copies what is in the file: not what a private map has changed, nor what is to be converted.
+        // The kernel copies the bytes of the file, so it cannot copy the changes of a private map,
+        // nor elements that need conversion.
         let as_it_is = |input: &Input| input.swap.is_none() && input.file.private_bytes().is_none();
         if relocation.stretch() >= KERNEL_STRETCH && inputs.iter().all(as_it_is) {
             return run.copy(behind, &mut meter);
@@ -139,7 +144,7 @@ impl<'a> Run<'a> {
         let plan = Plan::new(relocation, budget.buffer, budget.scratch, may_part, data);
         let plan = plan.ok_or_else(|| {
             context.fail(ErrorKind::OverBudget {
-                // A quarter of it is for one item.
+                // An item may take a quarter of the memory.
                 needed: relocation.itemsize as u64 * 4,
                 budget: budget.memory as u64,
             })
@@ -147,7 +152,7 @@ impl<'a> Run<'a> {
         run.carry_out(&plan, &budget, behind, &mut meter)
     }
 
-    /// Has the kernel copy stretch after stretch.
+    /// Makes the kernel copy stretch after stretch.
     fn copy(&self, mut behind: Behind<'_>, meter: &mut Meter<'_>) -> Result<()> {
         let mut position = 0;
         for Stretch { source, bytes } in self.relocation.stretches() {
@@ -188,10 +193,10 @@ impl<'a> Run<'a> {
         let mut last = None;
         let mut regions = plan.boxes();
         thread::scope(|scope| {
-            // Without it pieces come as they are read.
+            // Without this thread, pieces come as they are read.
             let _ =
                 thread::Builder::new().spawn_scoped(scope, move || self.prefetch(plan, &announce));
-            // It takes its end of the channel along: that it is gone ends the prefetching.
+            // The closure owns its end of the channel, and dropping that ends the prefetching.
             let fill = move |content: &mut Vec<u8>| {
                 let Some(region) = regions.next() else {
                     return Ok(None);
@@ -207,7 +212,8 @@ impl<'a> Run<'a> {
             };
             let write = |region, content: &Vec<u8>| {
                 writer.write(&region, content)?;
-                // Not of this very box: what was read a moment ago is not let go of so easily.
+                // Not those of this very box: the kernel does not drop pages that were read a
+                // moment ago.
                 if let Some(last) = last.replace(region) {
                     self.let_go(plan, &last);
                 }
@@ -218,7 +224,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Asks for the pieces to come.
+    /// Asks for the coming pieces.
     fn prefetch(&self, plan: &Plan<'_>, announce: &SyncSender<()>) {
         for region in plan.boxes() {
             for piece in plan.pieces(&region) {
@@ -243,7 +249,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Reads a piece and puts it where it belongs in its box, whose neighbours are `steps` apart.
+    /// Reads a piece into its place in its box, in which neighbours are `steps` apart.
     fn read(
         &self,
         piece: &Piece,
@@ -270,7 +276,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Puts what was read of a piece where it belongs in its box, whose neighbours are `steps` apart.
+/// Puts the bytes of a piece into their places in its box, in which neighbours are `steps` apart.
 fn place(piece: &Piece, scratch: &[u8], content: &mut [u8], steps: &[usize]) {
     let last = piece.lens.len() - 1;
     let long = || (0..last).filter(|&axis| piece.lens[axis] > 1);
@@ -289,11 +295,12 @@ fn place(piece: &Piece, scratch: &[u8], content: &mut [u8], steps: &[usize]) {
     of_size!(32 24 16 12 10 8 7 6 5 4 3 2 1);
 }
 
-/// As [`place`], with `N` bytes at a time, of which everything is a multiple.
+/// As [`place`], with `N` bytes at a time; all lengths are multiples of `N`.
 fn place_units<const N: usize>(piece: &Piece, scratch: &[u8], content: &mut [u8], steps: &[usize]) {
     let last = piece.lens.len() - 1;
     let mut axes: Vec<_> = (0..last).filter(|&axis| piece.lens[axis] > 1).collect();
-    // The last axis goes where it is one unit, and those of the axis before it follow each other.
+    // The last axis is left out if it is one unit, and those along the axis before it are
+    // contiguous.
     if piece.lens[last] > N || axes.last().is_none_or(|&axis| steps[axis] != N) {
         axes.push(last);
     }
@@ -322,7 +329,8 @@ mod tests {
     use super::super::write::runs;
     use super::*;
 
-    /// Assembles the new array in memory from sources whose bytes are random, with the reads and writes of a run.
+    /// Assembles the new array in memory from sources whose bytes are random, with the reads and
+    /// writes of a run.
     fn assembled(
         plan: &Plan<'_>,
         relocation: &Relocation,
