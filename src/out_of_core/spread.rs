@@ -1,5 +1,6 @@
 //! Spreading: an array in memory that lacks an axis, taken together with each element along it.
 
+use std::fmt;
 use std::ops::Range;
 
 use ndarray::{ArrayRef, Axis, Dimension, RemoveAxis};
@@ -17,6 +18,16 @@ pub struct Spread<B> {
     /// How long the axis is, and how far apart neighbours along it are.
     len: usize,
     inner: usize,
+}
+
+// Not by derive: the values may be many.
+impl<B> fmt::Debug for Spread<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Spread");
+        shown
+            .field("values", &self.values.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// A [`Zip`] of what `S` is and an array that lacks an axis.

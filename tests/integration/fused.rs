@@ -3,7 +3,9 @@
 use std::sync::Mutex;
 
 use ndarray::prelude::*;
-use ndstore::{AnyStore, Be, Chunk, Error, ErrorKind, Options, Order, Result, Store};
+#[cfg(feature = "rayon")]
+use ndstore::Chunk;
+use ndstore::{AnyStore, Be, Error, ErrorKind, Options, Order, Result, Store};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
