@@ -7,8 +7,8 @@ use std::path::Path;
 use bytemuck::{Pod, Zeroable};
 use ndarray::prelude::*;
 use ndstore::{
-    AnyStore, Be, DType, Element, Le, LockPolicy, Mode, Options, ReadWrite, Store, Void, from_file,
-    record,
+    AnyStore, Be, DType, Element, Le, LockPolicy, Mode, Opening, Options, ReadWrite, Store, Void,
+    from_file, record,
 };
 
 use super::{Messages, beside, new, raw, refusal};
@@ -80,6 +80,12 @@ pub(super) fn names(place: &Path) -> Messages {
     }
     said.push(refusal(AnyStore::open_mode(&path, Mode::Write)));
     drop(Store::<f64, _>::create(&path, 3).unwrap());
+
+    let grow = |mut store: AnyStore| store.append_bytes(1, &[0; 8]);
+    said.push(refusal(grow(AnyStore::open(&path).unwrap())));
+    grow(AnyStore::open_mode(&path, Mode::ReadWrite).unwrap()).unwrap();
+    let appending = Options::new().open_any_as(&path, Opening::Append);
+    grow(appending.unwrap()).unwrap();
     said
 }
 
