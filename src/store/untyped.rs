@@ -78,9 +78,11 @@ impl Options {
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("temp.dat");
     ///
-    /// Options::new().create_any_from(&path, DType::parse("|u1")?, &[2, 2], &[1, 2, 3,
-    /// 4])?.close()?; assert_eq!(Store::<u8, Ix2>::open(&path)?.read_all()?, array![[1, 2], [3,
-    /// 4]]);
+    /// let dtype = DType::parse("|u1")?;
+    /// let store = Options::new().create_any_from(&path, dtype, &[2, 2], &[1, 2, 3, 4])?;
+    /// store.close()?;
+    /// let read = Store::<u8, Ix2>::open(&path)?.read_all()?;
+    /// assert_eq!(read, array![[1, 2], [3, 4]]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn create_any_from(
@@ -104,7 +106,7 @@ impl Options {
         let fill = |place: &Place, file: &std::fs::File, layout: &Layout| {
             let made = match place.reserve(file, layout, self.sparse)? {
                 true => Ok(()),
-                // The elements do not do that if there are none.
+                // Writing no elements extends nothing, so set the length.
                 false => file.set_len(layout.len()),
             };
             let mut writer = Writer::new(file, layout.array.offset);
@@ -146,8 +148,8 @@ impl AnyStore {
     /// # Errors
     ///
     /// As [`Store::append`](super::Store::append); [`Length`](ErrorKind::Length) if there are more
-    /// or fewer bytes than
-    /// `rows` have, [`InvalidOption`](ErrorKind::InvalidOption) unless it was opened to grow.
+    /// or fewer bytes than `rows` have, [`InvalidOption`](ErrorKind::InvalidOption) unless the file
+    /// was opened to grow.
     pub fn append_bytes(&mut self, rows: usize, bytes: &[u8]) -> Result<()> {
         self.file.start_growth_any("append to")?;
         self.file.stage(rows, bytes)?;
