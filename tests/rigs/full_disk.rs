@@ -107,6 +107,16 @@ const GROWTH: [(&str, bool); 6] = [
     ("receive", false),
 ];
 
+/// Whether a file is as it was, but for the mark of an append, which is a blank for a comma. The mark
+/// stays when the append fails, because the disk need not know yet that its rows were cut off.
+fn is_but_marked(before: &[u8], now: &[u8]) -> bool {
+    let mut differ = before.iter().zip(now).filter(|(before, now)| before != now);
+    let first = differ.next();
+    before.len() == now.len()
+        && differ.next().is_none()
+        && first.is_none_or(|pair| pair == (&b',', &b' '))
+}
+
 /// The name of the error that a process gets if it asks for `len` elements without room for them,
 /// once it is certain that the old file is unchanged, usable, and alone.
 fn refusal(mut peer: Peer, path: &Path, (verb, needs_open): (&str, bool), len: u64) -> String {
@@ -123,7 +133,11 @@ fn refusal(mut peer: Peer, path: &Path, (verb, needs_open): (&str, bool), len: u
         Err(_) => return "died".into(),
     };
     let mut found = error.split(' ').next().unwrap_or_default().to_owned();
-    if fs::read(path).unwrap() != before {
+    let changed = |now: &[u8]| match verb {
+        "append" | "log" => !is_but_marked(&before, now),
+        _ => now != before,
+    };
+    if changed(&fs::read(path).unwrap()) {
         found += ", and changed the file";
     }
     if !drafts(path.parent().unwrap()).is_empty() {
