@@ -68,9 +68,9 @@ impl<A: Element> Sources for Source<'_, A> {
     }
 }
 
-impl<S: Sources, B: Element> Sources for (S, Source<'_, B>) {
-    type Item = (S::Item, B);
-    type Scratch = (S::Scratch, Vec<B>);
+impl<S: Sources, T: Sources> Sources for (S, T) {
+    type Item = (S::Item, T::Item);
+    type Scratch = (S::Scratch, T::Scratch);
 
     fn read<'s>(
         &'s self,
@@ -78,12 +78,12 @@ impl<S: Sources, B: Element> Sources for (S, Source<'_, B>) {
         scratch: &'s mut Self::Scratch,
     ) -> Result<impl Iterator<Item = Self::Item> + 's> {
         let first = self.0.read(range.clone(), &mut scratch.0)?;
-        let second = Sources::read(&self.1, range, &mut scratch.1)?;
+        let second = self.1.read(range, &mut scratch.1)?;
         Ok(first.zip(second))
     }
 
     fn itemsize() -> usize {
-        S::itemsize() + size_of::<B>()
+        S::itemsize() + T::itemsize()
     }
 }
 

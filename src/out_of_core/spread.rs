@@ -55,22 +55,22 @@ impl<B: Copy> Spread<B> {
     }
 }
 
-impl<S: Sources, B: Element> Sources for (S, Spread<B>) {
-    type Item = (S::Item, B);
-    type Scratch = (S::Scratch, Vec<B>);
+impl<B: Element> Sources for Spread<B> {
+    type Item = B;
+    type Scratch = Vec<B>;
 
     fn read<'s>(
         &'s self,
         range: Range<usize>,
-        scratch: &'s mut Self::Scratch,
-    ) -> Result<impl Iterator<Item = Self::Item> + 's> {
-        self.1.fill(range.clone(), &mut scratch.1);
-        let elements = self.0.read(range, &mut scratch.0)?;
-        Ok(elements.zip(scratch.1.iter().copied()))
+        scratch: &'s mut Vec<B>,
+    ) -> Result<impl Iterator<Item = B> + 's> {
+        self.fill(range, scratch);
+        Ok(scratch.iter().copied())
     }
 
+    /// None: nothing is read of the file.
     fn itemsize() -> usize {
-        S::itemsize()
+        0
     }
 }
 

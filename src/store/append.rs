@@ -39,15 +39,21 @@ impl ArrayFile {
         self.array.rows()
     }
 
-    /// Checks that the array has an axis along which it grows, and that nothing stands behind it in
-    /// the file but rows that were never published, which go.
-    pub(super) fn start_growth(&mut self, op: &'static str) -> Result<()> {
+    /// Checks that rows may be published or cut off, and drops those that an earlier append left.
+    pub(super) fn start_change(&mut self, op: &'static str) -> Result<()> {
         self.check_opener(op)?;
         self.check_poison(op)?;
         self.check_has_name(op)?;
         if self.unpublished > 0 {
             self.drop_rows();
         }
+        Ok(())
+    }
+
+    /// Checks that the array has an axis along which it grows, and that nothing stands behind it in
+    /// the file but rows that were never published, which go.
+    pub(super) fn start_growth(&mut self, op: &'static str) -> Result<()> {
+        self.start_change(op)?;
         let context = self.context(op);
         if self.array.shape.is_empty() {
             let reason = "a 0-d array has no axis to grow along; make it one of a higher rank";

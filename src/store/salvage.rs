@@ -26,12 +26,7 @@ impl ArrayFile {
     /// Names the whole rows that stand behind the array, durably.
     pub(super) fn adopt_rows(&mut self) -> Result<usize> {
         let op = "adopt rows of";
-        self.check_opener(op)?;
-        self.check_poison(op)?;
-        self.check_has_name(op)?;
-        if self.unpublished > 0 {
-            self.drop_rows();
-        }
+        self.start_change(op)?;
         let context = self.context(op);
         if self.array.raw || self.array.shape.is_empty() {
             let reason = match self.array.raw {

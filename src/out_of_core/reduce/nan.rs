@@ -7,7 +7,7 @@ use super::number::FloatNumber;
 use super::scalar::Real;
 use super::skipping::{Counted, GreatestNumber, LeastNumber};
 use super::sum::FloatSum;
-use super::{empty, overflow, place, variance};
+use super::{empty, overflow, variance};
 use crate::error::{Context, ErrorKind, Result};
 use crate::out_of_core::work::OutOfCore;
 
@@ -131,24 +131,11 @@ impl<A: FloatNumber, D: Dimension> OutOfCore<'_, A, D> {
     ///
     /// [`Empty`](ErrorKind::Empty) if there is no element, [`AllNan`](ErrorKind::AllNan) if there
     /// is no number.
-    pub fn nanargmin(mut self) -> Result<usize> {
+    pub fn nanargmin(self) -> Result<usize> {
         let op = "find the minimum of";
         let context = self.source.context(op);
-        let place = if self.is_reordered() {
-            let shape = self.dim.slice();
-            let found = place::first_in_c_order::<A, LeastNumber, A::NanMinLanes>(
-                &self.source,
-                &mut self.work,
-                op,
-                shape,
-            )?;
-            place_of(found.value, found.index)
-        } else {
-            self.reduce::<A::NanArgMinLanes, _>(op, |least| {
-                let least = least.ok_or_else(|| empty(context))?;
-                Ok(place_of(least.value, least.index as usize))
-            })?
-        };
+        let best = self.first_place::<LeastNumber, A::NanMinLanes, A::NanArgMinLanes>(op)?;
+        let place = place_of(best.value, best.index);
         all_found(context, arr0(place)).map(Array0::into_scalar)
     }
 
@@ -159,24 +146,11 @@ impl<A: FloatNumber, D: Dimension> OutOfCore<'_, A, D> {
     ///
     /// [`Empty`](ErrorKind::Empty) if there is no element, [`AllNan`](ErrorKind::AllNan) if there
     /// is no number.
-    pub fn nanargmax(mut self) -> Result<usize> {
+    pub fn nanargmax(self) -> Result<usize> {
         let op = "find the maximum of";
         let context = self.source.context(op);
-        let place = if self.is_reordered() {
-            let shape = self.dim.slice();
-            let found = place::first_in_c_order::<A, GreatestNumber, A::NanMaxLanes>(
-                &self.source,
-                &mut self.work,
-                op,
-                shape,
-            )?;
-            place_of(found.value, found.index)
-        } else {
-            self.reduce::<A::NanArgMaxLanes, _>(op, |greatest| {
-                let greatest = greatest.ok_or_else(|| empty(context))?;
-                Ok(place_of(greatest.value, greatest.index as usize))
-            })?
-        };
+        let best = self.first_place::<GreatestNumber, A::NanMaxLanes, A::NanArgMaxLanes>(op)?;
+        let place = place_of(best.value, best.index);
         all_found(context, arr0(place)).map(Array0::into_scalar)
     }
 

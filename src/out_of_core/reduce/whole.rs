@@ -2,9 +2,10 @@
 
 use ndarray::Dimension;
 
-use super::extreme::{Greatest, Least};
+use super::extreme::{End, Extreme, Greatest, Least, Place};
 use super::lanes::Lanes;
 use super::number::{Number, RealNumber};
+use super::place::Best;
 use super::walk::{self, Walk};
 use super::{empty, overflow, place, variance};
 use crate::error::Result;
@@ -120,23 +121,9 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
     /// # Errors
     ///
     /// [`Empty`](crate::ErrorKind::Empty) if there is none.
-    pub fn argmin(mut self) -> Result<usize> {
-        let op = "find the minimum of";
-        if self.is_reordered() {
-            let shape = self.dim.slice();
-            return place::first_in_c_order::<A, Least, A::MinLanes>(
-                &self.source,
-                &mut self.work,
-                op,
-                shape,
-            )
-            .map(|found| found.index);
-        }
-        let context = self.source.context(op);
-        self.reduce::<A::ArgMinLanes, _>(op, |least| {
-            let least = least.ok_or_else(|| empty(context))?;
-            Ok(least.index as usize)
-        })
+    pub fn argmin(self) -> Result<usize> {
+        let best = self.first_place::<Least, A::MinLanes, A::ArgMinLanes>("find the minimum of")?;
+        Ok(best.index)
     }
 
     /// Returns the index of the greatest element: of the first one in C order if there are several,
@@ -147,22 +134,30 @@ impl<A: RealNumber, D: Dimension> OutOfCore<'_, A, D> {
     /// # Errors
     ///
     /// [`Empty`](crate::ErrorKind::Empty) if there is none.
-    pub fn argmax(mut self) -> Result<usize> {
-        let op = "find the maximum of";
+    pub fn argmax(self) -> Result<usize> {
+        let best =
+            self.first_place::<Greatest, A::MaxLanes, A::ArgMaxLanes>("find the maximum of")?;
+        Ok(best.index)
+    }
+
+    /// The extreme that `V` and `P` find, and its first place in C order.
+    pub(super) fn first_place<E, V, P>(mut self, op: &'static str) -> Result<Best<A::Key>>
+    where
+        E: End,
+        V: Lanes<A, Partial = Extreme<A::Key, E>>,
+        P: Lanes<A, Partial = Place<A::Key, E>>,
+    {
         if self.is_reordered() {
             let shape = self.dim.slice();
-            return place::first_in_c_order::<A, Greatest, A::MaxLanes>(
-                &self.source,
-                &mut self.work,
-                op,
-                shape,
-            )
-            .map(|found| found.index);
+            return place::first_in_c_order::<A, E, V>(&self.source, &mut self.work, op, shape);
         }
         let context = self.source.context(op);
-        self.reduce::<A::ArgMaxLanes, _>(op, |greatest| {
-            let greatest = greatest.ok_or_else(|| empty(context))?;
-            Ok(greatest.index as usize)
+        self.reduce::<P, _>(op, |best| {
+            let best = best.ok_or_else(|| empty(context))?;
+            Ok(Best {
+                value: best.value,
+                index: best.index as usize,
+            })
         })
     }
 
